@@ -1,0 +1,117 @@
+/*
+ * spec.h - what a container or an exec session shall be: typed, complete, checked.
+ *
+ * Rooms: runtime (makes it out of image config and request) and launch (checks it and writes the
+ * OCI config from it).  Nothing of an image's own JSON goes further than these fields.
+ *
+ * Encoding (spec_encode, spec_decode): a sealed memfd with "BHSP", u32 version, then every field in
+ * the order below; integers little-endian of their own size, a string as u32 length + bytes (no NUL
+ * inside), an array as u32 count + elements.  At most 2 MiB, 65,536 strings.  The decoder refuses
+ * what is left over, too short, or has a NUL inside.
+ */
+#ifndef RT_WIRE_SPEC_H
+#define RT_WIRE_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#define RT_SPEC_VERSION 1
+#define RT_SPEC_MAX ((size_t)2 << 20)
+
+struct rt_strings {
+    char **item;
+    uint32_t n;
+};
+
+enum rt_mount_kind { RT_MOUNT_BIND = 1, RT_MOUNT_TMPFS = 2 };
+enum rt_mount_flags {
+    RT_MOUNT_RO = 1 << 0,
+    RT_MOUNT_NOEXEC = 1 << 1,
+    RT_MOUNT_RECURSIVE = 1 << 2, /* bind: with the mounts below the source */
+    RT_MOUNT_MAKE_SOURCE = 1 << 3, /* -v: make the host folder when it is missing; --mount does not */
+    RT_MOUNT_EXEC = 1 << 4,      /* tmpfs: docker's default is noexec */
+    RT_MOUNT_SUID = 1 << 5,
+    RT_MOUNT_DEV = 1 << 6,
+    RT_MOUNT_IDMAP = 1 << 7, /* bind: shift owners so that host id 0 is the container's 0 */
+};
+/* Propagation of a bind mount, 0 = rprivate. */
+enum rt_propagation { RT_PROP_RPRIVATE, RT_PROP_PRIVATE, RT_PROP_SHARED, RT_PROP_RSHARED, RT_PROP_SLAVE, RT_PROP_RSLAVE };
+
+struct rt_mount {
+    uint32_t kind;
+    uint32_t flags;
+    uint32_t propagation;
+    uint32_t mode; /* tmpfs, 0: 1777 */
+    uint64_t size; /* tmpfs, 0: no limit of its own */
+    char *source;  /* bind: absolute path on the host */
+    char *target;  /* absolute path in the container, cleaned */
+};
+
+struct rt_ulimit {
+    char *name; /* "nofile" */
+    uint64_t soft, hard;
+};
+
+struct rt_device {
+    char *source, *target; /* --device, administrators only */
+    char *access;          /* "rwm" */
+};
+
+enum rt_spec_flags {
+    RT_TTY = 1 << 0,
+    RT_OPEN_STDIN = 1 << 1,  /* -i */
+    RT_STDIN_ONCE = 1 << 2,  /* stdin is closed when the first attached client closes its side */
+    RT_PRIVILEGED = 1 << 3,
+    RT_USERNS_HOST = 1 << 4,
+    RT_NET_HOST = 1 << 5, /* else: a network namespace with lo alone */
+    RT_PID_HOST = 1 << 6,
+    RT_IPC_HOST = 1 << 7,
+    RT_UTS_HOST = 1 << 8,
+    RT_CGROUPNS_HOST = 1 << 9,
+    RT_READONLY_ROOTFS = 1 << 10,
+    RT_NO_NEW_PRIVS = 1 << 11,
+    RT_SECCOMP_UNCONFINED = 1 << 12,
+    RT_UNMASKED = 1 << 13,  /* --security-opt systempaths=unconfined */
+    RT_INIT = 1 << 14,      /* --init: bulkhead-init is process 1 */
+    RT_KEEP_LOG = 1 << 15,  /* write the log; off for RUN steps of a build that read stdio themselves */
+    RT_EXEC_PRIVILEGED = 1 << 16, /* exec --privileged */
+};
+
+struct rt_spec {
+    uint32_t flags; /* RT_* of above */
+    struct rt_strings args; /* at least one */
+    struct rt_strings env;  /* "K=V" each; HOME and HOSTNAME and TERM are added by launch when missing */
+    char *cwd;              /* absolute; made when missing, by the container's root */
+    char *user;             /* "", "name", "uid", "name:group", "uid:gid": looked up in the root file system */
+    struct rt_strings group_add;
+    uint64_t caps; /* bits of the capabilities, already computed from defaults, --cap-add, --cap-drop */
+    char *hostname;
+    char *domainname;
+    struct rt_strings extra_hosts; /* "name:ip" */
+    struct rt_strings dns, dns_search, dns_option;
+    struct rt_strings sysctls; /* "net.x=1", allow-listed by launch */
+    struct rt_mount *mounts;
+    uint32_t n_mounts;
+    struct rt_ulimit *ulimits;
+    uint32_t n_ulimits;
+    struct rt_device *devices;
+    uint32_t n_devices;
+    uint64_t shm_size;   /* 0: 64 MiB */
+    int32_t oom_score_adj;
+    uint32_t umask;      /* 0: the runtime's own, 022 */
+    uint64_t log_max_size; /* bytes of one log file, 0: 16 MiB */
+    uint32_t log_max_files; /* 0: 2 */
+    uint32_t tty_rows, tty_cols;
+    char *seccomp_profile; /* "" = default; else the text of a profile in docker's format is NOT sent: names only */
+};
+
+int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err);
+/* Strings live in the arena. */
+int rt_spec_decode(const void *data, size_t n, struct bh_arena *arena, struct rt_spec *out, struct bh_err *err);
+
+#endif
