@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -75,8 +76,11 @@ bool bh_digest_grammar(const char *text, size_t n) {
     if (!alg_grammar(text, alg_len))
         return false;
     for (size_t i = 0; i < BH_ARRAY_LEN(algs); i++) {
-        if (strlen(algs[i].name) == alg_len && memcmp(algs[i].name, text, alg_len) == 0)
-            return hex_len == 2 * algs[i].size && hex_grammar(colon + 1, hex_len, false);
+        if (strlen(algs[i].name) != alg_len || strncasecmp(algs[i].name, text, alg_len) != 0)
+            continue;
+        /* "SHA256:" is no other algorithm, it is sha256 misspelt. */
+        return memcmp(algs[i].name, text, alg_len) == 0 && hex_len == 2 * algs[i].size &&
+               hex_grammar(colon + 1, hex_len, false);
     }
     return hex_len >= 32 && hex_grammar(colon + 1, hex_len, true);
 }

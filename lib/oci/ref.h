@@ -61,8 +61,8 @@ enum bh_ref_kind { BH_REF_NAME, BH_REF_ID, BH_REF_PREFIX };
 int bh_ref_parse_any(const char *text, struct bh_ref *out, enum bh_ref_kind *out_kind, char out_hex[BH_REF_HEX_SIZE],
                      struct bh_err *err);
 
-/* Names that may not be made: a digest as target, a repository named like a digest algorithm,
- * the reserved "scratch".  A reference without tag gets "latest". */
+/* Names that may not be made: a digest as target, a repository named like a digest algorithm.
+ * A reference without tag gets "latest". */
 int bh_ref_check_target(struct bh_ref *ref, struct bh_err *err);
 /* May this be fetched?  Refuses the reserved "scratch". */
 int bh_ref_check_pull(const struct bh_ref *ref, struct bh_err *err);
