@@ -1,0 +1,202 @@
+/*
+ * spec.c - see spec.h.  One walk over the fields serves both directions, so that the order in
+ * which they are written and read cannot differ.
+ */
+#include "wire/spec.h"
+
+#include <string.h>
+
+#define SPEC_MAGIC "BHSP"
+#define MAX_STRINGS 65536u
+#define MAX_STRUCTS 4096u /* mounts, ulimits, devices: of each */
+
+/* Exactly one of `out` (writing) and `in` (reading) is set.  The first error sticks. */
+struct walk {
+    struct bh_buf *out;
+    const unsigned char *in;
+    size_t left;
+    struct bh_arena *arena;
+    uint32_t strings;
+    const char *bad; /* what is wrong, NULL while all is well */
+};
+
+static void walk_bytes(struct walk *w, void *data, size_t n) {
+    if (w->bad != NULL)
+        return;
+    if (w->out != NULL) {
+        bh_buf_add(w->out, data, n);
+        return;
+    }
+    if (w->left < n) {
+        w->bad = "it ends too early";
+        return;
+    }
+    memcpy(data, w->in, n);
+    w->in += n;
+    w->left -= n;
+}
+
+static void walk_u32(struct walk *w, uint32_t *v) {
+    walk_bytes(w, v, sizeof(*v)); /* little-endian hosts only, see layer_format.h */
+}
+
+static void walk_u64(struct walk *w, uint64_t *v) {
+    walk_bytes(w, v, sizeof(*v));
+}
+
+static void read_str(struct walk *w, uint32_t n, char **s) {
+    char *p;
+
+    if (n > w->left) {
+        w->bad = "a string is longer than the rest";
+        return;
+    }
+    if (memchr(w->in, 0, n) != NULL) {
+        w->bad = "a string holds a NUL";
+        return;
+    }
+    p = bh_arena_alloc(w->arena, (size_t)n + 1);
+    if (p == NULL) {
+        w->bad = "it needs too much memory";
+        return;
+    }
+    memcpy(p, w->in, n);
+    p[n] = 0;
+    w->in += n;
+    w->left -= n;
+    *s = p;
+}
+
+static void walk_str(struct walk *w, char **s) {
+    uint32_t n = 0;
+
+    if (w->bad == NULL && ++w->strings > MAX_STRINGS)
+        w->bad = "it holds too many strings";
+    if (w->out != NULL)
+        n = *s != NULL ? (uint32_t)strlen(*s) : 0;
+    walk_u32(w, &n);
+    if (w->bad != NULL)
+        return;
+    if (w->out != NULL)
+        bh_buf_add(w->out, *s, n);
+    else
+        read_str(w, n, s);
+}
+
+/* Count of an array; when reading, the zeroed memory for it.  `least` is the smallest size of one element
+ * as it is written: a count that cannot be there is refused before anything is allocated. */
+static void *walk_array(struct walk *w, uint32_t *n, void *items, size_t size, size_t least, uint32_t max) {
+    void *p;
+
+    walk_u32(w, n);
+    if (w->out != NULL || w->bad != NULL)
+        return items;
+    if (*n > max || (size_t)*n > w->left / least) {
+        w->bad = "a list is too long";
+        return NULL;
+    }
+    p = bh_arena_alloc(w->arena, (size_t)*n * size + 1);
+    if (p == NULL) {
+        w->bad = "it needs too much memory";
+        return NULL;
+    }
+    memset(p, 0, (size_t)*n * size);
+    return p;
+}
+
+static void walk_strings(struct walk *w, struct rt_strings *s) {
+    s->item = walk_array(w, &s->n, s->item, sizeof(*s->item), 4, MAX_STRINGS);
+    for (uint32_t i = 0; w->bad == NULL && i < s->n; i++)
+        walk_str(w, &s->item[i]);
+}
+
+static void walk_mount(struct walk *w, struct rt_mount *m) {
+    walk_u32(w, &m->kind);
+    walk_u32(w, &m->flags);
+    walk_u32(w, &m->propagation);
+    walk_u32(w, &m->mode);
+    walk_u64(w, &m->size);
+    walk_str(w, &m->source);
+    walk_str(w, &m->target);
+}
+
+static void walk_lists(struct walk *w, struct rt_spec *s) {
+    s->mounts = walk_array(w, &s->n_mounts, s->mounts, sizeof(*s->mounts), 32, MAX_STRUCTS);
+    for (uint32_t i = 0; w->bad == NULL && i < s->n_mounts; i++)
+        walk_mount(w, &s->mounts[i]);
+    s->ulimits = walk_array(w, &s->n_ulimits, s->ulimits, sizeof(*s->ulimits), 20, MAX_STRUCTS);
+    for (uint32_t i = 0; w->bad == NULL && i < s->n_ulimits; i++) {
+        walk_str(w, &s->ulimits[i].name);
+        walk_u64(w, &s->ulimits[i].soft);
+        walk_u64(w, &s->ulimits[i].hard);
+    }
+    s->devices = walk_array(w, &s->n_devices, s->devices, sizeof(*s->devices), 12, MAX_STRUCTS);
+    for (uint32_t i = 0; w->bad == NULL && i < s->n_devices; i++) {
+        walk_str(w, &s->devices[i].source);
+        walk_str(w, &s->devices[i].target);
+        walk_str(w, &s->devices[i].access);
+    }
+}
+
+static void walk_spec(struct walk *w, struct rt_spec *s) {
+    char magic[4] = SPEC_MAGIC;
+    uint32_t version = RT_SPEC_VERSION;
+
+    walk_bytes(w, magic, sizeof(magic));
+    walk_u32(w, &version);
+    if (w->bad == NULL && (memcmp(magic, SPEC_MAGIC, 4) != 0 || version != RT_SPEC_VERSION))
+        w->bad = "it is not of this version";
+    walk_u32(w, &s->flags);
+    walk_strings(w, &s->args);
+    walk_strings(w, &s->env);
+    walk_str(w, &s->cwd);
+    walk_str(w, &s->user);
+    walk_strings(w, &s->group_add);
+    walk_u64(w, &s->caps);
+    walk_str(w, &s->hostname);
+    walk_str(w, &s->domainname);
+    walk_strings(w, &s->extra_hosts);
+    walk_strings(w, &s->dns);
+    walk_strings(w, &s->dns_search);
+    walk_strings(w, &s->dns_option);
+    walk_strings(w, &s->sysctls);
+    walk_lists(w, s);
+    walk_u64(w, &s->shm_size);
+    walk_bytes(w, &s->oom_score_adj, sizeof(s->oom_score_adj));
+    walk_u32(w, &s->umask);
+    walk_u64(w, &s->log_max_size);
+    walk_u32(w, &s->log_max_files);
+    walk_u32(w, &s->tty_rows);
+    walk_u32(w, &s->tty_cols);
+    walk_str(w, &s->seccomp_profile);
+}
+
+int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err) {
+    struct rt_spec copy = *spec; /* the walk does not change what the pointers lead to when it writes */
+    struct walk w = {.out = out};
+
+    bh_buf_init(out, RT_SPEC_MAX);
+    walk_spec(&w, &copy);
+    if (w.bad == NULL && !bh_buf_failed(out))
+        return 0;
+    bh_buf_fini(out);
+    return bh_err_set(err, BH_E_LIMIT, "container specification is too large: %s",
+                      w.bad != NULL ? w.bad : "over 2 MiB in all");
+}
+
+int rt_spec_decode(const void *data, size_t n, struct bh_arena *arena, struct rt_spec *out, struct bh_err *err) {
+    struct walk w = {.in = data, .left = n, .arena = arena};
+    struct rt_spec s = {0};
+
+    if (n > RT_SPEC_MAX)
+        return bh_err_set(err, BH_E_INVALID, "container specification is larger than 2 MiB");
+    walk_spec(&w, &s);
+    if (w.bad == NULL && w.left != 0)
+        w.bad = "bytes are left over";
+    if (w.bad == NULL && s.args.n == 0)
+        w.bad = "it has no program to run";
+    if (w.bad != NULL)
+        return bh_err_set(err, BH_E_INVALID, "container specification is malformed: %s", w.bad);
+    *out = s;
+    return 0;
+}
