@@ -340,7 +340,8 @@ int bh_json_set(const struct bh_json_at *at, const char *key, size_t max, struct
     json_object_foreach((json_t *)(uintptr_t)m.v, name, value) {
         struct bh_json_at e = {.v = value, .up = &m, .key = name};
 
-        if (bh_json_need_object(&e, err) != 0 || check_text(&e, name, strlen(name), BH_TEXT_LINE, err) != 0)
+        if ((!json_is_null(value) && bh_json_need_object(&e, err) != 0) ||
+            check_text(&e, name, strlen(name), BH_TEXT_LINE, err) != 0)
             return err->code;
         l.v[l.n] = bh_oci_strdup(arena, name, strlen(name), err);
         if (l.v[l.n++] == NULL)
