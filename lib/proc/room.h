@@ -44,7 +44,7 @@ struct bh_room_spec {
     bool monitor;                /* reads BH_ROOM_MONITOR, connects to run/monitor */
     bool network;                /* TCP and the resolver */
     bool launch;                 /* BH_FD_LAUNCH is open */
-    uint64_t max_memory;         /* RLIMIT_AS in bytes; 0: 2 GiB */
+    uint64_t max_memory;         /* RLIMIT_AS in bytes; 0: 4 GiB */
     uint64_t max_files;          /* RLIMIT_NOFILE; 0: 8192 */
     const char *const *syscalls; /* beside base, threads, files, sockets (and net); NULL: none */
 };
