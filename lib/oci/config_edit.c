@@ -1,16 +1,16 @@
 /*
- * config_edit.c - image configs made here: empty, copied, extended, written (see config.h).
+ * config_edit.c - image configs made here: empty, copied, extended; environment and ports (see config.h).
  * Room: store (import, commit) and build.  Pure.  Trusts the struct: its texts are valid UTF-8.
- * The written bytes depend on the struct alone, because the image id is a digest of them.
+ * Lists are never changed in place: a struct that was copied by value keeps what it had.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/str.h"
 #include "oci/config.h"
-#include "oci/write.h"
 
 void bh_image_config_init(struct bh_image_config *c) {
     *c = (struct bh_image_config){
@@ -190,6 +190,10 @@ int bh_env_set(struct bh_strlist *env, struct bh_arena *arena, const char *key, 
     return bh_strlist_add(env, arena, entry, err);
 }
 
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static int refuse_port(const char *spec, struct bh_err *err) {
     bh_err_set(err, BH_E_INVALID, "invalid port \"%.64s\": expected PORT[-PORT][/tcp|udp|sctp]", spec);
     return bh_err_hint(err, "ports are numbers from 1 to 65535");
@@ -202,12 +206,40 @@ static bool parse_port(const char *s, size_t n, uint64_t *out) {
     return bh_str_copy_n(text, sizeof text, s, n) && bh_str_u64(text, out) && *out >= 1 && *out <= 65535;
 }
 
+/* The list with `count` ports from `first` on, sorted, none twice; one allocation, as a range can be long. */
+static int merge_ports(struct bh_strlist *ports, struct bh_arena *arena, uint64_t first, uint64_t count,
+                       const char *proto, struct bh_err *err) {
+    struct bh_strlist l = {.present = true};
+    size_t unique = 0;
+    char text[32];
+
+    l.v = bh_oci_alloc(arena, (ports->n + count) * sizeof *l.v, err);
+    if (l.v == NULL)
+        return err->code;
+    if (ports->n > 0)
+        memcpy(l.v, ports->v, ports->n * sizeof *l.v);
+    l.n = ports->n;
+    for (uint64_t i = 0; i < count; i++) {
+        snprintf(text, sizeof text, "%" PRIu64 "/%s", first + i, proto);
+        l.v[l.n] = bh_oci_strdup(arena, text, strlen(text), err);
+        if (l.v[l.n++] == NULL)
+            return err->code;
+    }
+    qsort(l.v, l.n, sizeof *l.v, by_text);
+    for (size_t i = 0; i < l.n; i++) {
+        if (unique == 0 || strcmp(l.v[unique - 1], l.v[i]) != 0)
+            l.v[unique++] = l.v[i];
+    }
+    l.n = unique;
+    *ports = l;
+    return 0;
+}
+
 int bh_expose_add(struct bh_strlist *ports, struct bh_arena *arena, const char *spec, struct bh_err *err) {
     static const char *const protos[] = {"tcp", "udp", "sctp"};
     const char *slash = strchr(spec, '/'), *proto = NULL, *dash;
     size_t n = slash != NULL ? (size_t)(slash - spec) : strlen(spec);
     uint64_t first, last;
-    char text[32];
 
     for (size_t i = 0; i < 3; i++) {
         if (strcasecmp(slash != NULL ? slash + 1 : "tcp", protos[i]) == 0)
@@ -219,129 +251,5 @@ int bh_expose_add(struct bh_strlist *ports, struct bh_arena *arena, const char *
     last = first;
     if (dash != NULL && (!parse_port(dash + 1, n - (size_t)(dash + 1 - spec), &last) || last < first))
         return refuse_port(spec, err);
-    for (uint64_t port = first; port <= last; port++) {
-        snprintf(text, sizeof text, "%" PRIu64 "/%s", port, proto);
-        if (bh_strlist_add_sorted(ports, arena, text, err) != 0)
-            return err->code;
-    }
-    return 0;
-}
-
-/* --- writing --------------------------------------------------------------------------------------- */
-
-/* {"name":{}, ...} */
-static void write_set(struct bh_buf *b, const char *key, const struct bh_strlist *l) {
-    if (!l->present)
-        return;
-    bh_write_key(b, key);
-    bh_buf_addc(b, '{');
-    for (size_t i = 0; i < l->n; i++) {
-        bh_write_key(b, l->v[i]);
-        bh_buf_adds(b, "{}");
-    }
-    bh_buf_addc(b, '}');
-}
-
-static void write_number(struct bh_buf *b, const char *key, int64_t v) {
-    if (v == 0)
-        return;
-    bh_write_key(b, key);
-    bh_buf_addf(b, "%" PRId64, v);
-}
-
-static void write_true(struct bh_buf *b, const char *key, bool v) {
-    if (!v)
-        return;
-    bh_write_key(b, key);
-    bh_buf_adds(b, "true");
-}
-
-static void write_health(struct bh_buf *b, const struct bh_healthcheck *h) {
-    if (!h->present)
-        return;
-    bh_write_key(b, "Healthcheck");
-    bh_buf_addc(b, '{');
-    bh_write_strlist(b, "Test", &h->test);
-    write_number(b, "Interval", h->interval_ns);
-    write_number(b, "Timeout", h->timeout_ns);
-    write_number(b, "StartPeriod", h->start_period_ns);
-    write_number(b, "StartInterval", h->start_interval_ns);
-    write_number(b, "Retries", h->retries);
-    bh_buf_addc(b, '}');
-}
-
-static void write_run_config(struct bh_buf *b, const struct bh_run_config *c) {
-    bh_write_key(b, "config");
-    bh_buf_addc(b, '{');
-    bh_write_str(b, "Hostname", c->hostname);
-    bh_write_str(b, "Domainname", c->domainname);
-    bh_write_str(b, "User", c->user);
-    write_set(b, "ExposedPorts", &c->exposed_ports);
-    bh_write_strlist(b, "Env", &c->env);
-    bh_write_strlist(b, "Cmd", &c->cmd);
-    write_health(b, &c->healthcheck);
-    write_true(b, "ArgsEscaped", c->args_escaped);
-    write_set(b, "Volumes", &c->volumes);
-    bh_write_str(b, "WorkingDir", c->working_dir);
-    bh_write_strlist(b, "Entrypoint", &c->entrypoint);
-    bh_write_strlist(b, "OnBuild", &c->on_build);
-    bh_write_pairs(b, "Labels", &c->labels);
-    bh_write_str(b, "StopSignal", c->stop_signal);
-    if (c->has_stop_timeout) {
-        bh_write_key(b, "StopTimeout");
-        bh_buf_addf(b, "%" PRId64, c->stop_timeout);
-    }
-    bh_write_strlist(b, "Shell", &c->shell);
-    bh_buf_addc(b, '}');
-}
-
-static void write_rootfs(struct bh_buf *b, const struct bh_image_config *c) {
-    char text[BH_DIGEST_TEXT_SIZE];
-
-    bh_write_key(b, "rootfs");
-    bh_buf_adds(b, "{\"type\":\"layers\",\"diff_ids\":[");
-    for (size_t i = 0; i < c->n_diff_ids; i++) {
-        if (i > 0)
-            bh_buf_addc(b, ',');
-        bh_digest_format(&c->diff_ids[i], text);
-        bh_write_text(b, text);
-    }
-    bh_buf_adds(b, "]}");
-}
-
-static void write_history(struct bh_buf *b, const struct bh_image_config *c) {
-    if (c->n_history == 0)
-        return;
-    bh_write_key(b, "history");
-    bh_buf_addc(b, '[');
-    for (size_t i = 0; i < c->n_history; i++) {
-        const struct bh_history *h = &c->history[i];
-
-        bh_buf_adds(b, i > 0 ? ",{" : "{");
-        bh_write_str(b, "created", h->created);
-        bh_write_str(b, "created_by", h->created_by);
-        bh_write_str(b, "author", h->author);
-        bh_write_str(b, "comment", h->comment);
-        write_true(b, "empty_layer", h->empty_layer);
-        bh_buf_addc(b, '}');
-    }
-    bh_buf_addc(b, ']');
-}
-
-void bh_image_config_write(const struct bh_image_config *c, struct bh_buf *out) {
-    bh_buf_addc(out, '{');
-    bh_write_str(out, "created", c->created);
-    bh_write_str(out, "author", c->author);
-    bh_write_str(out, "comment", c->comment);
-    bh_write_key(out, "architecture");
-    bh_write_text(out, c->architecture);
-    bh_write_str(out, "variant", c->variant);
-    bh_write_key(out, "os");
-    bh_write_text(out, c->os);
-    bh_write_str(out, "os.version", c->os_version);
-    bh_write_strlist(out, "os.features", &c->os_features);
-    write_run_config(out, &c->config);
-    write_rootfs(out, c);
-    write_history(out, c);
-    bh_buf_addc(out, '}');
+    return merge_ports(ports, arena, first, last - first + 1, proto, err);
 }
