@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "wire/launch_wire.h"
+#include "wire/pid.h"
 
 enum rt_monitor_fd {
     RT_MFD_ORDERS = 3,  /* memfd: struct rt_monitor_orders */
@@ -35,6 +36,7 @@ struct rt_monitor_orders {
     char pid_path[128];
     char console_path[100];  /* "" without a terminal */
     char program[256];       /* args[0] of the container's process, for error texts */
+    char stage[64];          /* where launch mounted all this; let go once the process runs */
     char argv[4096];         /* of the OCI runtime: NUL-terminated strings one after the other */
     uint32_t argc;
     uint32_t flags;  /* RT_* of spec.h */
@@ -54,15 +56,11 @@ struct rt_monitor_report {
     int32_t exit_hint;
     int32_t status; /* TREE: exit status of the walker */
     int64_t started_ns;
+    uint64_t id_base; /* first id of the container, 0: the host's own */
     char reason[40];
     char msg[512];
     char hint[256];
 };
 
-/* state/launch/containers/<id>/run, and exec-<exec_id>: whom a signal is for. */
-struct rt_pid_record {
-    int64_t pid;
-    uint64_t start_ticks;
-};
 
 #endif
