@@ -10,7 +10,7 @@
  * integers, break, continue, define, template, block, and the functions
  *   and or not eq ne lt le gt ge index slice len print printf println html js urlquery
  *   json join split lower upper title pad truncate
- * Printing follows Go: [a b], map[k:v], true, 3, 1e+21, <nil> inside of lists, <no value> for nothing.
+ * Printing follows Go: [a b], map[k:v], true, 3, 1.5, <nil> inside of lists, <no value> for nothing.
  */
 #ifndef BH_TMPL_TMPL_H
 #define BH_TMPL_TMPL_H
@@ -50,7 +50,7 @@ enum bh_tmpl_flags {
      * first argument back unchanged, so that a heading stays what it is. */
     BH_TMPL_HEADINGS = 4,
     /* The function json writes the keys of every object sorted (lists); else in the order of the
-     * object (inspect). */
+     * object (inspect), but for those of bh_tmpl_open_maps, which are always sorted. */
     BH_TMPL_SORT_KEYS = 8,
 };
 

@@ -141,6 +141,9 @@ static void put_real(struct bh_buf *out, const struct spec *sp, double v) {
         bh_buf_addc(&b, sp->plus ? '+' : ' ');
     if ((verb == 'v' || verb == 'g' || verb == 'G') && sp->prec < 0) {
         tmpl_print_real(&b, v, 'v');
+        for (size_t i = 0; verb == 'G' && i < b.len; i++)
+            if (b.data[i] == 'e')
+                b.data[i] = 'E';
     } else if (isfinite(v)) {
         int prec = sp->prec < 0 ? 6 : sp->prec > 400 ? 400 : sp->prec;
 
@@ -246,7 +249,7 @@ static void put_value(struct bh_buf *out, const struct spec *sp, const json_t *j
         put_map(out, sp, j, depth);
     else if (json_is_array(j))
         put_list(out, sp, j, depth);
-    else if ((!j || json_is_null(j)) && verb_is(sp, "v"))
+    else if ((!j || json_is_null(j)) && (depth > 0 || verb_is(sp, "v")))
         put_padded(out, sp, "<nil>", 5, false);
     else if (json_is_string(j) && verb_is(sp, "vsqxX"))
         put_string(out, sp, j);

@@ -27,7 +27,7 @@ static int give_text(struct tmpl_exec *x, const struct tmpl_node *at, const char
 }
 
 int tmpl_give_string(struct tmpl_exec *x, const struct tmpl_node *at, struct bh_buf *b, struct tmpl_val *out) {
-    int rc = bh_buf_failed(b) ? tmpl_fail(x, at, BH_E_LIMIT, "the text is too long")
+    int rc = bh_buf_failed(b) ? tmpl_fail(x, at, BH_E_LIMIT, "the template makes too much text")
                               : give_text(x, at, bh_buf_str(b), b->len, out);
 
     bh_buf_fini(b);
@@ -295,7 +295,7 @@ static int func_json(struct tmpl_exec *x, const struct tmpl_node *at, size_t arg
     struct bh_buf b = BH_BUF_INIT_MAX((size_t)x->bytes + 1);
 
     (void)argc;
-    bh_tmpl_print_json(&b, argv[0].j, x->opts->flags & BH_TMPL_SORT_KEYS);
+    bh_tmpl_print_json(&b, argv[0].j, (x->opts->flags & BH_TMPL_SORT_KEYS) || argv[0].open);
     return tmpl_give_string(x, at, &b, out);
 }
 

@@ -184,7 +184,7 @@ tmpl_func_fn tmpl_func_printf;
 void tmpl_print_all(struct bh_buf *out, size_t argc, const struct tmpl_val *argv, bool line);
 /* %v of one value: nothing and null are <nil>. */
 void tmpl_print_value(struct bh_buf *out, const json_t *j);
-/* Shortest digits that read back as v.  verb 'v': %e from 1e21 on; 'j': as in JSON. */
+/* Shortest digits that read back as v.  verb 'v': with exponent from 1e+06 on; 'j': as in JSON, from 1e+21. */
 void tmpl_print_real(struct bh_buf *out, double v, char verb);
 void tmpl_print_quoted(struct bh_buf *out, const char *s, size_t n, char quote);
 /* Keys of an object in byte order; NULL when it is empty; free() the array only. */

@@ -308,6 +308,8 @@ static int parse_command(struct parse *p, struct tmpl_node **out) {
         n->count++;
     }
     close_span(p, n);
+    if (n->first && n->first->kind == TMPL_N_FUNC)
+        n->first->len = n->len; /* messages show the call, not just its name */
     *out = n;
     return 0;
 }
@@ -359,13 +361,13 @@ static int parse_decl(struct parse *p, struct tmpl_node *pipe, bool range) {
             return advance(p);
         }
         if (p->tok.kind != TMPL_T_COMMA || !range || tail != &pipe->names->next)
-            break;
+            break; /* two names at most */
         if (advance(p) < 0)
             return p->err->code;
         if (p->tok.kind != TMPL_T_VAR)
             return tmpl_lex_fail(&p->lx, p->tok.at, BH_E_INVALID, "range can only initialize variables");
     }
-    if (pipe->names && pipe->names->next)
+    if (pipe->names && pipe->names->next && p->tok.kind != TMPL_T_COMMA)
         return fail_here(p, "range: := or = must follow two variables");
     if (p->tok.kind == TMPL_T_COMMA)
         return tmpl_lex_fail(&p->lx, p->tok.at, BH_E_INVALID, "%s",

@@ -83,7 +83,7 @@ static void real_plain(struct bh_buf *out, const char *digits, int n, int exp) {
 void tmpl_print_real(struct bh_buf *out, double v, char verb) {
     char digits[24];
     int n, exp;
-    bool small;
+    bool plain;
 
     if (!isfinite(v)) {
         bh_buf_adds(out, isnan(v) ? "NaN" : v < 0 ? "-Inf" : "+Inf");
@@ -92,11 +92,11 @@ void tmpl_print_real(struct bh_buf *out, double v, char verb) {
     if (signbit(v))
         bh_buf_addc(out, '-');
     shortest_digits(fabs(v), digits, &n, &exp);
-    small = verb == 'j' ? exp < -6 : exp < -4;
-    if (v != 0.0 && (small || exp >= 21))
-        real_with_exponent(out, digits, n, exp, verb);
-    else
+    plain = verb == 'j' ? exp >= -6 && exp < 21 : exp >= -4 && exp < 6;
+    if (v == 0.0 || plain)
         real_plain(out, digits, n, exp);
+    else
+        real_with_exponent(out, digits, n, exp, verb);
 }
 
 static void print_at(struct bh_buf *out, const json_t *j, unsigned depth);
@@ -224,9 +224,17 @@ void tmpl_print_quoted(struct bh_buf *out, const char *s, size_t n, char quote) 
 
 struct json_style {
     bool sort, indent;
+    bool sort_here; /* this object is one whose keys users choose: Go's maps come out sorted */
 };
 
 static void json_at(struct bh_buf *out, const json_t *j, struct json_style style, unsigned depth);
+
+static bool is_open_map(const char *name) {
+    for (const char *const *m = bh_tmpl_open_maps; *m; m++)
+        if (strcmp(*m, name) == 0)
+            return true;
+    return false;
+}
 
 static void json_break(struct bh_buf *out, struct json_style style, unsigned depth) {
     if (!style.indent)
@@ -243,6 +251,7 @@ static void json_member(struct bh_buf *out, const char *key, const json_t *value
     json_break(out, style, depth + 1);
     bh_buf_add_json_str(out, key, strlen(key));
     bh_buf_adds(out, style.indent ? ": " : ":");
+    style.sort_here = is_open_map(key);
     json_at(out, value, style, depth + 1);
 }
 
@@ -252,7 +261,7 @@ static void json_object_at(struct bh_buf *out, const json_t *j, struct json_styl
     size_t n = 0;
 
     bh_buf_addc(out, '{');
-    if (style.sort) {
+    if (style.sort || style.sort_here) {
         keys = tmpl_sorted_keys(j, &n);
         for (size_t i = 0; i < n; i++)
             json_member(out, keys[i], json_object_get(j, keys[i]), i == 0, style, depth);
@@ -271,6 +280,7 @@ static void json_array_at(struct bh_buf *out, const json_t *j, struct json_style
         if (i > 0)
             bh_buf_addc(out, ',');
         json_break(out, style, depth + 1);
+        style.sort_here = false;
         json_at(out, json_array_get(j, i), style, depth + 1);
     }
     if (json_array_size(j) > 0)
