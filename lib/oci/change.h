@@ -4,7 +4,8 @@
  * Room: store (import), runtime (commit).  Pure.  Reads one or more lines in the Dockerfile's syntax:
  * CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR, shell and JSON
  * form, quotes, continuation lines and $variables (from the config's Env) as in a Dockerfile.
- * Any other instruction is refused by name.
+ * Any other instruction is refused by name.  Several --change of one command are joined with newlines
+ * into one call: an ENTRYPOINT drops the Cmd that was there unless a CMD came with it.
  */
 #ifndef BH_OCI_CHANGE_H
 #define BH_OCI_CHANGE_H
