@@ -33,6 +33,11 @@ void bh_arena_fini(struct bh_arena *a) {
     a->used = 0;
 }
 
+void bh_arena_wipe(struct bh_arena *a) {
+    for (struct bh_arena_block *b = a->blocks; b != NULL; b = b->next)
+        explicit_bzero(b->data, b->used);
+}
+
 void *bh_arena_alloc(struct bh_arena *a, size_t n) {
     struct bh_arena_block *b = a->blocks;
     void *out;

@@ -22,6 +22,8 @@ void bh_arena_init(struct bh_arena *a, size_t max);
 void bh_arena_fini(struct bh_arena *a);
 /* 16-byte aligned, not zeroed; NULL at the ceiling or when memory is gone. */
 void *bh_arena_alloc(struct bh_arena *a, size_t n);
+/* Overwrite everything that was handed out; for calls that carried a secret. */
+void bh_arena_wipe(struct bh_arena *a);
 char *bh_arena_strdup(struct bh_arena *a, const char *s);
 
 #endif

@@ -42,7 +42,14 @@ struct bh_server;
 int bh_server_listen(const struct bh_server_config *config, struct bh_server **out, struct bh_err *err);
 /* Serve until bh_server_stop; answers running calls, then returns. */
 int bh_server_run(struct bh_server *server, struct bh_err *err);
-void bh_server_stop(struct bh_server *server); /* from any thread or a signalfd loop */
+void bh_server_stop(struct bh_server *server); /* from any thread or a signal handler */
+/* For tests, after bh_server_run has returned.  A service ends with _exit instead: closing nng 1.5.2 is
+ * where it has its races. */
+void bh_server_free(struct bh_server *server);
+
+/* Handlers for the two methods that every service has (messages: common.proto). */
+bh_handler bh_rpc_ping;
+bh_handler bh_rpc_version;
 
 /* ---- inside a handler -------------------------------------------------------------------- */
 
