@@ -4,9 +4,10 @@
  * Room: supervisor (as root), so it is small and refuses what it does not know; every error names
  * file:line.  The file itself belongs to the administrator; it is not checked for malice, but no
  * content of it may crash, hang or take unbounded memory (1 MiB, 64 levels, 20,000 values).
- * Known: comments, [tables], [[arrays of tables]], bare and quoted keys, dotted keys, basic, literal
- * and multi-line strings, integers (decimal, 0x, 0o, 0b, _), booleans, arrays, inline tables.
- * Refused: floats, dates, duplicate keys, and everything that TOML 1.0 refuses.
+ * Known: comments, [tables] with dotted names, [[arrays of tables]], bare and quoted keys, basic and
+ * literal strings on one line, decimal integers, booleans, lists.
+ * Refused: everything else of TOML (dotted keys, inline tables, long strings, fractions, dates, other
+ * bases), duplicate keys, and all that TOML 1.0 refuses.
  */
 #ifndef BH_CONF_CONF_H
 #define BH_CONF_CONF_H
