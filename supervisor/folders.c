@@ -61,7 +61,7 @@ static int lock_root(struct sup_engine *e, struct bh_err *err) {
     if (e->lock_fd < 0)
         return bh_err_errno(err, errno, "open %s", path);
     if (flock(e->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        (void)pread(e->lock_fd, text, sizeof text - 1, 0);
+        (void)bh_pread_full(e->lock_fd, text, sizeof text - 1, 0);
         text[strcspn(text, "\n")] = '\0';
         bh_err_set(err, BH_E_EXISTS, "start engine in %s: process %s already runs one there", e->root, text);
         return bh_err_hint(err, "use that engine, or another --root");

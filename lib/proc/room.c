@@ -213,7 +213,7 @@ int bh_room_begin(struct bh_room *room, const struct bh_room_spec *spec, int arg
     return rc < 0 ? rc : restrict_paths(room, err);
 }
 
-int bh_room_confine(struct bh_room *room, struct bh_err *err) {
+int bh_room_confine_flags(struct bh_room *room, unsigned flags, struct bh_err *err) {
     const char *const *lists[7] = {bh_syscalls_base, bh_syscalls_threads, bh_syscalls_files, bh_syscalls_sockets};
     unsigned n = 4;
 
@@ -222,7 +222,11 @@ int bh_room_confine(struct bh_room *room, struct bh_err *err) {
     if (room->spec->syscalls)
         lists[n++] = room->spec->syscalls;
     lists[n] = NULL;
-    return bh_sandbox_seccomp(lists, room->spec->network ? BH_SECCOMP_INET : 0, err);
+    return bh_sandbox_seccomp(lists, flags | (room->spec->network ? BH_SECCOMP_INET : 0), err);
+}
+
+int bh_room_confine(struct bh_room *room, struct bh_err *err) {
+    return bh_room_confine_flags(room, 0, err);
 }
 
 int bh_room_ready(struct bh_room *room, void (*on_stop)(void *), void (*on_reload)(void *, int), void *arg,
@@ -262,7 +266,8 @@ unsigned bh_room_roles(const struct bh_room *room, uid_t uid) {
 
 /* ---- the worker -------------------------------------------------------------------------- */
 
-int bh_worker_confine(unsigned n_fds, uint64_t max_memory, const char *const *syscalls, struct bh_err *err) {
+int bh_worker_confine_flags(unsigned n_fds, uint64_t max_memory, const char *const *syscalls, unsigned flags,
+                            struct bh_err *err) {
     const char *const *lists[] = {bh_syscalls_base, syscalls, NULL};
     const struct bh_limit limits[] = {
         {RLIMIT_AS, max_memory}, {RLIMIT_NOFILE, BH_WORKER_FIRST_FD + n_fds}, {RLIMIT_NPROC, 0}, {RLIMIT_MEMLOCK, 0}};
@@ -277,5 +282,9 @@ int bh_worker_confine(unsigned n_fds, uint64_t max_memory, const char *const *sy
     int rc = bh_sandbox_landlock(NULL, 0, 0, NULL, err);
     if (rc == 0)
         rc = bh_sandbox_limits(limits, BH_ARRAY_LEN(limits), err);
-    return rc < 0 ? rc : bh_sandbox_seccomp(lists, 0, err);
+    return rc < 0 ? rc : bh_sandbox_seccomp(lists, flags, err);
+}
+
+int bh_worker_confine(unsigned n_fds, uint64_t max_memory, const char *const *syscalls, struct bh_err *err) {
+    return bh_worker_confine_flags(n_fds, max_memory, syscalls, 0, err);
 }

@@ -66,6 +66,8 @@ struct bh_room {
 /* Arguments: --uids S,R,B,T,W,M [--admins N,..] [--socket-mode 0660] as the supervisor passes them. */
 int bh_room_begin(struct bh_room *room, const struct bh_room_spec *spec, int argc, char **argv, struct bh_err *err);
 int bh_room_confine(struct bh_room *room, struct bh_err *err);
+/* The same with BH_SECCOMP_* beside what the spec says; tests use it. */
+int bh_room_confine_flags(struct bh_room *room, unsigned seccomp_flags, struct bh_err *err);
 /* on_stop and on_reload run in the control thread; on_reload owns the descriptor, may be NULL. */
 int bh_room_ready(struct bh_room *room, void (*on_stop)(void *), void (*on_reload)(void *, int config_fd), void *arg,
                   struct bh_err *err);
@@ -84,5 +86,7 @@ unsigned bh_room_roles(const struct bh_room *room, uid_t uid);
  */
 #define BH_WORKER_FIRST_FD 4
 int bh_worker_confine(unsigned n_fds, uint64_t max_memory, const char *const *syscalls, struct bh_err *err);
+int bh_worker_confine_flags(unsigned n_fds, uint64_t max_memory, const char *const *syscalls, unsigned seccomp_flags,
+                            struct bh_err *err);
 
 #endif
