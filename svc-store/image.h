@@ -1,0 +1,121 @@
+/*
+ * image.h - an image as the index has it: what it is, what it is made of, who may see it.
+ *
+ * Room: store.  An image belongs to one owner; its layers and documents are shared by digest.  Its id is the
+ * digest of its config, whose bytes are kept as they came.
+ */
+#ifndef STORE_IMAGE_H
+#define STORE_IMAGE_H
+
+#include "base/arena.h"
+#include "index.h"
+#include "oci/config.h"
+#include "oci/types.h"
+
+enum { STORE_READY = 0, STORE_KEPT = 1, STORE_GOING = 2 };
+enum { STORE_BLOB_MANIFEST = 1, STORE_BLOB_CONFIG = 2, STORE_BLOB_INDEX = 3, STORE_BLOB_LAYER = 4, STORE_BLOB_OTHER = 5 };
+
+struct store_name {
+    const char *repo;   /* canonical, "docker.io/library/debian" */
+    const char *tag;    /* "" when named by digest */
+    const char *digest; /* "" when named by tag */
+};
+
+struct store_image {
+    int64_t k;
+    uid_t owner;
+    const char *id;
+    const char *manifest;
+    const char *parent; /* id, "" if none */
+    const char *os;
+    const char *arch;
+    const char *variant;
+    int64_t created_ns;
+    int64_t added_ns;
+    int64_t last_used_ns;
+    int64_t last_tag_ns;
+    uint64_t size;   /* uncompressed layers */
+    uint64_t shared; /* of them, in other images too; both 0 until store_image_sizes */
+    uint64_t unique;
+    bool made; /* the manifest was written here: its digest is known to nobody else */
+    bool has_children;
+    unsigned containers;
+    struct bh_pairs labels;
+    const struct store_name *names;
+    size_t n_names;
+};
+
+/* All that who may see, newest first, in a number of queries that does not depend on how many there are. */
+int store_image_list(struct store_db *db, const struct store_who *who, struct bh_arena *arena,
+                     struct store_image **out, size_t *out_n, struct bh_err *err);
+/* Fill shared and unique. */
+int store_image_sizes(struct store_db *db, struct store_image *images, size_t n, struct bh_err *err);
+int store_image_get(struct store_db *db, int64_t k, struct bh_arena *arena, struct store_image *out,
+                    struct bh_err *err);
+/* The packed typed config of image k, in the arena. */
+int store_image_reduced(struct store_db *db, int64_t k, struct bh_arena *arena, const void **out, size_t *out_n,
+                        struct bh_err *err);
+bool store_image_has_tag(const struct store_image *im);
+
+struct store_image_layer {
+    const char *diff_id;
+    uint64_t tar_size;
+};
+/* Lowest first. */
+int store_image_layers(struct store_db *db, int64_t k, struct bh_arena *arena, struct store_image_layer **out,
+                       size_t *out_n, struct bh_err *err);
+
+struct store_desc {
+    const char *digest;
+    uint64_t size;
+    const char *media;
+};
+struct store_manifest {
+    int64_t k;
+    const char *digest;
+    uint64_t size;
+    const char *media;
+    const char *config_media;
+    const char *config; /* digest */
+    uint64_t config_size;
+    bool made;
+    struct store_desc *layers; /* as the manifest says, lowest first */
+    size_t n_layers;
+};
+/* digest "": the preferred one of the image. */
+int store_manifest_get(struct store_db *db, int64_t image, const char *digest, struct bh_arena *arena,
+                       struct store_manifest *out, struct bh_err *err);
+
+/* ---- making -------------------------------------------------------------------------------- */
+
+struct store_new_image {
+    const char *id;
+    const struct bh_image_config *config;
+    const void *reduced; /* config as packed message */
+    size_t n_reduced;
+    const void *config_data;
+    size_t n_config;
+    const char *config_media;
+    const char *manifest; /* digest */
+    const char *manifest_media;
+    const void *manifest_data;
+    size_t n_manifest;
+    bool made;
+    const struct store_desc *layers; /* of the manifest */
+    size_t n_layers;
+    const char *parent;
+    const char *other; /* digest of a further document that is kept with it, "" if none */
+};
+
+/* Row of an image whose layers and blobs have rows already.  An image that is there keeps its row. */
+int store_image_put(struct store_db *db, uid_t owner, const struct store_new_image *n, int64_t *out_k,
+                    struct bh_err *err);
+int store_blob_put(struct store_db *db, uid_t owner, const char *digest, int kind, uint64_t size, const char *codec,
+                   struct bh_err *err);
+/* found: a row that is not about to go. */
+int store_blob_find(struct store_db *db, const char *digest, int64_t *out_k, bool *out_found, struct bh_err *err);
+
+/* Stamp the last use; not synced. */
+int store_image_touch(struct store *s, int64_t k, struct bh_err *err);
+
+#endif

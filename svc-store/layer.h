@@ -1,0 +1,42 @@
+/*
+ * layer.h - bringing one layer in: a worker makes the file, the store checks and names it.
+ *
+ * Room: store.  A layer is one file named by its diffID.  The worker wrote it and told both digests;
+ * here sizes and header are compared with the file, the tar is hashed once more (option rehash), the
+ * file is synced, and only then does it get a name and a row.
+ */
+#ifndef STORE_LAYER_H
+#define STORE_LAYER_H
+
+#include "result.h"
+#include "store.h"
+
+struct store_layer_source {
+    int fd;
+    uint64_t offset;
+    uint64_t size; /* BH_JOB_TO_END */
+    unsigned flags;       /* BH_JOB_F_STRICT_END, BH_JOB_F_PLAIN_ONLY */
+    bool keep_blob;       /* keep the compressed bytes, if compressed they are */
+    bool waits;           /* a pipe */
+    const char *digest;   /* that the bytes must have, "" if unknown */
+    uint64_t digest_size; /* and their number, with digest */
+    const char *diff_id;  /* that the tar must have, "" if unknown */
+    const char *what;
+    int cancel_fd;
+};
+
+/* Make the layer, whatever is there already; lease gets the layer and the kept blob. */
+int store_layer_make(struct store *s, uid_t owner, int64_t lease, const struct store_layer_source *source,
+                     struct store_layer_result *out, struct bh_err *err);
+/* diff_id is known: make it unless who has it already.  Two callers for one layer share the work. */
+int store_layer_ensure(struct store *s, const struct store_who *who, int64_t lease,
+                       const struct store_layer_source *source, bool *out_made, struct bh_err *err);
+
+void store_flight_init(struct store_flight *f);
+void store_flight_fini(struct store_flight *f);
+
+/* sha256 of bytes [offset, offset + n) of fd as "sha256:<hex>". */
+int store_hash_range(int fd, uint64_t offset, uint64_t n, const char *what, char out[STORE_DIGEST_SIZE],
+                     struct bh_err *err);
+
+#endif

@@ -1,0 +1,186 @@
+/*
+ * publish.c - see publish.h.
+ */
+#include "publish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/str.h"
+#include "gc.h"
+#include "lease.h"
+#include "name.h"
+#include "place.h"
+
+/* ---- documents ----------------------------------------------------------------------------- */
+
+static int document_check(const struct store_document *d, struct bh_err *err) {
+    struct bh_digest want;
+
+    if (bh_digest_parse(d->digest, &want, err) != 0)
+        return err->code;
+    return bh_digest_verify(&want, d->data, d->n, "document", err);
+}
+
+static int document_file(struct store *s, const struct store_document *d, struct bh_err *err) {
+    struct store_temp t;
+
+    if (store_temp_open(&s->place, &t, err) != 0)
+        return err->code;
+    if (bh_write_all(t.fd, d->data, d->n) != 0 || fdatasync(t.fd) != 0) {
+        store_write_error(&s->place, errno, "write a document", d->n, err);
+        store_temp_drop(&s->place, &t);
+        return err->code;
+    }
+    return store_temp_publish(&s->place, &t, STORE_BLOBS, d->digest, err);
+}
+
+/* out_have: there already, and now under the lease. */
+static int document_claim(struct store *s, int64_t lease, const char *digest, bool *out_have, struct bh_err *err) {
+    STORE_SCOPE_WRITE struct store_db *db = NULL;
+    int64_t k;
+
+    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 || store_blob_find(db, digest, &k, out_have, err) != 0 ||
+        store_lease_add(db, lease, STORE_LEASE_BLOB, digest, err) != 0)
+        return err->code;
+    return store_write_commit(&db, err);
+}
+
+static int document_row(struct store *s, uid_t owner, const struct store_document *d, struct bh_err *err) {
+    STORE_SCOPE_WRITE struct store_db *db = NULL;
+
+    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 ||
+        store_blob_put(db, owner, d->digest, d->kind, d->n, "", err) != 0)
+        return err->code;
+    return store_write_commit(&db, err);
+}
+
+int store_document_put(struct store *s, uid_t owner, int64_t lease, const struct store_document *d,
+                       struct bh_err *err) {
+    bool have;
+    int r = 0;
+
+    if (document_check(d, err) != 0 || document_claim(s, lease, d->digest, &have, err) != 0)
+        return err->code;
+    if (have)
+        return 0;
+    store_tidy_share(s);
+    if (document_file(s, d, err) != 0 || document_row(s, owner, d, err) != 0)
+        r = err->code;
+    store_tidy_end(s);
+    return r;
+}
+
+static int documents(struct store *s, uid_t owner, int64_t lease, const struct store_new_image *im,
+                     struct bh_err *err) {
+    const struct store_document config = {im->id, STORE_BLOB_CONFIG, im->config_data, im->n_config};
+    const struct store_document manifest = {im->manifest, STORE_BLOB_MANIFEST, im->manifest_data, im->n_manifest};
+
+    if (store_document_put(s, owner, lease, &config, err) != 0)
+        return bh_err_prefix(err, "config of the image");
+    if (store_document_put(s, owner, lease, &manifest, err) != 0)
+        return bh_err_prefix(err, "manifest of the image");
+    return 0;
+}
+
+/* ---- durable names of files ---------------------------------------------------------------- */
+
+struct prefixes {
+    bool layers[256];
+    bool blobs[256];
+};
+
+static void note_prefix(bool *set, const char *digest) {
+    unsigned char byte;
+
+    if (bh_unhex(digest + strlen("sha256:"), 2, &byte))
+        set[byte] = true;
+}
+
+static int collect_prefixes(struct store *s, int64_t lease, struct prefixes *p, struct bh_err *err) {
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    sqlite3_stmt *st;
+    int r;
+
+    if (store_read_begin(s->index, &db, err) != 0 ||
+        store_query(db, &st, err,
+                    "SELECT li.kind, li.digest FROM lease_item li LEFT JOIN layer l ON li.kind=1 AND l.diff_id=li.digest"
+                    " LEFT JOIN blob b ON li.kind=2 AND b.digest=li.digest"
+                    " WHERE li.lease=? AND coalesce(l.durable, b.durable, 0)=0",
+                    "i", lease) != 0)
+        return err->code;
+    while ((r = store_step(db, st, err)) > 0)
+        note_prefix(sqlite3_column_int64(st, 0) == STORE_LEASE_LAYER ? p->layers : p->blobs, store_text(st, 1));
+    return r < 0 ? r : 0;
+}
+
+static int sync_prefixes(struct store *s, const struct prefixes *p, struct bh_err *err) {
+    for (unsigned i = 0; i < 256; i++) {
+        char digest[16];
+
+        snprintf(digest, sizeof digest, "sha256:%02x", i);
+        if ((p->layers[i] && store_file_sync_name(&s->place, STORE_LAYERS, digest, err) != 0) ||
+            (p->blobs[i] && store_file_sync_name(&s->place, STORE_BLOBS, digest, err) != 0))
+            return err->code;
+    }
+    return 0;
+}
+
+static int mark_durable(struct store_db *db, int64_t lease, struct bh_err *err) {
+    if (store_exec(db, NULL, err,
+                   "UPDATE layer SET durable=1 WHERE durable=0 AND diff_id IN"
+                   " (SELECT digest FROM lease_item WHERE lease=? AND kind=1)",
+                   "i", lease) != 0)
+        return err->code;
+    return store_exec(db, NULL, err,
+                      "UPDATE blob SET durable=1 WHERE durable=0 AND digest IN"
+                      " (SELECT digest FROM lease_item WHERE lease=? AND kind=2)",
+                      "i", lease);
+}
+
+/* ---- the commit ---------------------------------------------------------------------------- */
+
+static int put_names(struct store_db *db, uid_t owner, const struct store_publish_image *im, store_moved_fn *moved,
+                     void *arg, struct bh_err *err) {
+    for (size_t i = 0; i < im->n_names; i++) {
+        char previous[STORE_DIGEST_SIZE];
+
+        if (store_name_set(db, owner, &im->names[i], im->out_k, previous, err) != 0)
+            return err->code;
+        if (previous[0] != '\0' && moved != NULL)
+            moved(arg, &im->names[i], previous);
+    }
+    return 0;
+}
+
+static int commit_all(struct store *s, uid_t owner, int64_t lease, struct store_publish_image *images, size_t n,
+                      store_moved_fn *moved, void *arg, struct bh_err *err) {
+    STORE_SCOPE_WRITE struct store_db *db = NULL;
+
+    if (store_write_begin(s->index, STORE_FULL, &db, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < n; i++)
+        if (store_image_put(db, owner, &images[i].image, &images[i].out_k, err) != 0 ||
+            put_names(db, owner, &images[i], moved, arg, err) != 0)
+            return err->code;
+    if (mark_durable(db, lease, err) != 0 || store_lease_end(db, lease, err) != 0)
+        return err->code;
+    return store_write_commit(&db, err);
+}
+
+int store_publish(struct store *s, uid_t owner, int64_t *lease, struct store_publish_image *images, size_t n,
+                  store_moved_fn *moved, void *arg, struct bh_err *err) {
+    struct prefixes p = {0};
+
+    for (size_t i = 0; i < n; i++)
+        if (documents(s, owner, *lease, &images[i].image, err) != 0)
+            return err->code;
+    if (collect_prefixes(s, *lease, &p, err) != 0 || sync_prefixes(s, &p, err) != 0 ||
+        commit_all(s, owner, *lease, images, n, moved, arg, err) != 0)
+        return err->code;
+    *lease = STORE_LEASE_NONE;
+    return 0;
+}

@@ -1,0 +1,84 @@
+/*
+ * result.h - what a worker found, as plain values.
+ *
+ * Room: store.  result_rpc.c makes these of the worker's message.  Texts are bounded by the message;
+ * digests have been parsed, offsets lie inside the archive, and nothing else is known of them.
+ */
+#ifndef STORE_RESULT_H
+#define STORE_RESULT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "oci/config.h"
+#include "store.h"
+
+struct store_layer_result {
+    char digest[STORE_DIGEST_SIZE]; /* of the bytes as received */
+    char diff_id[STORE_DIGEST_SIZE];
+    const char *codec; /* "none", "gzip", "zstd", "bzip2", "xz" */
+    uint64_t size;     /* bytes as received */
+    uint64_t tar_size;
+    uint64_t file_size;
+    uint64_t index_offset;
+    uint64_t index_size;
+    unsigned char index_sha256[32];
+    uint64_t entries;
+    bool blob_written;
+};
+
+struct store_plan_name {
+    const char *name;
+    const char *source;
+};
+struct store_plan_layer {
+    uint64_t offset;
+    uint64_t size;
+    const char *media;
+    const char *digest;  /* "" if the archive does not tell */
+    const char *diff_id;
+};
+struct store_plan_image {
+    struct store_plan_name *names;
+    size_t n_names;
+    const char *index_digest;
+    const char *manifest_digest;
+    const char *manifest_media;
+    const void *manifest;
+    size_t n_manifest;
+    const char *config_digest;
+    const char *config_media;
+    const void *config_data;
+    size_t n_config;
+    struct bh_image_config config;
+    const void *reduced; /* config, packed again */
+    size_t n_reduced;
+    struct store_plan_layer *layers;
+    size_t n_layers;
+    const char *missing;
+};
+struct store_plan_index {
+    const char *digest;
+    const void *data;
+    size_t n;
+    struct store_plan_name *names;
+    size_t n_names;
+};
+struct store_plan {
+    bool spooled;
+    uint64_t archive_size;
+    struct store_plan_image *images;
+    size_t n_images;
+    struct store_plan_index *indexes;
+    size_t n_indexes;
+};
+
+/* The message is unpacked into the arena.  A WorkerError becomes err, as the worker said it. */
+int store_result_layer(const struct bh_buf *packed, struct store_layer_result *out, struct bh_err *err);
+int store_result_plan(const struct bh_buf *packed, struct bh_arena *arena, struct store_plan *out, struct bh_err *err);
+/* The typed config as packed message, in the arena; and back. */
+int store_config_pack(const struct bh_image_config *c, struct bh_arena *arena, const void **out, size_t *out_n,
+                      struct bh_err *err);
+int store_config_unpack(const void *data, size_t n, struct bh_arena *arena, struct bh_image_config *out,
+                        struct bh_err *err);
+
+#endif

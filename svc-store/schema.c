@@ -1,0 +1,70 @@
+/*
+ * schema.c - tables of the index; docs/store-format.md, section 5, tells what they mean.
+ *
+ * Room: store.  Pure text.  A change is a new version with its own step in index.c; what is here is
+ * never edited once a release has it.  States: 0 ready, 1 kept for containers only (images), 2 going.
+ */
+#include "index.h"
+
+const char store_schema_v1[] =
+    /* one row a layer file; owner: who brought it first (for quotas) */
+    "CREATE TABLE layer("
+    " k INTEGER PRIMARY KEY, diff_id TEXT NOT NULL UNIQUE, owner INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " durable INTEGER NOT NULL, tar_size INTEGER NOT NULL, file_size INTEGER NOT NULL,"
+    " index_offset INTEGER NOT NULL, index_size INTEGER NOT NULL, index_sha256 BLOB NOT NULL,"
+    " entries INTEGER NOT NULL, added_ns INTEGER NOT NULL) STRICT;"
+    /* one row a file below blobs/; kind: 1 manifest, 2 config, 3 index, 4 compressed layer, 5 other */
+    "CREATE TABLE blob("
+    " k INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, owner INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " durable INTEGER NOT NULL, kind INTEGER NOT NULL, size INTEGER NOT NULL, codec TEXT NOT NULL,"
+    " added_ns INTEGER NOT NULL) STRICT;"
+    /* an image of one owner; id is the digest of its config; labels: key NUL value NUL ..;
+       reduced: packed bulkhead.image.v1.ImageConfig */
+    "CREATE TABLE image("
+    " k INTEGER PRIMARY KEY, owner INTEGER NOT NULL, id TEXT NOT NULL, state INTEGER NOT NULL,"
+    " config INTEGER NOT NULL REFERENCES blob(k), parent TEXT NOT NULL, manifest TEXT NOT NULL,"
+    " created_ns INTEGER NOT NULL, added_ns INTEGER NOT NULL, last_used_ns INTEGER NOT NULL,"
+    " last_tag_ns INTEGER NOT NULL, size INTEGER NOT NULL, os TEXT NOT NULL, arch TEXT NOT NULL,"
+    " variant TEXT NOT NULL, labels BLOB NOT NULL, reduced BLOB NOT NULL, UNIQUE(owner, id)) STRICT;"
+    "CREATE INDEX image_by_id ON image(id);"
+    "CREATE INDEX image_by_parent ON image(parent) WHERE parent <> '';"
+    "CREATE INDEX image_by_config ON image(config);"
+    "CREATE TABLE image_layer("
+    " image INTEGER NOT NULL REFERENCES image(k) ON DELETE CASCADE, pos INTEGER NOT NULL,"
+    " layer INTEGER NOT NULL REFERENCES layer(k), PRIMARY KEY(image, pos)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX image_layer_by_layer ON image_layer(layer);"
+    /* documents that came with an image beside its manifests (indexes, attestations) */
+    "CREATE TABLE image_blob("
+    " image INTEGER NOT NULL REFERENCES image(k) ON DELETE CASCADE,"
+    " blob INTEGER NOT NULL REFERENCES blob(k), PRIMARY KEY(image, blob)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX image_blob_by_blob ON image_blob(blob);"
+    /* manifests that say this image; made: written by this store */
+    "CREATE TABLE manifest("
+    " k INTEGER PRIMARY KEY, image INTEGER NOT NULL REFERENCES image(k) ON DELETE CASCADE,"
+    " digest TEXT NOT NULL, blob INTEGER NOT NULL REFERENCES blob(k), media TEXT NOT NULL,"
+    " config_media TEXT NOT NULL, made INTEGER NOT NULL, UNIQUE(image, digest)) STRICT;"
+    "CREATE INDEX manifest_by_digest ON manifest(digest);"
+    "CREATE INDEX manifest_by_blob ON manifest(blob);"
+    "CREATE TABLE manifest_layer("
+    " manifest INTEGER NOT NULL REFERENCES manifest(k) ON DELETE CASCADE, pos INTEGER NOT NULL,"
+    " digest TEXT NOT NULL, size INTEGER NOT NULL, media TEXT NOT NULL,"
+    " PRIMARY KEY(manifest, pos)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX manifest_layer_by_digest ON manifest_layer(digest);"
+    /* repo: canonical, \"docker.io/library/debian\"; either tag or digest is empty */
+    "CREATE TABLE name("
+    " owner INTEGER NOT NULL, repo TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL,"
+    " image INTEGER NOT NULL REFERENCES image(k), set_ns INTEGER NOT NULL,"
+    " PRIMARY KEY(owner, repo, tag, digest)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX name_by_image ON name(image);"
+    "CREATE TABLE container("
+    " id TEXT PRIMARY KEY, owner INTEGER NOT NULL, name TEXT NOT NULL, image_id TEXT NOT NULL,"
+    " image INTEGER REFERENCES image(k), running INTEGER NOT NULL, noted_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX container_by_image ON container(image);"
+    /* content in flight: not collected before the lease ends; kind 1 layer, 2 blob */
+    "CREATE TABLE lease("
+    " k INTEGER PRIMARY KEY, owner INTEGER NOT NULL, purpose TEXT NOT NULL, expires_ns INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE lease_item("
+    " lease INTEGER NOT NULL REFERENCES lease(k) ON DELETE CASCADE, kind INTEGER NOT NULL, digest TEXT NOT NULL,"
+    " PRIMARY KEY(lease, kind, digest)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX lease_item_by_digest ON lease_item(digest);"
+    "PRAGMA user_version = 1;";
