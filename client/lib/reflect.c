@@ -231,9 +231,8 @@ int reflect_to_message(const bulkhead_value *v, const ProtobufCMessageDescriptor
 
         if (f == NULL)
             return bh_err_set(err, BH_E_INVALID, "%s has no field %s", d->name, v->keys[i]);
-        r = f->label == PROTOBUF_C_LABEL_REPEATED
-                ? to_repeated(v->items[i], f, arena, m, err)
-                : to_element(v->items[i], f, arena, (char *)m + f->offset, err);
+        r = f->label == PROTOBUF_C_LABEL_REPEATED ? to_repeated(v->items[i], f, arena, m, err)
+                                                  : to_element(v->items[i], f, arena, (char *)m + f->offset, err);
         if (r != 0)
             return r;
     }

@@ -23,8 +23,10 @@ struct bh_buf {
 };
 
 #define BH_BUF_DEFAULT_MAX ((size_t)64 << 20)
-#define BH_BUF_INIT {0}
-#define BH_BUF_INIT_MAX(m) {.max = (m)}
+#define BH_BUF_INIT                                                                                                    \
+    { 0 }
+#define BH_BUF_INIT_MAX(m)                                                                                             \
+    { .max = (m) }
 #define BH_SCOPE_BUF __attribute__((cleanup(bh_buf_fini)))
 
 void bh_buf_init(struct bh_buf *b, size_t max);

@@ -145,8 +145,7 @@ bool bh_duration_parse(const char *s, int64_t *out_ns) {
         static const struct {
             const char *name;
             double ns;
-        } units[] = {{"ns", 1},    {"us", 1e3},  {"\xc2\xb5s", 1e3}, {"ms", 1e6},
-                     {"s", 1e9},   {"m", 60e9},  {"h", 3600e9}};
+        } units[] = {{"ns", 1}, {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
         char *end = NULL;
         double v, unit = 0;
 

@@ -43,13 +43,14 @@ enum bh_err_code {
 };
 
 struct bh_err {
-    int code;         /* 0 or BH_E_* */
-    char reason[40];  /* stable word for programs, "" if none: "no-such-image", "image-in-use" */
-    char msg[1024];   /* one line, no trailing newline, no full stop, may hold foreign bytes: escape before showing */
-    char hint[320];   /* what to do about it, "" if nothing is known */
+    int code;        /* 0 or BH_E_* */
+    char reason[40]; /* stable word for programs, "" if none: "no-such-image", "image-in-use" */
+    char msg[1024];  /* one line, no trailing newline, no full stop, may hold foreign bytes: escape before showing */
+    char hint[320];  /* what to do about it, "" if nothing is known */
 };
 
-#define BH_ERR_INIT {0}
+#define BH_ERR_INIT                                                                                                    \
+    { 0 }
 
 /* Set code and message; returns code, so that callers write `return bh_err_set(...)`. */
 int bh_err_set(struct bh_err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -20,9 +20,9 @@ static inline void bh_scope_close(const int *fd) {
         close(*fd);
 }
 
-#define BH_SCOPE_FREE __attribute__((cleanup(bh_scope_free)))
+#define BH_SCOPE_FREE  __attribute__((cleanup(bh_scope_free)))
 #define BH_SCOPE_CLOSE __attribute__((cleanup(bh_scope_close)))
-#define BH_SCOPE(fn) __attribute__((cleanup(fn)))
+#define BH_SCOPE(fn)   __attribute__((cleanup(fn)))
 
 /* Give the value away and disarm the scope. */
 #define bh_take_ptr(p)                                                                                                 \

@@ -1,0 +1,180 @@
+/*
+ * cmd_ps.c - `ps`: the containers.
+ *
+ * Room: client.  docker 28's columns, fields and words of the status.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/cmd.h"
+#include "cli/engine.h"
+#include "cli/shape.h"
+#include "cli/table.h"
+
+const struct cli_opt cmd_ps_opts[] = {
+    {.name = "all", .letter = 'a', .kind = CLI_BOOL, .help = "Show all containers, not only running ones"},
+    {.name = "filter", .letter = 'f', .kind = CLI_LIST, .help = "Show what matches KEY=VALUE", .metavar = "filter"},
+    {.name = "format", .kind = CLI_STRING, .help = "table, table TEMPLATE, json, or a template"},
+    {.name = "last", .letter = 'n', .kind = CLI_INT, .help = "Show the N newest, in any state", .def = "-1"},
+    {.name = "latest", .letter = 'l', .kind = CLI_BOOL, .help = "Show the newest, in any state"},
+    {.name = "no-trunc", .kind = CLI_BOOL, .help = "Do not cut"},
+    {.name = "noheading", .kind = CLI_BOOL, .help = "Leave the headings out"},
+    {.name = "quiet", .letter = 'q', .kind = CLI_BOOL, .help = "Show IDs only"},
+    {.name = "size", .letter = 's', .kind = CLI_BOOL, .help = "Show sizes"},
+    {0},
+};
+
+static const struct cli_field fields[] = {
+    {"ID", "CONTAINER ID"},      {"Names", "NAMES"},
+    {"Image", "IMAGE"},          {"Command", "COMMAND"},
+    {"CreatedAt", "CREATED AT"}, {"RunningFor", "CREATED"},
+    {"Ports", "PORTS"},          {"State", "STATE"},
+    {"Status", "STATUS"},        {"Size", "SIZE"},
+    {"Labels", "LABELS"},        {"Mounts", "MOUNTS"},
+    {"Networks", "NETWORKS"},    {"LocalVolumes", "LOCAL VOLUMES"},
+    {"Platform", "PLATFORM"},    {0},
+};
+static const struct cli_list list = {
+    .fields = fields,
+    .table = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
+    .quiet = "{{.ID}}",
+};
+static const char table_size[] =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}";
+
+static void status_text(char *dst, size_t size, const bulkhead_value *state, int64_t now) {
+    const char *status = bulkhead_get_str(state, "status");
+    char age[CLI_CELL_SIZE];
+
+    if (strcmp(status, "running") == 0 || strcmp(status, "paused") == 0) {
+        bh_human_duration(age, sizeof age, (now - bulkhead_get_int(state, "started_ns")) / BH_NSEC);
+        snprintf(dst, size, "Up %s%s", age, strcmp(status, "paused") == 0 ? " (Paused)" : "");
+    } else if (strcmp(status, "exited") == 0) {
+        bh_human_duration(age, sizeof age, (now - bulkhead_get_int(state, "finished_ns")) / BH_NSEC);
+        snprintf(dst, size, "Exited (%lld) %s ago", (long long)bulkhead_get_int(state, "exit_code"), age);
+    } else if (strcmp(status, "created") == 0) {
+        snprintf(dst, size, "Created");
+    } else if (strcmp(status, "dead") == 0) {
+        snprintf(dst, size, "Dead");
+    } else if (strcmp(status, "removing") == 0) {
+        snprintf(dst, size, "Removal In Progress");
+    } else {
+        snprintf(dst, size, "%s", status);
+    }
+}
+
+static char *command_text(const bulkhead_value *command, bool no_trunc) {
+    struct bh_buf text = BH_BUF_INIT;
+    char *cut, *quoted;
+
+    for (size_t i = 0; i < bulkhead_count(command); i++) {
+        if (i > 0)
+            bh_buf_addc(&text, ' ');
+        bh_buf_adds(&text, bulkhead_str(bulkhead_at(command, i)));
+    }
+    cut = no_trunc ? bh_xstrdup(bh_buf_str(&text)) : cli_cell_cut(bh_buf_str(&text), 20);
+    bh_buf_reset(&text);
+    bh_buf_add_json_str(&text, cut, strlen(cut)); /* docker quotes as Go does; the same but for rare bytes */
+    free(cut);
+    quoted = bh_buf_take(&text);
+    return quoted;
+}
+
+static char *joined(const bulkhead_value *list_, const char *key, const char *separator) {
+    struct bh_buf text = BH_BUF_INIT;
+
+    for (size_t i = 0; i < bulkhead_count(list_); i++) {
+        const bulkhead_value *item = bulkhead_at(list_, i);
+
+        if (i > 0)
+            bh_buf_adds(&text, separator);
+        bh_buf_adds(&text, key != NULL ? bulkhead_get_str(item, key) : bulkhead_str(item));
+    }
+    return bh_buf_take(&text);
+}
+
+static char *labels_text(const bulkhead_value *labels) {
+    struct bh_buf text = BH_BUF_INIT;
+
+    for (size_t i = 0; i < bulkhead_count(labels); i++) {
+        const bulkhead_value *l = bulkhead_at(labels, i);
+
+        bh_buf_addf(&text, "%s%s=%s", i > 0 ? "," : "", bulkhead_get_str(l, "key"), bulkhead_get_str(l, "value"));
+    }
+    return bh_buf_take(&text);
+}
+
+static void set_taken(json_t *row, const char *key, char *take_text) {
+    json_object_set_new(row, key, shape_text(take_text));
+    free(take_text);
+}
+
+static json_t *row_of(const bulkhead_value *c, int64_t now, bool no_trunc, bool size) {
+    char id[CLI_CELL_SIZE * 2], cell[CLI_CELL_SIZE], rw[CLI_CELL_SIZE], root[CLI_CELL_SIZE], status[128];
+    const bulkhead_value *state = bulkhead_get(c, "state");
+    json_t *row = json_object();
+
+    set_taken(row, "Command", command_text(bulkhead_get(c, "command"), no_trunc));
+    cli_cell_time(cell, sizeof cell, bulkhead_get_int(c, "created_ns"));
+    json_object_set_new(row, "CreatedAt", json_string(cell));
+    cli_cell_id(id, sizeof id, bulkhead_get_str(c, "id"), no_trunc);
+    json_object_set_new(row, "ID", shape_text(id));
+    json_object_set_new(row, "Image", shape_text(bulkhead_get_str(c, "image")));
+    set_taken(row, "Labels", labels_text(bulkhead_get(c, "label")));
+    json_object_set_new(row, "LocalVolumes", json_string("0"));
+    set_taken(row, "Mounts", joined(bulkhead_get(c, "mount"), "source", ","));
+    json_object_set_new(row, "Names", shape_text(bulkhead_get_str(c, "name")));
+    json_object_set_new(row, "Networks", shape_text(bulkhead_get_str(c, "network")));
+    json_object_set_new(row, "Platform", json_string("linux"));
+    set_taken(row, "Ports", joined(bulkhead_get(c, "port"), NULL, ", "));
+    cli_cell_ago(cell, sizeof cell, bulkhead_get_int(c, "created_ns"), now);
+    json_object_set_new(row, "RunningFor", json_string(cell));
+    bh_human_size(rw, sizeof rw, bulkhead_get_uint(c, "size_rw"), 3);
+    bh_human_size(root, sizeof root, bulkhead_get_uint(c, "size_root"), 3);
+    if (size)
+        snprintf(status, sizeof status, "%s (virtual %s)", rw, root);
+    else
+        snprintf(status, sizeof status, "0B");
+    json_object_set_new(row, "Size", json_string(status));
+    json_object_set_new(row, "State", shape_text(bulkhead_get_str(state, "status")));
+    status_text(status, sizeof status, state, now);
+    json_object_set_new(row, "Status", json_string(status));
+    json_object_set_new(row, "_labels", shape_pairs(bulkhead_get(c, "label")));
+    return row;
+}
+
+int cmd_ps(struct cli_ctx *ctx, const struct cli_args *args) {
+    bool size = cli_bool(args, "size"), no_trunc = cli_bool(args, "no-trunc");
+    struct cli_list_opts opts = {.format = cli_str(args, "format"),
+                                 .quiet = cli_bool(args, "quiet"),
+                                 .no_heading = cli_bool(args, "noheading"),
+                                 .table = size ? table_size : NULL};
+    bulkhead_value *request = bulkhead_map_new(), *reply = NULL;
+    int64_t last = cli_bool(args, "latest") ? 1 : cli_int(args, "last");
+    const bulkhead_value *containers;
+    struct bh_err err = BH_ERR_INIT;
+    json_t *rows;
+    int status;
+
+    bulkhead_set_bool(request, "all", cli_bool(args, "all"));
+    bulkhead_set_int(request, "last", last > 0 ? last : 0);
+    bulkhead_set_bool(request, "size", size);
+    if ((status = cli_set_filters(ctx, args, request)) != 0) {
+        bulkhead_value_free(request);
+        return status;
+    }
+    if ((status = cli_call_take(ctx, "runtime", "ContainerList", request, &reply)) != 0)
+        return status;
+    rows = json_array();
+    containers = bulkhead_get(reply, "container");
+    for (size_t i = 0; i < bulkhead_count(containers); i++)
+        json_array_append_new(rows, row_of(bulkhead_at(containers, i), bh_now_ns(), no_trunc, size));
+    if (cli_list_print(ctx->out, &list, &opts, rows, &err) != 0)
+        status = cli_fail(ctx->out, &err);
+    json_decref(rows);
+    bulkhead_value_free(reply);
+    return status;
+}

@@ -1,0 +1,31 @@
+/*
+ * shape.h - replies of the engine in the shape that docker's readers know.
+ *
+ * Room: client.  Scripts read `inspect` by path ({{.Config.Env}}); the names, the order and what is
+ * null are docker 28's (reference: the Engine API 1.51).
+ */
+#ifndef BH_CLI_SHAPE_H
+#define BH_CLI_SHAPE_H
+
+#include <jansson.h>
+
+#include "bulkhead/bulkhead.h"
+
+/* Repeated strings -> array; NULL or absent -> null. */
+json_t *shape_strings(const bulkhead_value *list);
+/* A StringList message -> array, null when it is absent. */
+json_t *shape_string_list(const bulkhead_value *message);
+/* Repeated Pair -> object. */
+json_t *shape_pairs(const bulkhead_value *pairs);
+/* {"80/tcp": {}} of a list of names; null when empty. */
+json_t *shape_set(const bulkhead_value *list);
+/* "2024-01-02T03:04:05Z"; 0 -> "0001-01-01T00:00:00Z" as Go has it. */
+json_t *shape_time(int64_t ns);
+json_t *shape_text(const char *s);
+
+/* The Config object of an image (ImageConfig.config). */
+json_t *shape_run_config(const bulkhead_value *run_config);
+json_t *shape_image(const bulkhead_value *reply);                /* ImageInspectReply */
+json_t *shape_container(const bulkhead_value *reply, bool size); /* ContainerInspectReply */
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * shape_container.c - the container document of `inspect`.
+ *
+ * Room: client.  Fields of the Engine API that have no meaning here are there with their zero, because
+ * readers index into them; what is not known yet (networks with addresses) is empty.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/shape.h"
+
+static json_t *shape_state(const bulkhead_value *state) {
+    const char *status = bulkhead_get_str(state, "status");
+    json_t *out = json_object();
+
+    json_object_set_new(out, "Status", shape_text(status));
+    json_object_set_new(out, "Running", json_boolean(strcmp(status, "running") == 0 || strcmp(status, "paused") == 0));
+    json_object_set_new(out, "Paused", json_boolean(strcmp(status, "paused") == 0));
+    json_object_set_new(out, "Restarting", json_false());
+    json_object_set_new(out, "OOMKilled", json_boolean(bulkhead_get_bool(state, "oom_killed")));
+    json_object_set_new(out, "Dead", json_boolean(strcmp(status, "dead") == 0));
+    json_object_set_new(out, "Pid", json_integer(bulkhead_get_int(state, "pid")));
+    json_object_set_new(out, "ExitCode", json_integer(bulkhead_get_int(state, "exit_code")));
+    json_object_set_new(out, "Error", shape_text(bulkhead_get_str(state, "error")));
+    json_object_set_new(out, "StartedAt", shape_time(bulkhead_get_int(state, "started_ns")));
+    json_object_set_new(out, "FinishedAt", shape_time(bulkhead_get_int(state, "finished_ns")));
+    return out;
+}
+
+static json_t *shape_mounts(const bulkhead_value *mounts) {
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < bulkhead_count(mounts); i++) {
+        const bulkhead_value *m = bulkhead_at(mounts, i);
+        const char *propagation = bulkhead_get_str(m, "propagation");
+        json_t *one = json_object();
+
+        json_object_set_new(one, "Type", shape_text(bulkhead_get_str(m, "type")));
+        json_object_set_new(one, "Source", shape_text(bulkhead_get_str(m, "source")));
+        json_object_set_new(one, "Destination", shape_text(bulkhead_get_str(m, "target")));
+        json_object_set_new(one, "Mode", json_string(bulkhead_get_bool(m, "read_only") ? "ro" : ""));
+        json_object_set_new(one, "RW", json_boolean(!bulkhead_get_bool(m, "read_only")));
+        json_object_set_new(one, "Propagation", shape_text(propagation[0] != '\0' ? propagation : "rprivate"));
+        json_array_append_new(out, one);
+    }
+    return out;
+}
+
+static json_t *or_null(const bulkhead_value *list) {
+    return bulkhead_count(list) == 0 ? json_null() : shape_strings(list);
+}
+
+static json_t *shape_binds(const bulkhead_value *mounts) {
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < bulkhead_count(mounts); i++) {
+        const bulkhead_value *m = bulkhead_at(mounts, i);
+        char *text;
+
+        if (strcmp(bulkhead_get_str(m, "type"), "bind") != 0)
+            continue;
+        text = bh_xasprintf("%s:%s%s", bulkhead_get_str(m, "source"), bulkhead_get_str(m, "target"),
+                            bulkhead_get_bool(m, "read_only") ? ":ro" : "");
+        json_array_append_new(out, shape_text(text));
+        free(text);
+    }
+    if (json_array_size(out) > 0)
+        return out;
+    json_decref(out);
+    return json_null();
+}
+
+static json_t *shape_host_config(const bulkhead_value *spec) {
+    const char *network = bulkhead_get_str(spec, "network"), *driver = bulkhead_get_str(spec, "log_driver");
+    json_t *out = json_object(), *log = json_object(), *restart = json_object();
+
+    json_object_set_new(out, "Binds", shape_binds(bulkhead_get(spec, "mount")));
+    json_object_set_new(log, "Type", shape_text(driver[0] != '\0' ? driver : "json-file"));
+    json_object_set_new(log, "Config", shape_pairs(bulkhead_get(spec, "log_opt")));
+    json_object_set_new(out, "LogConfig", log);
+    json_object_set_new(out, "NetworkMode", shape_text(network[0] != '\0' ? network : "none"));
+    json_object_set_new(out, "PortBindings", json_object());
+    json_object_set_new(restart, "Name", json_string("no"));
+    json_object_set_new(restart, "MaximumRetryCount", json_integer(0));
+    json_object_set_new(out, "RestartPolicy", restart);
+    json_object_set_new(out, "AutoRemove", json_boolean(bulkhead_get_bool(spec, "auto_remove")));
+    json_object_set_new(out, "CapAdd", or_null(bulkhead_get(spec, "cap_add")));
+    json_object_set_new(out, "CapDrop", or_null(bulkhead_get(spec, "cap_drop")));
+    json_object_set_new(out, "CgroupnsMode", shape_text(bulkhead_get_str(spec, "cgroupns")));
+    json_object_set_new(out, "Dns", or_null(bulkhead_get(spec, "dns")));
+    json_object_set_new(out, "DnsOptions", or_null(bulkhead_get(spec, "dns_option")));
+    json_object_set_new(out, "DnsSearch", or_null(bulkhead_get(spec, "dns_search")));
+    json_object_set_new(out, "ExtraHosts", or_null(bulkhead_get(spec, "extra_host")));
+    json_object_set_new(out, "GroupAdd", or_null(bulkhead_get(spec, "group_add")));
+    json_object_set_new(out, "IpcMode", shape_text(bulkhead_get_str(spec, "ipc")));
+    json_object_set_new(out, "OomScoreAdj", json_integer(bulkhead_get_int(spec, "oom_score_adj")));
+    json_object_set_new(out, "PidMode", shape_text(bulkhead_get_str(spec, "pid")));
+    json_object_set_new(out, "Privileged", json_boolean(bulkhead_get_bool(spec, "privileged")));
+    json_object_set_new(out, "ReadonlyRootfs", json_boolean(bulkhead_get_bool(spec, "read_only")));
+    json_object_set_new(out, "SecurityOpt", or_null(bulkhead_get(spec, "security_opt")));
+    json_object_set_new(out, "UTSMode", shape_text(bulkhead_get_str(spec, "uts")));
+    json_object_set_new(out, "UsernsMode", shape_text(bulkhead_get_str(spec, "userns")));
+    json_object_set_new(out, "ShmSize", json_integer((json_int_t)bulkhead_get_uint(spec, "shm_size")));
+    json_object_set_new(out, "Init", json_boolean(bulkhead_get_bool(spec, "init")));
+    return out;
+}
+
+static json_t *shape_config(const bulkhead_value *reply) {
+    const bulkhead_value *spec = bulkhead_get(reply, "spec"), *summary = bulkhead_get(reply, "summary");
+    json_t *out = shape_run_config(bulkhead_get(bulkhead_get(reply, "config"), "config"));
+
+    json_object_set_new(out, "AttachStdin", json_boolean(bulkhead_get_bool(spec, "attach_stdin")));
+    json_object_set_new(out, "AttachStdout", json_boolean(bulkhead_get_bool(spec, "attach_stdout")));
+    json_object_set_new(out, "AttachStderr", json_boolean(bulkhead_get_bool(spec, "attach_stderr")));
+    json_object_set_new(out, "Tty", json_boolean(bulkhead_get_bool(spec, "tty")));
+    json_object_set_new(out, "OpenStdin", json_boolean(bulkhead_get_bool(spec, "open_stdin")));
+    json_object_set_new(out, "StdinOnce", json_boolean(bulkhead_get_bool(spec, "stdin_once")));
+    json_object_set_new(out, "Image", shape_text(bulkhead_get_str(summary, "image")));
+    json_object_set_new(out, "Labels", shape_pairs(bulkhead_get(summary, "label")));
+    return out;
+}
+
+static json_t *shape_network(const bulkhead_value *summary) {
+    const char *mode = bulkhead_get_str(summary, "network");
+    json_t *out = json_object(), *networks = json_object(), *one = json_object();
+
+    json_object_set_new(one, "NetworkID", json_string(""));
+    json_object_set_new(one, "Gateway", json_string(""));
+    json_object_set_new(one, "IPAddress", json_string(""));
+    json_object_set_new(one, "MacAddress", json_string(""));
+    json_object_set_new(networks, mode[0] != '\0' ? mode : "none", one);
+    json_object_set_new(out, "Ports", json_object());
+    json_object_set_new(out, "Gateway", json_string(""));
+    json_object_set_new(out, "IPAddress", json_string(""));
+    json_object_set_new(out, "IPPrefixLen", json_integer(0));
+    json_object_set_new(out, "MacAddress", json_string(""));
+    json_object_set_new(out, "Networks", networks);
+    return out;
+}
+
+json_t *shape_container(const bulkhead_value *reply, bool size) {
+    const bulkhead_value *summary = bulkhead_get(reply, "summary");
+    char *name = bh_xasprintf("/%s", bulkhead_get_str(summary, "name"));
+    json_t *out = json_object(), *driver = json_object();
+
+    json_object_set_new(out, "Id", shape_text(bulkhead_get_str(summary, "id")));
+    json_object_set_new(out, "Created", shape_time(bulkhead_get_int(summary, "created_ns")));
+    json_object_set_new(out, "Path", shape_text(bulkhead_get_str(reply, "path")));
+    json_object_set_new(out, "Args", shape_strings(bulkhead_get(reply, "args")));
+    json_object_set_new(out, "State", shape_state(bulkhead_get(summary, "state")));
+    json_object_set_new(out, "Image", shape_text(bulkhead_get_str(summary, "image_id")));
+    json_object_set_new(out, "LogPath", shape_text(bulkhead_get_str(reply, "log_path")));
+    json_object_set_new(out, "Name", shape_text(name));
+    json_object_set_new(out, "RestartCount", json_integer(bulkhead_get_int(summary, "restart_count")));
+    json_object_set_new(driver, "Data", json_null());
+    json_object_set_new(driver, "Name", json_string("bulkhead"));
+    json_object_set_new(out, "Driver", json_string("bulkhead"));
+    json_object_set_new(out, "Platform", json_string("linux"));
+    json_object_set_new(out, "ExecIDs", or_null(bulkhead_get(reply, "exec_id")));
+    json_object_set_new(out, "HostConfig", shape_host_config(bulkhead_get(reply, "spec")));
+    json_object_set_new(out, "GraphDriver", driver);
+    if (size) {
+        json_object_set_new(out, "SizeRw", json_integer((json_int_t)bulkhead_get_uint(summary, "size_rw")));
+        json_object_set_new(out, "SizeRootFs", json_integer((json_int_t)bulkhead_get_uint(summary, "size_root")));
+    }
+    json_object_set_new(out, "Mounts", shape_mounts(bulkhead_get(summary, "mount")));
+    json_object_set_new(out, "Config", shape_config(reply));
+    json_object_set_new(out, "NetworkSettings", shape_network(summary));
+    json_object_set_new(out, "IdBase", json_integer((json_int_t)bulkhead_get_uint(reply, "id_base")));
+    json_object_set_new(out, "OciRuntime", shape_text(bulkhead_get_str(reply, "oci_runtime")));
+    json_object_set_new(out, "StorageForm", shape_text(bulkhead_get_str(reply, "storage_form")));
+    free(name);
+    return out;
+}
