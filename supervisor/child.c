@@ -23,8 +23,8 @@
 #include "engine.h"
 #include "proc/spawn.h"
 
-#define START_MS 30000 /* from exec to READY; a build with sanitizers on a busy machine takes its time */
-#define STOP_MS 3000
+#define START_MS  30000 /* from exec to READY; a build with sanitizers on a busy machine takes its time */
+#define STOP_MS   3000
 #define MAX_BINDS 40
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -129,12 +129,13 @@ static void plan_arguments(struct plan *p, const struct sup_engine *e, const str
     if (row->flags & SUP_HOST) {
         snprintf(p->monitor_uid, sizeof p->monitor_uid, "%u", u[SUP_USER_MONITOR].uid);
         snprintf(p->runtime_uid, sizeof p->runtime_uid, "%u", u[SUP_USER_RUNTIME].uid);
-        const char *const launch[] = {"--root",      e->root,        "--monitor-uid", p->monitor_uid, "--runtime-uid",
-                                      p->runtime_uid, "--bin-dir", e->libexec};
+        const char *const launch[] = {"--root",        e->root,        "--monitor-uid", p->monitor_uid,
+                                      "--runtime-uid", p->runtime_uid, "--bin-dir",     e->libexec};
         for (unsigned i = 0; i < BH_ARRAY_LEN(launch); i++)
             p->argv[n++] = launch[i];
     } else {
-        snprintf(p->uids, sizeof p->uids, "%u,%u,%u,%u,%u,%u", u[0].uid, u[1].uid, u[2].uid, u[3].uid, u[4].uid, u[5].uid);
+        snprintf(p->uids, sizeof p->uids, "%u,%u,%u,%u,%u,%u", u[0].uid, u[1].uid, u[2].uid, u[3].uid, u[4].uid,
+                 u[5].uid);
         snprintf(p->mode, sizeof p->mode, "%04o", (unsigned)e->config.socket_mode);
         const char *const room[] = {"--uids", p->uids, "--admins", e->config.admins, "--socket-mode", p->mode};
         for (unsigned i = 0; i < BH_ARRAY_LEN(room); i++)
@@ -181,11 +182,23 @@ static int spawn_room(struct sup_engine *e, struct sup_room *room, struct plan *
     if (exe_fd < 0)
         return exe_fd;
     struct bh_spawn s = {
-        .name = row->name, .exe_fd = exe_fd, .argv = p->argv, .envp = sup_environment(),
-        .namespaces = room_namespaces(row), .stage = host ? NULL : e->stage, .binds = p->binds,
-        .n_binds = host ? 0 : p->n_binds, .proc = SANITIZED && !host, .fds = p->fds, .n_fds = p->n_fds,
-        .uid = user.uid, .gid = user.gid, .groups = &e->config.socket_gid, .n_groups = host ? 0 : 1,
-        .caps = host ? sup_launch_caps() : 0, .may_gain = host,
+        .name = row->name,
+        .exe_fd = exe_fd,
+        .argv = p->argv,
+        .envp = sup_environment(),
+        .namespaces = room_namespaces(row),
+        .stage = host ? NULL : e->stage,
+        .binds = p->binds,
+        .n_binds = host ? 0 : p->n_binds,
+        .proc = SANITIZED && !host,
+        .fds = p->fds,
+        .n_fds = p->n_fds,
+        .uid = user.uid,
+        .gid = user.gid,
+        .groups = &e->config.socket_gid,
+        .n_groups = host ? 0 : 1,
+        .caps = host ? sup_launch_caps() : 0,
+        .may_gain = host,
     };
     if (!host && !SANITIZED) {
         s.limits = small_stacks;

@@ -23,7 +23,7 @@
 #include "engine.h"
 
 #define DEFAULT_UID_BASE 268369920u /* 2^28 - 2^16: just below the pool of the containers' ids */
-#define CLIENT_GROUP "bulkhead"     /* members may open the sockets */
+#define CLIENT_GROUP     "bulkhead" /* members may open the sockets */
 
 /* ---- /etc/passwd and /etc/group ---------------------------------------------------------- */
 
@@ -64,8 +64,8 @@ int sup_users_find(struct sup_engine *e, struct bh_err *err) {
     for (unsigned i = 0; i < SUP_N_USERS; i++) {
         for (unsigned j = 0; j < i; j++) {
             if (e->users[i].uid == e->users[j].uid || e->users[i].uid == 0)
-                return bh_err_set(err, BH_E_INVALID, "users of the rooms: %s has the uid %u of another", sup_user_names[i],
-                                  e->users[i].uid);
+                return bh_err_set(err, BH_E_INVALID, "users of the rooms: %s has the uid %u of another",
+                                  sup_user_names[i], e->users[i].uid);
         }
     }
     return 0;

@@ -32,11 +32,11 @@ struct sup_room {
     enum sup_state state;
     pid_t pid;
     unsigned restarts;
-    unsigned failures;     /* in a row, without a long life between */
-    unsigned pair;         /* number of the runtime-launch pair it holds */
-    int64_t started_ns;    /* wall clock, for `system rooms` */
-    int64_t ready_ms;      /* monotonic */
-    int64_t deadline_ms;   /* STARTING: ready by then; STOPPING: gone by then; BACKOFF: start then; 0: none */
+    unsigned failures;   /* in a row, without a long life between */
+    unsigned pair;       /* number of the runtime-launch pair it holds */
+    int64_t started_ns;  /* wall clock, for `system rooms` */
+    int64_t ready_ms;    /* monotonic */
+    int64_t deadline_ms; /* STARTING: ready by then; STOPPING: gone by then; BACKOFF: start then; 0: none */
 };
 
 struct sup_worker {
@@ -111,7 +111,8 @@ void sup_control_readable(struct sup_engine *e, struct sup_source *s);
 void sup_tell(struct sup_room *room, const void *msg, size_t n, int fd); /* a room that does not read is killed */
 
 /* logpipe.c: standard error of a child, line by line, with its name and pid in front */
-int sup_log_open(struct sup_engine *e, const char *name, int *out_write_fd, struct sup_source **out, struct bh_err *err);
+int sup_log_open(struct sup_engine *e, const char *name, int *out_write_fd, struct sup_source **out,
+                 struct bh_err *err);
 void sup_log_name_pid(struct sup_source *log, pid_t pid);
 
 /* facts.c */

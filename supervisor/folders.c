@@ -20,7 +20,7 @@
 #include "engine.h"
 
 #define DEFAULT_ROOT "/var/lib/bulkhead"
-#define DEFAULT_RUN "/run/bulkhead"
+#define DEFAULT_RUN  "/run/bulkhead"
 
 /* Opens, or makes, dir/name and gives it owner and mode. */
 static int own_folder(const char *dir, const char *name, uid_t uid, gid_t gid, mode_t mode, struct bh_err *err) {
@@ -41,7 +41,7 @@ static int make_path(const char *path, struct bh_err *err) {
 
     if (path[0] != '/' || !bh_str_copy(part, sizeof part, path))
         return bh_err_set(err, BH_E_INVALID, "make folder %s: not an absolute path", path);
-    for (char *p = part + 1; p; ) {
+    for (char *p = part + 1; p;) {
         p = strchr(p, '/');
         if (p)
             *p = '\0';

@@ -85,7 +85,8 @@ static void on_readable(struct sup_engine *e, struct sup_source *s) {
     free(p);
 }
 
-int sup_log_open(struct sup_engine *e, const char *name, int *out_write_fd, struct sup_source **out, struct bh_err *err) {
+int sup_log_open(struct sup_engine *e, const char *name, int *out_write_fd, struct sup_source **out,
+                 struct bh_err *err) {
     int fd[2];
 
     if (pipe2(fd, O_CLOEXEC) < 0)

@@ -19,8 +19,8 @@
 #include "engine.h"
 
 #define BACKOFF_FIRST_MS 100
-#define BACKOFF_MAX_MS 5000
-#define LONG_LIFE_MS 10000 /* a room that has served so long starts counting anew */
+#define BACKOFF_MAX_MS   5000
+#define LONG_LIFE_MS     10000 /* a room that has served so long starts counting anew */
 
 int64_t sup_now_ms(void) {
     struct timespec t;

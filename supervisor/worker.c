@@ -22,17 +22,17 @@
 #include "proc/room.h"
 #include "proc/spawn.h"
 
-#define MAX_WORKERS 64
+#define MAX_WORKERS         64
 #define DEFAULT_CPU_SECONDS 600
-#define DEFAULT_FILE_SIZE ((uint64_t)1 << 40)
-#define MAX_BINDS 16
+#define DEFAULT_FILE_SIZE   ((uint64_t)1 << 40)
+#define MAX_BINDS           16
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED true
-#define STACK ((uint64_t)8 << 20)
+#define STACK     ((uint64_t)8 << 20)
 #else
 #define SANITIZED false
-#define STACK ((uint64_t)1 << 20)
+#define STACK     ((uint64_t)1 << 20)
 #endif
 
 static void forget(struct sup_engine *e, struct sup_worker *w) {
@@ -90,11 +90,21 @@ static int spawn_worker(struct sup_engine *e, const struct bh_control_spawn *m, 
     snprintf(count, sizeof count, "%u", m->n_fds);
     const char *const argv[] = {"bulkhead-unpack", m->job, count, NULL};
     const struct bh_spawn s = {
-        .name = "worker", .exe_fd = exe_fd, .argv = argv, .envp = sup_environment(),
+        .name = "worker",
+        .exe_fd = exe_fd,
+        .argv = argv,
+        .envp = sup_environment(),
         .namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET,
-        .stage = e->stage, .binds = binds, .n_binds = (unsigned)sup_binds_system(binds, MAX_BINDS, false),
-        .proc = SANITIZED, .fds = map, .n_fds = 3 + m->n_fds, .limits = limits, .n_limits = BH_ARRAY_LEN(limits),
-        .uid = user->uid, .gid = user->gid,
+        .stage = e->stage,
+        .binds = binds,
+        .n_binds = (unsigned)sup_binds_system(binds, MAX_BINDS, false),
+        .proc = SANITIZED,
+        .fds = map,
+        .n_fds = 3 + m->n_fds,
+        .limits = limits,
+        .n_limits = BH_ARRAY_LEN(limits),
+        .uid = user->uid,
+        .gid = user->gid,
     };
     return bh_spawn(&s, &w->pid, &w->process.fd, err);
 }

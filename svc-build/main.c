@@ -1,9 +1,9 @@
 /*
  * main.c - bulkhead-build: starts as every room does, then serves.
  *
- * Room: build.  Sees nothing but its own sockets and those of store, runtime and registry.  Trusts the supervisor that made the room; trusts no caller and no peer.
- * Must not open its endpoint's pool of threads before its paths are closed, nor serve before its
- * system calls are.
+ * Room: build.  Sees nothing but its own sockets and those of store, runtime and registry.  Trusts the supervisor that
+ * made the room; trusts no caller and no peer. Must not open its endpoint's pool of threads before its paths are
+ * closed, nor serve before its system calls are.
  */
 #include "methods.h"
 #include "proc/room.h"

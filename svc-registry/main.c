@@ -1,8 +1,8 @@
 /*
  * main.c - bulkhead-registry: starts as every room does, then serves.
  *
- * Room: registry.  Sees the network, certificates and resolver files.  Trusts the supervisor that made the room; trusts no caller and no peer.
- * Must not open its endpoint's pool of threads before its paths are closed, nor serve before its
+ * Room: registry.  Sees the network, certificates and resolver files.  Trusts the supervisor that made the room; trusts
+ * no caller and no peer. Must not open its endpoint's pool of threads before its paths are closed, nor serve before its
  * system calls are.
  */
 #include "methods.h"

@@ -17,31 +17,31 @@
 
 /* Descriptors that every room finds open at start.  Everything else is closed. */
 #define BH_FD_CONTROL 3 /* SEQPACKET to the supervisor */
-#define BH_FD_LAUNCH 4  /* runtime and launch: SEQPACKET between them; other rooms: closed */
-#define BH_FD_CONFIG 5  /* sealed memfd: the text of the engine's config file, empty when there is none */
+#define BH_FD_LAUNCH  4 /* runtime and launch: SEQPACKET between them; other rooms: closed */
+#define BH_FD_CONFIG  5 /* sealed memfd: the text of the engine's config file, empty when there is none */
 
 /* Paths inside a room (its own root; outside it is DIR/...).  launch sees the host instead and gets
  * --root DIR. */
-#define BH_ROOM_STATE "/state"     /* rw: DIR/state/<room> */
-#define BH_ROOM_RUN "/run"         /* DIR/run: own folder rw, the others' for connect only */
+#define BH_ROOM_STATE   "/state"   /* rw: DIR/state/<room> */
+#define BH_ROOM_RUN     "/run"     /* DIR/run: own folder rw, the others' for connect only */
 #define BH_ROOM_MONITOR "/monitor" /* runtime only, ro: DIR/state/monitor */
 
 enum bh_control_type {
     /* room -> supervisor */
-    BH_CONTROL_READY = 1,  /* the endpoint answers */
-    BH_CONTROL_SPAWN = 2,  /* store: start a worker; descriptors beside it become 4.. in the worker */
-    BH_CONTROL_KILL = 3,   /* store: end a worker */
-    BH_CONTROL_ROOMS = 4,  /* runtime: tell about all rooms */
+    BH_CONTROL_READY = 1, /* the endpoint answers */
+    BH_CONTROL_SPAWN = 2, /* store: start a worker; descriptors beside it become 4.. in the worker */
+    BH_CONTROL_KILL = 3,  /* store: end a worker */
+    BH_CONTROL_ROOMS = 4, /* runtime: tell about all rooms */
     /* supervisor -> room */
-    BH_CONTROL_STOP = 16,     /* finish within 3 s */
-    BH_CONTROL_SPAWNED = 17,  /* answer to SPAWN */
-    BH_CONTROL_EXITED = 18,   /* a worker has ended */
-    BH_CONTROL_ROOM = 19,     /* one room; the last has count 0 more to come */
-    BH_CONTROL_RELOAD = 20,   /* a new config memfd beside it */
+    BH_CONTROL_STOP = 16,    /* finish within 3 s */
+    BH_CONTROL_SPAWNED = 17, /* answer to SPAWN */
+    BH_CONTROL_EXITED = 18,  /* a worker has ended */
+    BH_CONTROL_ROOM = 19,    /* one room; the last has count 0 more to come */
+    BH_CONTROL_RELOAD = 20,  /* a new config memfd beside it */
 };
 
 #define BH_CONTROL_MAX_FDS 16
-#define BH_CONTROL_JOB 24
+#define BH_CONTROL_JOB     24
 
 struct bh_control_spawn {
     uint32_t type;
@@ -60,7 +60,7 @@ struct bh_control_kill {
 struct bh_control_spawned {
     uint32_t type;
     uint32_t seq;
-    int32_t pid;   /* in the host's numbers, for the log; < 0: -errno */
+    int32_t pid; /* in the host's numbers, for the log; < 0: -errno */
     uint32_t zero;
 };
 

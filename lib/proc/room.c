@@ -23,9 +23,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define MAX_CONFIG ((size_t)1 << 20)
+#define MAX_CONFIG     ((size_t)1 << 20)
 #define DEFAULT_MEMORY ((uint64_t)4 << 30)
-#define DEFAULT_FILES 8192
+#define DEFAULT_FILES  8192
 
 #if defined(__SANITIZE_ADDRESS__)
 /* The leak check traces its own process, which the filter refuses; rooms end with _exit anyway. */

@@ -28,8 +28,8 @@ int bh_sandbox_limits(const struct bh_limit *limits, unsigned n, struct bh_err *
 /* ---- Landlock ---------------------------------------------------------------------------- */
 
 enum bh_landlock_access {
-    BH_LANDLOCK_READ = 1,  /* files and folders below path, or that one file */
-    BH_LANDLOCK_WRITE = 2, /* the same, and change, make, rename, remove; never devices, never execute */
+    BH_LANDLOCK_READ = 1,    /* files and folders below path, or that one file */
+    BH_LANDLOCK_WRITE = 2,   /* the same, and change, make, rename, remove; never devices, never execute */
     BH_LANDLOCK_RW_FILE = 3, /* one file or device that exists: read and write it */
 };
 

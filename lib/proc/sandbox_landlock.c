@@ -17,30 +17,30 @@
 
 /* Own constants: the headers of Debian 12 end at ABI 2. */
 #define CREATE_RULESET_VERSION 1u
-#define RULE_PATH_BENEATH 1
+#define RULE_PATH_BENEATH      1
 
-#define FS_EXECUTE (1ULL << 0)
-#define FS_WRITE_FILE (1ULL << 1)
-#define FS_READ_FILE (1ULL << 2)
-#define FS_READ_DIR (1ULL << 3)
-#define FS_REMOVE_DIR (1ULL << 4)
-#define FS_REMOVE_FILE (1ULL << 5)
-#define FS_MAKE_CHAR (1ULL << 6)
-#define FS_MAKE_DIR (1ULL << 7)
-#define FS_MAKE_REG (1ULL << 8)
-#define FS_MAKE_SOCK (1ULL << 9)
-#define FS_MAKE_FIFO (1ULL << 10)
-#define FS_MAKE_BLOCK (1ULL << 11)
-#define FS_MAKE_SYM (1ULL << 12)
-#define FS_REFER (1ULL << 13)     /* ABI 2 */
-#define FS_TRUNCATE (1ULL << 14)  /* ABI 3 */
-#define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
-#define NET_BIND_TCP (1ULL << 0)  /* ABI 4 */
-#define NET_CONNECT_TCP (1ULL << 1)
+#define FS_EXECUTE          (1ULL << 0)
+#define FS_WRITE_FILE       (1ULL << 1)
+#define FS_READ_FILE        (1ULL << 2)
+#define FS_READ_DIR         (1ULL << 3)
+#define FS_REMOVE_DIR       (1ULL << 4)
+#define FS_REMOVE_FILE      (1ULL << 5)
+#define FS_MAKE_CHAR        (1ULL << 6)
+#define FS_MAKE_DIR         (1ULL << 7)
+#define FS_MAKE_REG         (1ULL << 8)
+#define FS_MAKE_SOCK        (1ULL << 9)
+#define FS_MAKE_FIFO        (1ULL << 10)
+#define FS_MAKE_BLOCK       (1ULL << 11)
+#define FS_MAKE_SYM         (1ULL << 12)
+#define FS_REFER            (1ULL << 13) /* ABI 2 */
+#define FS_TRUNCATE         (1ULL << 14) /* ABI 3 */
+#define FS_IOCTL_DEV        (1ULL << 15) /* ABI 5 */
+#define NET_BIND_TCP        (1ULL << 0)  /* ABI 4 */
+#define NET_CONNECT_TCP     (1ULL << 1)
 #define SCOPE_ABSTRACT_UNIX (1ULL << 0) /* ABI 6 */
-#define SCOPE_SIGNAL (1ULL << 1)
+#define SCOPE_SIGNAL        (1ULL << 1)
 
-#define FS_ABI1 (FS_REFER - 1)
+#define FS_ABI1  (FS_REFER - 1)
 #define ON_FILES (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE) /* rights that a file itself can carry */
 
 struct ruleset_attr {

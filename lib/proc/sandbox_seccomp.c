@@ -25,27 +25,72 @@
 /* What pthread_create passes; a process made without these flags would not share our memory. */
 #define THREAD_FLAGS 0x00010f00u /* CLONE_VM | FS | FILES | SIGHAND | THREAD */
 
-static const char *const never[] = {
-    "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "ptrace", "process_vm_readv", "process_vm_writev",
-    "keyctl", "add_key", "request_key", "userfaultfd", "perf_event_open", "mount", "umount", "umount2", "pivot_root",
-    "fsopen", "fsconfig", "fsmount", "fspick", "move_mount", "open_tree", "mount_setattr", "setns", "unshare",
-    "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "mknod", "mknodat",
-    "open_by_handle_at", "chroot", "reboot", "swapon", "swapoff", "acct", "quotactl", "personality", "modify_ldt",
-    "remap_file_pages", "pkey_mprotect", "shmget", "shmat", "uselib", "vmsplice", NULL};
+static const char *const never[] = {"io_uring_setup",
+                                    "io_uring_enter",
+                                    "io_uring_register",
+                                    "bpf",
+                                    "ptrace",
+                                    "process_vm_readv",
+                                    "process_vm_writev",
+                                    "keyctl",
+                                    "add_key",
+                                    "request_key",
+                                    "userfaultfd",
+                                    "perf_event_open",
+                                    "mount",
+                                    "umount",
+                                    "umount2",
+                                    "pivot_root",
+                                    "fsopen",
+                                    "fsconfig",
+                                    "fsmount",
+                                    "fspick",
+                                    "move_mount",
+                                    "open_tree",
+                                    "mount_setattr",
+                                    "setns",
+                                    "unshare",
+                                    "kexec_load",
+                                    "kexec_file_load",
+                                    "init_module",
+                                    "finit_module",
+                                    "delete_module",
+                                    "mknod",
+                                    "mknodat",
+                                    "open_by_handle_at",
+                                    "chroot",
+                                    "reboot",
+                                    "swapon",
+                                    "swapoff",
+                                    "acct",
+                                    "quotactl",
+                                    "personality",
+                                    "modify_ldt",
+                                    "remap_file_pages",
+                                    "pkey_mprotect",
+                                    "shmget",
+                                    "shmat",
+                                    "uselib",
+                                    "vmsplice",
+                                    NULL};
 
 /* With BH_SECCOMP_FORK (launch and its kin) only these stay closed. */
 static const char *const never_even_privileged[] = {
-    "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "userfaultfd", "perf_event_open", "kexec_load",
-    "kexec_file_load", "init_module", "finit_module", "delete_module", "keyctl", "add_key", "request_key", "reboot",
-    "swapon", "swapoff", "modify_ldt", NULL};
+    "io_uring_setup",  "io_uring_enter", "io_uring_register", "bpf",         "userfaultfd",
+    "perf_event_open", "kexec_load",     "kexec_file_load",   "init_module", "finit_module",
+    "delete_module",   "keyctl",         "add_key",           "request_key", "reboot",
+    "swapon",          "swapoff",        "modify_ldt",        NULL};
 
 static const char *const always[] = {"exit_group", "rt_sigreturn", NULL};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 /* Reports: /proc/self/maps, the symbolizer's files, the stack's limits. */
-static const char *const sanitizer[] = {"open", "openat", "stat", "newfstatat", "readlink", "readlinkat", "sigaltstack",
-                                        "sched_yield", "sched_getaffinity", "personality", "gettid", "getpid",
-                                        "madvise", "pipe", "fcntl", NULL};
+static const char *const sanitizer[] = {"open",        "openat",      "stat",
+                                        "newfstatat",  "readlink",    "readlinkat",
+                                        "sigaltstack", "sched_yield", "sched_getaffinity",
+                                        "personality", "gettid",      "getpid",
+                                        "madvise",     "pipe",        "fcntl",
+                                        NULL};
 #endif
 
 static bool listed(const char *const *list, const char *name) {
@@ -99,8 +144,8 @@ static int add_ioctl(scmp_filter_ctx ctx) {
 }
 
 static int add_prctl(scmp_filter_ctx ctx) {
-    static const int known[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP,
-                                PR_CAPBSET_READ, 0x53564d41 /* PR_SET_VMA: malloc names its areas */};
+    static const int known[] = {PR_SET_NAME,    PR_GET_NAME,     PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS,
+                                PR_GET_SECCOMP, PR_CAPBSET_READ, 0x53564d41 /* PR_SET_VMA: malloc names its areas */};
     int rc = 0;
 
     for (unsigned i = 0; i < BH_ARRAY_LEN(known) && rc == 0; i++)
@@ -114,8 +159,7 @@ static int add_prlimit(scmp_filter_ctx ctx) {
 }
 
 static int add_tgkill(scmp_filter_ctx ctx) {
-    return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
 
 static int add_checked(scmp_filter_ctx ctx, int nr, unsigned flags, bool *out_done) {

@@ -33,7 +33,7 @@
 /* mount_setattr(2): the libc of Debian 12 has it, older kernels' headers do not. */
 #define ATTR_RDONLY 0x1
 #define ATTR_NOSUID 0x2
-#define ATTR_NODEV 0x4
+#define ATTR_NODEV  0x4
 #define ATTR_NOEXEC 0x8
 struct attr {
     uint64_t set, clear, propagation, userns_fd;
@@ -200,7 +200,7 @@ static int place_fds(const struct bh_spawn *s, int *exe_fd, int *report, struct 
         top = s->fds[i].to > top ? s->fds[i].to : top;
     }
     return close_range((unsigned)top + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? bh_err_errno(err, errno, "mark descriptors")
-                                                                         : 0;
+                                                                        : 0;
 }
 
 static int lower_limits(const struct bh_spawn *s, struct bh_err *err) {

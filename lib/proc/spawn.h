@@ -38,8 +38,8 @@ struct bh_spawn {
     int exe_fd;       /* the binary, opened O_PATH by the caller */
     const char *const *argv;
     const char *const *envp;
-    uint64_t namespaces;  /* CLONE_NEW* */
-    const char *stage;    /* an empty folder on which the new root is mounted; NULL: keep the host's root */
+    uint64_t namespaces; /* CLONE_NEW* */
+    const char *stage;   /* an empty folder on which the new root is mounted; NULL: keep the host's root */
     const struct bh_bind *binds;
     unsigned n_binds;
     bool proc; /* mount /proc of the new pid namespace */
@@ -51,8 +51,8 @@ struct bh_spawn {
     gid_t gid;
     const gid_t *groups;
     unsigned n_groups;
-    uint64_t caps;      /* uid 0 only: the bounding set, which exec makes the permitted set */
-    bool may_gain;      /* leave no_new_privs off (launch: containers have programs that are setuid) */
+    uint64_t caps; /* uid 0 only: the bounding set, which exec makes the permitted set */
+    bool may_gain; /* leave no_new_privs off (launch: containers have programs that are setuid) */
 };
 
 #define BH_SPAWN_MAX_FDS 32

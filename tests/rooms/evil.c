@@ -95,6 +95,10 @@ static int open_lock(void) {
 static int open_parent(void) {
     return can_open("/run/../../etc/shadow", O_RDONLY);
 }
+/* Shown in the room and readable by its modes: only Landlock closes it. */
+static int open_shown_folder(void) {
+    return can_open("/usr/local/lib", O_RDONLY | O_DIRECTORY);
+}
 static int write_library(void) {
     return can_open("/usr/lib/evil.so", O_WRONLY | O_CREAT);
 }
@@ -377,6 +381,7 @@ static const struct {
     {"open-launch-state", open_launch_state, 0},
     {"open-lock", open_lock, 0},
     {"open-dotdot", open_parent, 0},
+    {"landlock", open_shown_folder, 0},
     {"write-library", write_library, 0},
     {"write-root", write_root, 0},
     {"write-run", write_run, 0},
@@ -436,7 +441,8 @@ static const struct {
 
 static void report(const char *act, bool refused, const char *how) {
     char line[256];
-    int n = snprintf(line, sizeof line, "evil room=%s act=%s refused=%s how=%s\n", self, act, refused ? "yes" : "NO", how);
+    int n =
+        snprintf(line, sizeof line, "evil room=%s act=%s refused=%s how=%s\n", self, act, refused ? "yes" : "NO", how);
 
     if (write(2, line, (size_t)n) < 0)
         _exit(3);
