@@ -33,28 +33,28 @@
 
 #define BH_JOB_RESULT_MAX ((size_t)64 << 20) /* what the store reads at most of a Result */
 
-#define BH_JOB_PARAMS_MAGIC   0x424a5031u
-#define BH_JOB_TO_END         UINT64_MAX
-#define BH_JOB_F_KEEP_BLOB    0x1u /* layer: write compressed bytes to BLOB */
-#define BH_JOB_F_STRICT_END   0x2u /* layer: refuse a tar without its two zero blocks, or with bytes behind them */
-#define BH_JOB_F_PLAIN_ONLY   0x4u /* layer: refuse anything but a bare tar (what commit produced) */
+#define BH_JOB_PARAMS_MAGIC 0x424a5031u
+#define BH_JOB_TO_END       UINT64_MAX
+#define BH_JOB_F_KEEP_BLOB  0x1u /* layer: write compressed bytes to BLOB */
+#define BH_JOB_F_STRICT_END 0x2u /* layer: refuse a tar without its two zero blocks, or with bytes behind them */
+#define BH_JOB_F_PLAIN_ONLY 0x4u /* layer: refuse anything but a bare tar (what commit produced) */
 
 struct bh_job_params {
     uint32_t magic; /* BH_JOB_PARAMS_MAGIC */
     uint32_t flags;
-    uint64_t offset;     /* of the job's bytes in SOURCE; ignored for a pipe */
-    uint64_t size;       /* BH_JOB_TO_END: to the end of the file or pipe */
+    uint64_t offset; /* of the job's bytes in SOURCE; ignored for a pipe */
+    uint64_t size;   /* BH_JOB_TO_END: to the end of the file or pipe */
     /* Limits; 0 means the default below. */
     uint64_t max_entries;
-    uint64_t max_unpacked;  /* bytes of the uncompressed tar, or of an archive's spool */
-    uint64_t max_sparse;    /* apparent bytes of expanded sparse files of a layer */
-    uint64_t max_document;  /* bytes of a manifest or config */
-    uint32_t max_path;      /* bytes of a name */
-    uint32_t max_depth;     /* parts of a name */
-    uint32_t max_xattrs;    /* bytes of all xattrs of one inode, at most 65,536 */
-    uint32_t max_pax;       /* bytes of one extended header */
-    uint32_t max_layers;    /* of one image */
-    uint32_t max_images;    /* of one archive or index */
+    uint64_t max_unpacked; /* bytes of the uncompressed tar, or of an archive's spool */
+    uint64_t max_sparse;   /* apparent bytes of expanded sparse files of a layer */
+    uint64_t max_document; /* bytes of a manifest or config */
+    uint32_t max_path;     /* bytes of a name */
+    uint32_t max_depth;    /* parts of a name */
+    uint32_t max_xattrs;   /* bytes of all xattrs of one inode, at most 65,536 */
+    uint32_t max_pax;      /* bytes of one extended header */
+    uint32_t max_layers;   /* of one image */
+    uint32_t max_images;   /* of one archive or index */
     uint64_t reserved[4];
 };
 static_assert(sizeof(struct bh_job_params) == 112, "fixed layout");

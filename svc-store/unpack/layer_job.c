@@ -1,0 +1,281 @@
+/*
+ * layer_job.c - one layer, from the bytes as received to the finished layer file, in one pass.
+ *
+ * Room: worker.  Trusts nothing it reads.  Stages, each a thread, joined by rings of fixed size:
+ *
+ *   source --> [received ring] --> hash, keep blob
+ *                              --> inflate --> [tar ring] --> hash (diffID)
+ *                                                         --> write, read headers --> tree --> index
+ *
+ * For a bare tar the first ring is the tar ring.  The index is written when all stages are done.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "oci/digest.h"
+#include "unpack/codec.h"
+#include "unpack/crew.h"
+#include "unpack/index.h"
+#include "unpack/job.h"
+#include "unpack/result_pb.h"
+#include "unpack/ring.h"
+#include "unpack/source.h"
+#include "unpack/tree.h"
+
+#define PACE ((uint64_t)8 << 20) /* start writing back after each so many bytes: the sync at the end has little left   \
+                                  */
+
+enum stage { HASH_RECEIVED, INFLATE, HASH_TAR, STORE_TAR, STAGES };
+static_assert(STAGES <= UNP_CREW, "a thread for each stage");
+
+struct layer {
+    const struct unp_fds *fds;
+    const struct bh_job_params *params;
+    struct unp_source source;
+    enum unp_codec codec;
+    bool keep_blob;
+    struct unp_ring received;
+    struct unp_ring inflated;
+    struct unp_ring *tar; /* one of the two */
+    struct bh_err err[STAGES];
+    struct bh_digest digest;
+    struct bh_digest diff_id;
+    uint64_t tar_size;
+    struct unp_tar reader;
+    struct unp_tree tree;
+};
+
+static void fail(struct layer *l) {
+    unp_ring_abort(&l->received);
+    unp_ring_abort(&l->inflated);
+}
+
+/* ---- stages -------------------------------------------------------------------------------- */
+
+static int hash_ring(struct unp_ring *r, struct bh_digest *out, int blob, struct bh_err *err) {
+    BH_SCOPE_HASH struct bh_hash h = BH_HASH_INIT;
+    const unsigned char *p;
+    size_t n;
+    uint64_t at = 0;
+    int rc = bh_sha256_init(&h, err);
+    if (rc != 0)
+        return rc;
+    while ((p = unp_ring_next(r, 0, &n)) != NULL) {
+        bh_sha256_update(&h, p, n);
+        if (blob >= 0 && bh_pwrite_all(blob, p, n, (off_t)at) != 0)
+            return bh_err_errno(err, errno, "write of the compressed layer");
+        at += n;
+        unp_ring_release(r, 0);
+    }
+    return bh_sha256_final(&h, out, err);
+}
+
+static void hash_received(void *arg) {
+    struct layer *l = arg;
+    if (hash_ring(&l->received, &l->digest, l->keep_blob ? l->fds->blob : -1, &l->err[HASH_RECEIVED]) != 0)
+        fail(l);
+}
+
+static void inflate_received(void *arg) {
+    struct layer *l = arg;
+    if (unp_codec_run(l->codec, &l->received, &l->inflated, l->params->max_unpacked, &l->err[INFLATE]) != 0)
+        fail(l);
+}
+
+static void hash_tar(void *arg) {
+    struct layer *l = arg;
+    if (hash_ring(l->tar, &l->diff_id, -1, &l->err[HASH_TAR]) != 0)
+        fail(l);
+}
+
+static int write_error(int e, struct bh_err *err) {
+    if (e == EFBIG) {
+        bh_err_set(err, BH_E_LIMIT, "the layer file is larger than its limit");
+        return bh_err_reason(err, "limit");
+    }
+    return bh_err_errno(err, e, "write of the layer");
+}
+
+static int store_blocks(struct layer *l, struct bh_err *err) {
+    const unsigned char *p;
+    size_t n;
+    uint64_t paced = 0;
+    while ((p = unp_ring_next(l->tar, 1, &n)) != NULL) {
+        int rc = unp_tar_feed(&l->reader, p, n, err);
+        if (rc != 0)
+            return rc;
+        if (bh_pwrite_all(l->fds->out, p, n, (off_t)(BH_LAYER_TAR_OFFSET + l->tar_size)) != 0)
+            return write_error(errno, err);
+        l->tar_size += n;
+        unp_ring_release(l->tar, 1);
+        if (l->tar_size - paced >= PACE) {
+            sync_file_range(l->fds->out, (off_t)(BH_LAYER_TAR_OFFSET + paced), (off_t)PACE, SYNC_FILE_RANGE_WRITE);
+            paced += PACE;
+        }
+    }
+    if (unp_ring_aborted(l->tar))
+        return bh_err_set(err, BH_E_CANCELLED, "stopped");
+    return unp_tar_end(&l->reader, err);
+}
+
+static void store_tar(void *arg) {
+    struct layer *l = arg;
+    if (store_blocks(l, &l->err[STORE_TAR]) != 0)
+        fail(l);
+}
+
+/* ---- the source ---------------------------------------------------------------------------- */
+
+static int read_block(struct layer *l, unsigned char **out_block, size_t *out_n, struct bh_err *err) {
+    *out_block = unp_ring_reserve(&l->received);
+    if (*out_block == NULL && unp_ring_aborted(&l->received))
+        return bh_err_set(err, BH_E_CANCELLED, "stopped");
+    if (*out_block == NULL)
+        return bh_err_set(err, BH_E_LIMIT, "out of memory");
+    return unp_source_read(&l->source, *out_block, UNP_RING_BLOCK, out_n, err);
+}
+
+static int check_plain_size(const struct layer *l, struct bh_err *err) {
+    if (l->codec != UNP_PLAIN || l->source.read <= l->params->max_unpacked)
+        return 0;
+    bh_err_set(err, BH_E_LIMIT, "the layer is larger than limit max_unpacked, %llu bytes",
+               (unsigned long long)l->params->max_unpacked);
+    return bh_err_reason(err, "limit");
+}
+
+static void start_stages(struct layer *l) {
+    bool plain = l->codec == UNP_PLAIN;
+    l->tar = plain ? &l->received : &l->inflated;
+    l->keep_blob = !plain && (l->params->flags & BH_JOB_F_KEEP_BLOB) != 0;
+    if (!plain) {
+        unp_crew_run(HASH_RECEIVED, hash_received, l);
+        unp_crew_run(INFLATE, inflate_received, l);
+    }
+    unp_crew_run(HASH_TAR, hash_tar, l);
+    unp_crew_run(STORE_TAR, store_tar, l);
+}
+
+static int refuse_codec(const struct layer *l, struct bh_err *err) {
+    if (l->codec == UNP_PLAIN || (l->params->flags & BH_JOB_F_PLAIN_ONLY) == 0)
+        return 0;
+    return bh_err_set(err, BH_E_INVALID, "the layer is %s data, a tar was expected", unp_codec_name(l->codec));
+}
+
+/* Returns the source's own error; what the stages found is in l->err. */
+static int run(struct layer *l, struct bh_err *err) {
+    unsigned char *block;
+    size_t n = 0;
+    int rc = read_block(l, &block, &n, err);
+    if (rc != 0)
+        return rc;
+    l->codec = unp_codec_sniff(block, n);
+    if ((rc = refuse_codec(l, err)) != 0)
+        return rc;
+    start_stages(l);
+    while (rc == 0 && n > 0) {
+        unp_ring_commit(&l->received, n);
+        rc = read_block(l, &block, &n, err);
+        if (rc == 0)
+            rc = check_plain_size(l, err);
+    }
+    if (rc == 0)
+        unp_ring_end(&l->received);
+    else
+        fail(l);
+    for (unsigned i = 0; i < STAGES; i++)
+        unp_crew_wait(i);
+    return rc;
+}
+
+/* ---- the job ------------------------------------------------------------------------------- */
+
+/* The stage that failed by itself has the reason; the others were only stopped. */
+static int first_error(struct layer *l, int rc, struct bh_err *err) {
+    if (rc != 0 && rc != BH_E_CANCELLED)
+        return rc;
+    for (unsigned i = 0; i < STAGES; i++) {
+        if (l->err[i].code != 0 && l->err[i].code != BH_E_CANCELLED) {
+            *err = l->err[i];
+            return err->code;
+        }
+    }
+    return rc;
+}
+
+static int open_layer(struct layer *l, struct bh_err *err) {
+    const struct bh_job_params *p = l->params;
+    const struct unp_tar_limits tar = {.max_entries = p->max_entries,
+                                       .max_path = p->max_path,
+                                       .max_pax = p->max_pax,
+                                       .strict_end = (p->flags & BH_JOB_F_STRICT_END) != 0};
+    const struct unp_tree_limits tree = {.max_entries = p->max_entries,
+                                         .max_sparse = p->max_sparse,
+                                         .max_depth = p->max_depth,
+                                         .max_xattrs = p->max_xattrs,
+                                         .max_path = p->max_path};
+    unp_ring_init(&l->received, 2);
+    unp_ring_init(&l->inflated, 2);
+    unp_tar_init(&l->reader, &tar, unp_tree_apply, &l->tree);
+    int rc = unp_tree_init(&l->tree, &tree, err);
+    return rc != 0 ? rc : unp_source_open(&l->source, l->fds->source, p->offset, p->size, err);
+}
+
+static void close_layer(struct layer *l) {
+    unp_tree_fini(&l->tree);
+    unp_tar_fini(&l->reader);
+    unp_ring_fini(&l->received);
+    unp_ring_fini(&l->inflated);
+}
+
+static int pack(struct layer *l, const struct bh_layer_header *h, struct bh_buf *result, struct bh_err *err) {
+    Bulkhead__Worker__V1__LayerResult pb = BULKHEAD__WORKER__V1__LAYER_RESULT__INIT;
+    Bulkhead__Worker__V1__Result r = BULKHEAD__WORKER__V1__RESULT__INIT;
+    char digest[BH_DIGEST_TEXT_SIZE];
+    char diff_id[BH_DIGEST_TEXT_SIZE];
+    bh_digest_format(l->codec == UNP_PLAIN ? &l->diff_id : &l->digest, digest);
+    bh_digest_format(&l->diff_id, diff_id);
+    pb.digest = digest;
+    pb.size = l->source.read;
+    pb.codec = (Bulkhead__Worker__V1__Codec)l->codec;
+    pb.diff_id = diff_id;
+    pb.tar_size = l->tar_size;
+    pb.file_size = h->index_offset + h->index_size;
+    pb.index_offset = h->index_offset;
+    pb.index_size = h->index_size;
+    pb.index_sha256.data = (uint8_t *)h->index_sha256;
+    pb.index_sha256.len = sizeof h->index_sha256;
+    pb.entries = h->entries;
+    pb.inodes = h->inodes;
+    pb.left_out = l->tree.left_out;
+    pb.whiteouts = l->tree.whiteouts;
+    pb.content = l->tree.content;
+    pb.blob_written = l->keep_blob;
+    r.result_case = BULKHEAD__WORKER__V1__RESULT__RESULT_LAYER;
+    r.layer = &pb;
+    return unp_result_pack(&r, result, err);
+}
+
+int unp_job_layer(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result, struct bh_err *err) {
+    static struct layer layer; /* some tens of KiB; one job a process */
+    struct layer *l = &layer;
+    struct unp_index index = {0};
+    struct bh_layer_header header;
+    memset(l, 0, sizeof *l);
+    l->fds = fds;
+    l->params = p;
+    int rc = open_layer(l, err);
+    if (rc == 0)
+        rc = first_error(l, run(l, err), err);
+    if (rc == 0)
+        rc = unp_index_layout(&index, &l->tree, err);
+    if (rc == 0)
+        rc = unp_index_write(&index, fds->out, l->tar_size, l->diff_id.bytes, l->reader.entries, &header, err);
+    if (rc == 0)
+        rc = pack(l, &header, result, err);
+    unp_index_fini(&index);
+    close_layer(l);
+    return rc;
+}
