@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Build Bulkhead with sanitizers and run every test.  All that a fresh Debian 12 needs is installed
+# here.  ./check.sh [ctest arguments]; BH_JOBS sets the parallelism, BH_CHECK_QUICK=1 leaves the
+# long ones out.
+set -euo pipefail
+cd "$(dirname "$0")"
+. packaging/packages.sh
+jobs=${BH_JOBS:-$(nproc)}
+
+install_missing $BUILD_PACKAGES $TEST_PACKAGES
+
+say() { printf '\n== %s\n' "$*"; }
+
+say "format"
+if command -v clang-format-14 >/dev/null; then
+    git ls-files '*.c' '*.h' 2>/dev/null | xargs -r clang-format-14 --dry-run --Werror
+fi
+
+say "build with ASan and UBSan"
+cmake -S . -B build-asan -G Ninja -DCMAKE_BUILD_TYPE=Debug "-DBH_SANITIZE=address;undefined" >/dev/null
+cmake --build build-asan -j "$jobs"
+
+say "build as released"
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
+cmake --build build -j "$jobs"
+
+say "tests with sanitizers: unit, table"
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+ctest --test-dir build-asan --output-on-failure -L 'unit|table' -j "$jobs" "$@"
+
+say "tests as released: rooms, integration, conformance"
+ctest --test-dir build --output-on-failure -L 'rooms|integration|conformance|shouldfail' "$@"
+
+if [ "${BH_CHECK_QUICK:-0}" != 1 ]; then
+    say "fuzz, a short time each"
+    packaging/fuzz-smoke.sh
+fi
+say "all passed"
