@@ -10,7 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BH_VISIBLE __attribute__((visibility("default"), used))
+/* Not instrumented: a sanitizer's own start-up calls these before it is ready. */
+#define BH_VISIBLE __attribute__((visibility("default"), used, no_sanitize("address", "undefined", "thread")))
 
 /* How many processors nng shall believe in: it makes four threads for each one, and a service of
  * ours needs few.  Code of ours that wants the true number asks sched_getaffinity. */

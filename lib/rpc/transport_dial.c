@@ -48,6 +48,7 @@ struct bh_tclient {
     uint64_t serial;
     nng_aio *timer;
     int pipe; /* id of the present connection, 0: none */
+    unsigned starting; /* threads inside bh_exchange_start */
     bool closing;
 };
 
@@ -183,6 +184,7 @@ int bh_exchange_start(struct bh_tclient *t, struct bh_msg *take_msg, bh_exchange
     x->serial = serial = ++t->serial;
     x->state = X_SENDING;
     activate_locked(t, x);
+    t->starting++;
     if (out != NULL)
         *out = x;
     pthread_mutex_unlock(&t->lock);
@@ -194,6 +196,8 @@ int bh_exchange_start(struct bh_tclient *t, struct bh_msg *take_msg, bh_exchange
     pthread_mutex_lock(&t->lock);
     if (x->serial == serial && x->state != X_SPARE && (x->cancelled || x->lost))
         nng_aio_cancel(x->aio);
+    if (--t->starting == 0 && t->closing)
+        pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
     return 0;
 }
@@ -359,7 +363,7 @@ void bh_tclient_free(struct bh_tclient *t) {
         x->cancelled = true;
         nng_aio_cancel(x->aio);
     }
-    while (t->active != NULL)
+    while (t->active != NULL || t->starting > 0)
         pthread_cond_wait(&t->changed, &t->lock);
     pthread_mutex_unlock(&t->lock);
     nng_aio_stop(t->timer);

@@ -387,6 +387,13 @@ static void open_and_close(void **state) {
     }
 }
 
+/* nng 1.5.2 forgets a connection whose greeting was just done when its dialer closes; open_and_close
+ * closes at every moment on purpose. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:nng_dialer_create\nleak:nng_dialer_start\nleak:libnng.so";
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(unary, set_up, tear_down),
