@@ -106,6 +106,10 @@ static const char *look_up(const struct expander *x, const char *name, size_t n)
     return NULL;
 }
 
+static int unclosed(struct expander *x, const char *what) {
+    return bh_err_set(x->err, BH_E_INVALID, "unexpected end of statement while looking for matching %s", what);
+}
+
 /* After "${name": the modifier, its word and the brace. */
 static int expand_modifier(struct expander *x, const char *name, size_t n) {
     struct bh_buf word = BH_BUF_INIT_MAX(BH_WORDS_MAX);
@@ -118,9 +122,11 @@ static int expand_modifier(struct expander *x, const char *name, size_t n) {
     if (empty_counts)
         x->s++;
     kind = *x->s;
-    if (kind == '\0' || strchr("-+?", kind) == NULL)
-        return bh_err_set(x->err, BH_E_INVALID, "unsupported modifier (%.1s) in substitution of ${%.*s}",
-                          kind != '\0' ? x->s : "end", (int)(n > 64 ? 64 : n), name);
+    if (kind == '\0')
+        return unclosed(x, "brace");
+    if (strchr("-+?", kind) == NULL)
+        return bh_err_set(x->err, BH_E_INVALID, "unsupported modifier (%c) in substitution of ${%.*s}", kind,
+                          (int)(n > 64 ? 64 : n), name);
     x->s++;
     x->out = &word;
     r = expand_until(x, '}');
@@ -157,10 +163,6 @@ static int expand_dollar(struct expander *x) {
     if (value != NULL)
         bh_buf_adds(x->out, value);
     return 0;
-}
-
-static int unclosed(struct expander *x, const char *what) {
-    return bh_err_set(x->err, BH_E_INVALID, "unexpected end of statement while looking for matching %s", what);
 }
 
 static int expand_single(struct expander *x) {
