@@ -11,7 +11,7 @@
 #include "cli/cmd.h"
 #include "cli/engine.h"
 #include "cli/spec.h"
-#include "cli/stdio.h"
+#include "cli/streams.h"
 #include "cli/tty.h"
 
 const struct cli_opt cmd_exec_opts[] = {
@@ -101,29 +101,29 @@ static int exit_code(struct cli_ctx *ctx, const char *exec_id) {
 }
 
 static int session(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value *request) {
-    struct cli_stdio_options options = {.in = cli_bool(args, "interactive"),
-                                        .out = true,
-                                        .err = true,
-                                        .tty = cli_bool(args, "tty"),
-                                        .detach_keys = cli_str(args, "detach-keys")};
-    struct cli_stdio_peer peer = {.ctx = ctx, .service_resize = "ExecResize", .key = "exec_id"};
+    struct cli_streams_options options = {.in = cli_bool(args, "interactive"),
+                                          .out = true,
+                                          .err = true,
+                                          .tty = cli_bool(args, "tty"),
+                                          .detach_keys = cli_str(args, "detach-keys")};
+    struct cli_streams_peer peer = {.ctx = ctx, .service_resize = "ExecResize", .key = "exec_id"};
     struct bh_err err = BH_ERR_INIT;
-    struct cli_stdio *s = NULL;
-    enum cli_stdio_end end;
+    struct cli_streams *s = NULL;
+    enum cli_streams_end end;
     char *id = NULL;
     int status;
 
-    if (cli_stdio_open(&options, &s, &err) != 0)
+    if (cli_streams_open(&options, &s, &err) != 0)
         return cli_fail(ctx->out, &err);
-    if ((status = start(ctx, request, cli_stdio_theirs(s), &id)) != 0) {
-        cli_stdio_free(s);
+    if ((status = start(ctx, request, cli_streams_theirs(s), &id)) != 0) {
+        cli_streams_free(s);
         return status;
     }
-    cli_stdio_started(s);
+    cli_streams_started(s);
     peer.id = id;
-    end = cli_stdio_run(s, &peer);
-    cli_stdio_free(s);
-    if (end != CLI_STDIO_DETACHED)
+    end = cli_streams_run(s, &peer);
+    cli_streams_free(s);
+    if (end != CLI_STREAMS_DETACHED)
         status = exit_code(ctx, id);
     free(id);
     return status;

@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
-#include "cli/stdio.h"
+#include "cli/streams.h"
 #include "cli/table.h"
 #include "cli/tty.h"
 
@@ -86,9 +86,9 @@ static int is_tty_container(struct cli_ctx *ctx, const char *name, bool *out_tty
 }
 
 /* Hand the descriptors over: to a start, or to what runs already. */
-static int hand_over(struct cli_ctx *ctx, const char *name, const struct cli_stdio *s, bool start,
+static int hand_over(struct cli_ctx *ctx, const char *name, const struct cli_streams *s, bool start,
                      struct bulkhead_error *error) {
-    const int *theirs = cli_stdio_theirs(s);
+    const int *theirs = cli_streams_theirs(s);
     bulkhead_value *request;
     bulkhead_stream *call = NULL;
     unsigned bits = 0, n = 0;
@@ -113,27 +113,27 @@ static int hand_over(struct cli_ctx *ctx, const char *name, const struct cli_std
     return r;
 }
 
-static int attach_session(struct cli_ctx *ctx, const char *name, struct cli_stdio_options *options, bool start) {
-    struct cli_stdio_peer peer = {
+static int attach_session(struct cli_ctx *ctx, const char *name, struct cli_streams_options *options, bool start) {
+    struct cli_streams_peer peer = {
         .ctx = ctx, .service_resize = "ContainerResize", .key = "container", .id = name, .kill_container = name};
     struct bulkhead_error error = {0};
     struct bh_err err = BH_ERR_INIT;
-    struct cli_stdio *s = NULL;
-    enum cli_stdio_end end;
+    struct cli_streams *s = NULL;
+    enum cli_streams_end end;
     int code = 0;
 
-    if (cli_stdio_open(options, &s, &err) != 0)
+    if (cli_streams_open(options, &s, &err) != 0)
         return cli_fail(ctx->out, &err);
     if (hand_over(ctx, name, s, start, &error) != 0) {
-        cli_stdio_free(s);
+        cli_streams_free(s);
         return cli_fail_engine(ctx, &error);
     }
-    cli_stdio_started(s);
+    cli_streams_started(s);
     if (options->tty)
-        cli_stdio_resize(&peer);
-    end = cli_stdio_run(s, &peer);
-    cli_stdio_free(s);
-    if (end == CLI_STDIO_DETACHED)
+        cli_streams_resize(&peer);
+    end = cli_streams_run(s, &peer);
+    cli_streams_free(s);
+    if (end == CLI_STREAMS_DETACHED)
         return 0;
     if (bulkhead_container_wait(cli_engine(ctx), name, &code, &error) != 0)
         return cli_fail_engine(ctx, &error);
@@ -141,10 +141,10 @@ static int attach_session(struct cli_ctx *ctx, const char *name, struct cli_stdi
 }
 
 int cmd_attach(struct cli_ctx *ctx, const struct cli_args *args) {
-    struct cli_stdio_options options = {.out = true,
-                                        .err = true,
-                                        .detach_keys = cli_str(args, "detach-keys"),
-                                        .sig_proxy = cli_bool(args, "sig-proxy")};
+    struct cli_streams_options options = {.out = true,
+                                          .err = true,
+                                          .detach_keys = cli_str(args, "detach-keys"),
+                                          .sig_proxy = cli_bool(args, "sig-proxy")};
     const char *name = args->operands[0];
     struct bh_err err = BH_ERR_INIT;
     bool open_stdin, running;
@@ -169,7 +169,7 @@ int cmd_start(struct cli_ctx *ctx, const struct cli_args *args) {
     if (b == NULL)
         return CLI_EXIT_FAILED;
     if (attach || interactive) {
-        struct cli_stdio_options options = {
+        struct cli_streams_options options = {
             .out = true, .err = true, .detach_keys = cli_str(args, "detach-keys"), .sig_proxy = true};
         bool open_stdin, running;
 

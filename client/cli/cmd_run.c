@@ -16,7 +16,7 @@
 #include "cli/cmd.h"
 #include "cli/engine.h"
 #include "cli/spec.h"
-#include "cli/stdio.h"
+#include "cli/streams.h"
 #include "cli/tty.h"
 
 const struct cli_opt cmd_run_opts[] = {
@@ -123,38 +123,38 @@ static int run_detached(struct cli_ctx *ctx, const char *id, bool remove) {
 }
 
 static int run_attached(struct cli_ctx *ctx, const struct cli_args *args, const bulkhead_value *spec, const char *id) {
-    struct cli_stdio_options options = {.in = bulkhead_get_bool(spec, "attach_stdin"),
-                                        .out = bulkhead_get_bool(spec, "attach_stdout"),
-                                        .err = bulkhead_get_bool(spec, "attach_stderr"),
-                                        .tty = cli_bool(args, "tty"),
-                                        .detach_keys = cli_str(args, "detach-keys"),
-                                        .sig_proxy = cli_bool(args, "sig-proxy")};
-    struct cli_stdio_peer peer = {
+    struct cli_streams_options options = {.in = bulkhead_get_bool(spec, "attach_stdin"),
+                                          .out = bulkhead_get_bool(spec, "attach_stdout"),
+                                          .err = bulkhead_get_bool(spec, "attach_stderr"),
+                                          .tty = cli_bool(args, "tty"),
+                                          .detach_keys = cli_str(args, "detach-keys"),
+                                          .sig_proxy = cli_bool(args, "sig-proxy")};
+    struct cli_streams_peer peer = {
         .ctx = ctx, .service_resize = "ContainerResize", .key = "container", .id = id, .kill_container = id};
     struct bulkhead_error error = {0};
     struct bh_err err = BH_ERR_INIT;
-    struct cli_stdio *s = NULL;
+    struct cli_streams *s = NULL;
     bulkhead *b = cli_engine(ctx);
-    enum cli_stdio_end end;
+    enum cli_streams_end end;
     int code = 0;
 
-    if (cli_stdio_open(&options, &s, &err) != 0)
+    if (cli_streams_open(&options, &s, &err) != 0)
         return cli_fail(ctx->out, &err);
-    if (bulkhead_container_start(b, id, cli_stdio_theirs(s), &error) != 0) {
-        cli_stdio_free(s);
+    if (bulkhead_container_start(b, id, cli_streams_theirs(s), &error) != 0) {
+        cli_streams_free(s);
         code = fail_125(ctx, &error);
         if (cli_bool(args, "rm"))
             discard(ctx, id);
         return code;
     }
-    cli_stdio_started(s);
-    end = cli_stdio_run(s, &peer);
-    cli_stdio_free(s);
-    if (end == CLI_STDIO_DETACHED)
+    cli_streams_started(s);
+    end = cli_streams_run(s, &peer);
+    cli_streams_free(s);
+    if (end == CLI_STREAMS_DETACHED)
         return 0;
     if (bulkhead_container_wait(b, id, &code, &error) != 0)
         return fail_125(ctx, &error);
-    return end == CLI_STDIO_FAILED && code == 0 ? CLI_EXIT_FAILED : code;
+    return end == CLI_STREAMS_FAILED && code == 0 ? CLI_EXIT_FAILED : code;
 }
 
 int cmd_run(struct cli_ctx *ctx, const struct cli_args *args) {

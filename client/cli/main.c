@@ -4,6 +4,7 @@
  * Room: client, with the caller's rights.  Uses libbulkhead and nothing else of the engine.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/cmd.h"

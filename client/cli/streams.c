@@ -1,10 +1,10 @@
 /*
- * stdio.c - see stdio.h.  One poll loop; every buffer is bounded; a closed peer ends only its own
+ * streams.c - see streams.h.  One poll loop; every buffer is bounded; a closed peer ends only its own
  * stream.
  *
  * Room: client.
  */
-#include "cli/stdio.h"
+#include "cli/streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,8 @@
 
 #define BUFFER ((size_t)256 << 10)
 
-struct cli_stdio {
-    struct cli_stdio_options options;
+struct cli_streams {
+    struct cli_streams_options options;
     int ours[3], theirs[3];
     struct cli_detach detach;
     unsigned char *input; /* bytes read from the user and not yet taken by the container */
@@ -45,8 +45,8 @@ static int make_pipe(int *ours, int *theirs, bool to_them) {
     return 0;
 }
 
-int cli_stdio_open(const struct cli_stdio_options *options, struct cli_stdio **out, struct bh_err *err) {
-    struct cli_stdio *s = bh_xcalloc(1, sizeof *s);
+int cli_streams_open(const struct cli_streams_options *options, struct cli_streams **out, struct bh_err *err) {
+    struct cli_streams *s = bh_xcalloc(1, sizeof *s);
     bool want[3] = {options->in, options->out, options->err && !options->tty};
     sigset_t set;
 
@@ -62,7 +62,7 @@ int cli_stdio_open(const struct cli_stdio_options *options, struct cli_stdio **o
     for (int i = 0; i < 3; i++) {
         if (want[i] && make_pipe(&s->ours[i], &s->theirs[i], i == 0) != 0) {
             bh_err_errno(err, errno, "make a pipe");
-            cli_stdio_free(s);
+            cli_streams_free(s);
             return err->code;
         }
     }
@@ -82,11 +82,11 @@ int cli_stdio_open(const struct cli_stdio_options *options, struct cli_stdio **o
     return 0;
 }
 
-const int *cli_stdio_theirs(const struct cli_stdio *s) {
+const int *cli_streams_theirs(const struct cli_streams *s) {
     return s->theirs;
 }
 
-void cli_stdio_started(struct cli_stdio *s) {
+void cli_streams_started(struct cli_streams *s) {
     for (int i = 0; i < 3; i++) {
         if (s->theirs[i] >= 0)
             close(s->theirs[i]);
@@ -94,12 +94,12 @@ void cli_stdio_started(struct cli_stdio *s) {
     }
 }
 
-void cli_stdio_free(struct cli_stdio *s) {
+void cli_streams_free(struct cli_streams *s) {
     if (s == NULL)
         return;
     if (s->raw)
         cli_tty_restore();
-    cli_stdio_started(s);
+    cli_streams_started(s);
     for (int i = 0; i < 3; i++) {
         if (s->ours[i] >= 0)
             close(s->ours[i]);
@@ -111,12 +111,12 @@ void cli_stdio_free(struct cli_stdio *s) {
     free(s);
 }
 
-static void close_end(struct cli_stdio *s, int i) {
+static void close_end(struct cli_streams *s, int i) {
     close(s->ours[i]);
     s->ours[i] = -1;
 }
 
-void cli_stdio_resize(const struct cli_stdio_peer *peer) {
+void cli_streams_resize(const struct cli_streams_peer *peer) {
     struct bulkhead_error ignored = {0};
     struct cli_tty_size size;
     bulkhead_value *request;
@@ -133,7 +133,7 @@ void cli_stdio_resize(const struct cli_stdio_peer *peer) {
     bulkhead_value_free(request);
 }
 
-static void pass_signal(struct cli_stdio *s, const struct cli_stdio_peer *peer) {
+static void pass_signal(struct cli_streams *s, const struct cli_streams_peer *peer) {
     struct signalfd_siginfo info;
 
     while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info) {
@@ -150,7 +150,7 @@ static void pass_signal(struct cli_stdio *s, const struct cli_stdio_peer *peer) 
 }
 
 /* True when the detach keys are complete. */
-static bool take_input(struct cli_stdio *s) {
+static bool take_input(struct cli_streams *s) {
     unsigned char raw[32768];
     ssize_t n = read(0, raw, sizeof raw);
     bool detached;
@@ -172,7 +172,7 @@ static bool take_input(struct cli_stdio *s) {
     return detached;
 }
 
-static void give_input(struct cli_stdio *s) {
+static void give_input(struct cli_streams *s) {
     ssize_t n = write(s->ours[0], s->input + s->input_at, s->input_end - s->input_at);
 
     if (n < 0) {
@@ -187,7 +187,7 @@ static void give_input(struct cli_stdio *s) {
         s->input_at = s->input_end = 0;
 }
 
-static bool carry_output(struct cli_stdio *s, int i) {
+static bool carry_output(struct cli_streams *s, int i) {
     ssize_t n = read(s->ours[i], s->output, BUFFER);
 
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -203,15 +203,15 @@ static bool carry_output(struct cli_stdio *s, int i) {
     return errno == EPIPE;
 }
 
-static bool outputs_open(const struct cli_stdio *s) {
+static bool outputs_open(const struct cli_streams *s) {
     return s->ours[1] >= 0 || s->ours[2] >= 0;
 }
 
-static bool input_wanted(const struct cli_stdio *s) {
+static bool input_wanted(const struct cli_streams *s) {
     return s->ours[0] >= 0 && !s->input_closed && s->input_end + 32768 + CLI_DETACH_MAX <= BUFFER;
 }
 
-enum cli_stdio_end cli_stdio_run(struct cli_stdio *s, const struct cli_stdio_peer *peer) {
+enum cli_streams_end cli_streams_run(struct cli_streams *s, const struct cli_streams_peer *peer) {
     enum { IN_USER, IN_THEM, OUT, ERR, SIGNAL, WINCH, COUNT };
     struct bh_err err = BH_ERR_INIT;
     bool lost = false;
@@ -220,7 +220,7 @@ enum cli_stdio_end cli_stdio_run(struct cli_stdio *s, const struct cli_stdio_pee
     if (s->options.tty && isatty(0)) {
         if (cli_tty_raw(0, &err) != 0) {
             cli_fail(peer->ctx->out, &err);
-            return CLI_STDIO_FAILED;
+            return CLI_STREAMS_FAILED;
         }
         s->raw = true;
         winch = cli_tty_winch_fd(&err);
@@ -245,16 +245,16 @@ enum cli_stdio_end cli_stdio_run(struct cli_stdio *s, const struct cli_stdio_pee
         if (poll(p, COUNT, -1) < 0) {
             if (errno == EINTR)
                 continue;
-            return CLI_STDIO_FAILED;
+            return CLI_STREAMS_FAILED;
         }
         if (p[SIGNAL].revents)
             pass_signal(s, peer);
         if (p[WINCH].revents) {
             cli_tty_winch_drain();
-            cli_stdio_resize(peer);
+            cli_streams_resize(peer);
         }
         if (p[IN_USER].revents && take_input(s))
-            return CLI_STDIO_DETACHED;
+            return CLI_STREAMS_DETACHED;
         if (p[IN_THEM].revents & POLLERR)
             close_end(s, 0);
         else if (p[IN_THEM].revents & POLLOUT)
@@ -268,5 +268,5 @@ enum cli_stdio_end cli_stdio_run(struct cli_stdio *s, const struct cli_stdio_pee
         cli_tty_restore();
         s->raw = false;
     }
-    return lost ? CLI_STDIO_FAILED : CLI_STDIO_ENDED;
+    return lost ? CLI_STREAMS_FAILED : CLI_STREAMS_ENDED;
 }
