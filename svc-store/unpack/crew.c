@@ -17,6 +17,7 @@ struct member {
     pthread_cond_t changed;
     unp_work_fn *fn; /* NULL: idle */
     void *arg;
+    bool ready; /* libc has made its own calls for the new thread */
 };
 
 static struct member crew[UNP_CREW];
@@ -24,6 +25,8 @@ static struct member crew[UNP_CREW];
 static void *live(void *arg) {
     struct member *m = arg;
     pthread_mutex_lock(&m->lock);
+    m->ready = true;
+    pthread_cond_broadcast(&m->changed);
     for (;;) {
         while (m->fn == NULL)
             pthread_cond_wait(&m->changed, &m->lock);
@@ -47,6 +50,11 @@ static int start_member(struct member *m) {
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     int e = pthread_create(&thread, &attr, live, m);
     pthread_attr_destroy(&attr);
+    /* A thread that is still being set up would make calls that the sandbox no longer allows. */
+    pthread_mutex_lock(&m->lock);
+    while (e == 0 && !m->ready)
+        pthread_cond_wait(&m->changed, &m->lock);
+    pthread_mutex_unlock(&m->lock);
     return e;
 }
 

@@ -25,8 +25,9 @@
 #include "unpack/source.h"
 #include "unpack/tree.h"
 
-#define PACE ((uint64_t)8 << 20) /* start writing back after each so many bytes: the sync at the end has little left   \
-                                  */
+#define PACE                                                                                                           \
+    ((uint64_t)8 << 20) /* start writing back after each so many bytes: the sync at the end has little left            \
+                         */
 
 enum stage { HASH_RECEIVED, INFLATE, HASH_TAR, STORE_TAR, STAGES };
 static_assert(STAGES <= UNP_CREW, "a thread for each stage");
@@ -216,8 +217,8 @@ static int open_layer(struct layer *l, struct bh_err *err) {
                                          .max_depth = p->max_depth,
                                          .max_xattrs = p->max_xattrs,
                                          .max_path = p->max_path};
-    unp_ring_init(&l->received, 2);
-    unp_ring_init(&l->inflated, 2);
+    unp_ring_init(&l->received, 0);
+    unp_ring_init(&l->inflated, 0);
     unp_tar_init(&l->reader, &tar, unp_tree_apply, &l->tree);
     int rc = unp_tree_init(&l->tree, &tree, err);
     return rc != 0 ? rc : unp_source_open(&l->source, l->fds->source, p->offset, p->size, err);

@@ -46,6 +46,7 @@ unp_job_fn *unp_job_find(const char *name) {
         unp_job_fn *fn;
     } jobs[] = {
         {BH_JOB_LAYER, unp_job_layer},
+        {BH_JOB_ARCHIVE, unp_job_archive},
         {BH_JOB_DOCUMENT, unp_job_document},
         {BH_JOB_CONFIG, unp_job_config},
     };

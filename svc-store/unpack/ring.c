@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-void unp_ring_init(struct unp_ring *r, unsigned readers) {
+void unp_ring_init(struct unp_ring *r, unsigned first) {
     memset(r, 0, sizeof *r);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->moved, NULL);
-    r->readers = readers;
+    r->first = first;
 }
 
 void unp_ring_fini(struct unp_ring *r) {
@@ -23,7 +23,7 @@ void unp_ring_fini(struct unp_ring *r) {
 }
 
 static bool full(const struct unp_ring *r) {
-    for (unsigned i = 0; i < r->readers; i++)
+    for (unsigned i = r->first; i < UNP_RING_READERS; i++)
         if (r->filled - r->done[i] >= UNP_RING_SLOTS)
             return true;
     return false;

@@ -23,12 +23,13 @@ struct unp_ring {
     size_t len[UNP_RING_SLOTS];
     uint64_t filled;                 /* blocks so far */
     uint64_t done[UNP_RING_READERS]; /* blocks that a reader has given back */
-    unsigned readers;
+    unsigned first;                  /* readers before this one are not there */
     bool ended;
     bool aborted;
 };
 
-void unp_ring_init(struct unp_ring *r, unsigned readers);
+/* Readers first .. UNP_RING_READERS - 1 take part. */
+void unp_ring_init(struct unp_ring *r, unsigned first);
 void unp_ring_fini(struct unp_ring *r);
 
 /* The next block to fill, of UNP_RING_BLOCK bytes; NULL when aborted or out of memory. */
