@@ -62,6 +62,8 @@ static const char *nearest(const struct cli_command *cmd, const char *name, size
         for (const struct cli_opt *o = tables[t]; o && o->name; o++) {
             size_t d = (o->flags & CLI_OPT_HIDDEN) ? 99 : cli_edit_distance(typed, o->name);
 
+            if (d < 99 && n >= 2 && bh_str_starts(o->name, typed))
+                d = 1; /* somebody is used to abbreviations */
             if (d < least && d < strlen(o->name)) {
                 least = d;
                 best = o->name;
@@ -76,7 +78,7 @@ static int usage_hint(struct parse *p, const char *suggest) {
     const char *blank = *path ? " " : "";
 
     if (suggest)
-        bh_err_hint(p->err, "did you mean --%s? See '%s%s%s --help'", suggest, p->app->name, blank, path);
+        bh_err_hint(p->err, "did you mean --%s? see '%s%s%s --help'", suggest, p->app->name, blank, path);
     else
         bh_err_hint(p->err, "see '%s%s%s --help'", p->app->name, blank, path);
     return bh_err_reason(p->err, "usage");

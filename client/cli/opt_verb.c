@@ -147,35 +147,22 @@ size_t cli_edit_distance(const char *a, const char *b) {
     return one[m];
 }
 
-/* The word behind `prefix` in a name ("" for the first one); false if the name is not below it. */
-static bool word_below(const char *name, size_t n, const char *prefix, char out[64]) {
-    size_t len = strlen(prefix), skip = len ? len + 1 : 0;
-
-    if (n <= skip || memcmp(name, prefix, len) != 0 || (len && name[len] != ' '))
-        return false;
-    n -= skip;
-    name += skip;
-    return bh_str_copy_n(out, 64, name, strcspn(name, " ,") < n ? strcspn(name, " ,") : n);
-}
-
 static bool suggest(const struct cli_app *app, const char *prefix, const char *typed, char out[64]) {
-    size_t least = 3;
+    size_t n, least = 6;
+    struct cli_word *words BH_SCOPE_FREE = cli_words_below(app, prefix, &n);
 
-    for (const struct cli_command *c = app->commands; c->path; c++) {
-        const char *name = NULL;
-        char word[64];
-        size_t n;
+    for (size_t i = 0; i < n; i++) {
+        size_t d = cli_edit_distance(typed, words[i].word);
 
-        while (!(c->flags & CLI_CMD_HIDDEN) && cli_command_names(c, &name, &n)) {
-            size_t d = word_below(name, n, prefix, word) ? cli_edit_distance(typed, word) : 99;
-
-            if (d < least && d < strlen(word)) {
-                least = d;
-                memcpy(out, word, sizeof word);
-            }
+        if (d >= strlen(words[i].word))
+            continue;
+        d = 2 * d + (words[i].cmd == NULL); /* a command before a group that is as near */
+        if (d < least) {
+            least = d;
+            memcpy(out, words[i].word, sizeof words[i].word);
         }
     }
-    return least < 3;
+    return least < 6;
 }
 
 static int unknown(const struct cli_app *app, const char *prefix, const char *typed, struct bh_err *err) {
@@ -184,7 +171,7 @@ static int unknown(const struct cli_app *app, const char *prefix, const char *ty
 
     bh_err_set(err, BH_E_NOT_FOUND, "unknown command: %s%s%s %.200s", app->name, blank, prefix, typed);
     if (suggest(app, prefix, typed, near))
-        bh_err_hint(err, "did you mean '%s%s%s %s'? See '%s%s%s --help'", app->name, blank, prefix, near, app->name,
+        bh_err_hint(err, "did you mean '%s%s%s %s'? see '%s%s%s --help'", app->name, blank, prefix, near, app->name,
                     blank, prefix);
     else
         bh_err_hint(err, "see '%s%s%s --help'", app->name, blank, prefix);

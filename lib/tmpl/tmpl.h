@@ -46,8 +46,9 @@ enum bh_tmpl_flags {
     /* \t and \n typed outside of actions (and in `raw` strings) become a tab and a newline, as the
      * list commands of docker do. */
     BH_TMPL_ESCAPES = 2,
-    /* The data are column headings: json, lower, upper, title, truncate, split and join give their
-     * first argument back unchanged, so that a heading stays what it is. */
+    /* The data are column headings: json, lower, upper, title, truncate, split, join, index and slice
+     * give their first argument back unchanged and range runs once over a string, so that a heading
+     * stays what it is. */
     BH_TMPL_HEADINGS = 4,
     /* The function json writes the keys of every object sorted (lists); else in the order of the
      * object (inspect), but for those of bh_tmpl_open_maps, which are always sorted. */

@@ -509,10 +509,19 @@ static int range_int(struct tmpl_exec *x, const struct tmpl_node *n, json_int_t 
     return rc;
 }
 
+/* A heading stands for the list that the rows have there: one turn. */
+static int range_heading(struct tmpl_exec *x, const struct tmpl_node *n, const struct tmpl_val *over) {
+    struct tmpl_val key = {.j = json_integer(0)}, elem = val_ref(over);
+
+    return turn(x, n, &key, &elem);
+}
+
 static int range_over(struct tmpl_exec *x, struct tmpl_val *dot, const struct tmpl_node *n,
                       const struct tmpl_val *over) {
     bool scalar = over->j && !json_is_null(over->j) && !json_is_array(over->j) && !json_is_object(over->j);
 
+    if ((x->opts->flags & BH_TMPL_HEADINGS) && json_is_string(over->j))
+        return range_heading(x, n, over);
     if (scalar && !json_is_integer(over->j))
         return tmpl_fail(x, n, BH_E_INVALID, "range can't iterate over a %s", type_name(over->j));
     if (scalar ? json_integer_value(over->j) <= 0 : !tmpl_truth(over->j))
