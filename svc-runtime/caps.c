@@ -13,13 +13,47 @@
 #include "base/mem.h"
 
 static const char *const names[RT_CAP_LAST + 1] = {
-    "CHOWN",           "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER",         "FSETID",      "KILL",
-    "SETGID",          "SETUID",       "SETPCAP",         "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST",
-    "NET_ADMIN",       "NET_RAW",      "IPC_LOCK",        "IPC_OWNER",      "SYS_MODULE",  "SYS_RAWIO",
-    "SYS_CHROOT",      "SYS_PTRACE",   "SYS_PACCT",       "SYS_ADMIN",      "SYS_BOOT",    "SYS_NICE",
-    "SYS_RESOURCE",    "SYS_TIME",     "SYS_TTY_CONFIG",  "MKNOD",          "LEASE",       "AUDIT_WRITE",
-    "AUDIT_CONTROL",   "SETFCAP",      "MAC_OVERRIDE",    "MAC_ADMIN",      "SYSLOG",      "WAKE_ALARM",
-    "BLOCK_SUSPEND",   "AUDIT_READ",   "PERFMON",         "BPF",            "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
 };
 
 static const char *const defaults[] = {
@@ -82,7 +116,8 @@ int rt_caps_compute(const struct bh_strlist *add, const struct bh_strlist *drop,
     uint64_t added, dropped;
     bool add_all, drop_all;
 
-    if (read_list(add, "CapAdd", &added, &add_all, err) != 0 || read_list(drop, "CapDrop", &dropped, &drop_all, err) != 0)
+    if (read_list(add, "CapAdd", &added, &add_all, err) != 0 ||
+        read_list(drop, "CapDrop", &dropped, &drop_all, err) != 0)
         return err->code;
     if (privileged)
         *out = rt_caps_all();

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define MAX_ROWS 64
+#define MAX_ROWS    64
 #define MAX_PATTERN 256
 
 enum { IN_LIST = 1, IN_PRUNE = 2 };
@@ -221,7 +221,8 @@ static bool match_port(const char *want, const struct bh_strlist *ports) {
         last = first;
     }
     for (size_t i = 0; i < ports->n; i++)
-        if (sscanf(ports->v[i], "%u/%7s", &port, have) >= 1 && port >= first && port <= last && strcmp(proto, have) == 0)
+        if (sscanf(ports->v[i], "%u/%7s", &port, have) >= 1 && port >= first && port <= last &&
+            strcmp(proto, have) == 0)
             return true;
     return false;
 }

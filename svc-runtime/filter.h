@@ -42,7 +42,7 @@ enum rt_filter_key {
 struct rt_filter_row {
     enum rt_filter_key key;
     const char *value;
-    int64_t number;      /* EXITED: code; BEFORE, SINCE: filled by the caller; UNTIL: all in ns */
+    int64_t number;       /* EXITED: code; BEFORE, SINCE: filled by the caller; UNTIL: all in ns */
     const char *image_id; /* ANCESTOR: filled by the caller, "" when there is none */
     const uint8_t (*diff_ids)[32];
     size_t n_diff_ids;

@@ -64,10 +64,9 @@ static bool open_oldest(struct rt_log_view *v) {
     }
 }
 
-/* The file written after the one that we have; false when ours is the newest. */
-static bool open_next(struct rt_log_view *v) {
+/* The file written after the one that we have; -1 when ours is the newest. */
+static int find_next(const struct rt_log_view *v, ino_t *out_inode) {
     int newer = -1;
-    ino_t newer_inode = 0;
 
     for (unsigned i = 0; i < RT_LOG_MAX_FILES; i++) {
         ino_t inode;
@@ -81,27 +80,36 @@ static bool open_next(struct rt_log_view *v) {
         if (newer >= 0)
             close(newer);
         newer = fd;
-        newer_inode = inode;
+        *out_inode = inode;
     }
-    if (newer < 0)
-        return false;
-    take_file(v, newer, newer_inode);
-    return true;
+    return newer;
 }
 
 static bool wanted(const struct rt_log_view *v, const struct rt_log_entry *e) {
     return e->stream < RT_LOG_STREAMS && (v->want.streams >> e->stream & 1) && e->time_ns >= v->want.since_ns;
 }
 
-/* One entry of any kind: 1, none left: 0. */
+/* One entry of any kind: 1, none left: 0.  A file that has a newer one beside it grows no more, so
+ * its end is looked at once again before it is left. */
 static int next_entry(struct rt_log_view *v, struct rt_log_entry *e, struct bh_err *err) {
+    if (v->fd < 0 && !open_oldest(v))
+        return 0;
     for (;;) {
-        int r = v->fd >= 0 ? rt_log_read(v->fd, &v->offset, e, v->data, err) : 0;
+        int r = rt_log_read(v->fd, &v->offset, e, v->data, err);
+        ino_t inode = 0;
+        int newer;
 
         if (r != 0)
             return r;
-        if (v->fd < 0 ? !open_oldest(v) : !open_next(v))
+        newer = find_next(v, &inode);
+        if (newer < 0)
             return 0;
+        r = rt_log_read(v->fd, &v->offset, e, v->data, err);
+        if (r != 0) {
+            close(newer);
+            return r;
+        }
+        take_file(v, newer, inode);
     }
 }
 

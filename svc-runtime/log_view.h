@@ -17,23 +17,23 @@
 #define RT_LOG_STREAMS 3 /* index by 1 stdout, 2 stderr */
 
 struct rt_log_want {
-    unsigned streams;  /* bit 1 << stream */
-    int64_t since_ns;  /* 0: from the start */
-    int64_t until_ns;  /* 0: no end */
+    unsigned streams; /* bit 1 << stream */
+    int64_t since_ns; /* 0: from the start */
+    int64_t until_ns; /* 0: no end */
     bool tail_set;
-    uint64_t tail;     /* lines; of the wanted streams and times */
+    uint64_t tail; /* lines; of the wanted streams and times */
 };
 
 struct rt_log_view {
-    int dirfd;        /* borrowed */
-    int fd;           /* the file being read, -1 before the first */
+    int dirfd; /* borrowed */
+    int fd;    /* the file being read, -1 before the first */
     uint64_t offset;
     ino_t inode;
     struct rt_log_want want;
-    uint64_t skip;    /* lines still to be left out */
+    uint64_t skip;                  /* lines still to be left out */
     bool open_line[RT_LOG_STREAMS]; /* the stream's last byte so far was no newline */
     bool skipping[RT_LOG_STREAMS];  /* .. and that line is one to leave out */
-    char *data;       /* of the entry handed out */
+    char *data;                     /* of the entry handed out */
 };
 
 /* data[0..n) is valid during the call.  A code other than 0 ends the reading. */

@@ -6,7 +6,7 @@
  */
 #include "svc-runtime/names.h"
 
-#include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,28 +14,27 @@
 #include "base/mem.h"
 
 static const char *const adjectives[] = {
-    "able",    "agile",   "airy",    "alert",   "amber",   "ample",   "apt",     "arctic",  "astute",  "balmy",
-    "bold",    "brave",   "breezy",  "bright",  "brisk",   "calm",    "candid",  "careful", "cheery",  "civil",
-    "clear",   "clever",  "cool",    "crisp",   "daring",  "deft",    "dewy",    "eager",   "earnest", "easy",
-    "fair",    "fleet",   "fond",    "frank",   "fresh",   "gentle",  "glad",    "golden",  "grand",   "hardy",
-    "hearty",  "honest",  "humble",  "jolly",   "keen",    "kind",    "lively",  "loyal",   "lucid",   "mellow",
-    "merry",   "mild",    "modest",  "neat",    "nimble",  "noble",   "patient", "placid",  "plain",   "polite",
-    "prompt",  "proud",   "quick",   "quiet",   "ready",   "rosy",    "sage",    "serene",  "sharp",   "silver",
-    "sincere", "smooth",  "snug",    "sober",   "solid",   "spry",    "steady",  "stout",   "sturdy",  "sunny",
-    "swift",   "tidal",   "tidy",    "trusty",  "upbeat",  "valiant", "vivid",   "warm",    "wary",    "wise",
-    "witty",   "zesty",
+    "able",  "agile",   "airy",   "alert",  "amber",   "ample",  "apt",     "arctic", "astute",  "balmy",  "bold",
+    "brave", "breezy",  "bright", "brisk",  "calm",    "candid", "careful", "cheery", "civil",   "clear",  "clever",
+    "cool",  "crisp",   "daring", "deft",   "dewy",    "eager",  "earnest", "easy",   "fair",    "fleet",  "fond",
+    "frank", "fresh",   "gentle", "glad",   "golden",  "grand",  "hardy",   "hearty", "honest",  "humble", "jolly",
+    "keen",  "kind",    "lively", "loyal",  "lucid",   "mellow", "merry",   "mild",   "modest",  "neat",   "nimble",
+    "noble", "patient", "placid", "plain",  "polite",  "prompt", "proud",   "quick",  "quiet",   "ready",  "rosy",
+    "sage",  "serene",  "sharp",  "silver", "sincere", "smooth", "snug",    "sober",  "solid",   "spry",   "steady",
+    "stout", "sturdy",  "sunny",  "swift",  "tidal",   "tidy",   "trusty",  "upbeat", "valiant", "vivid",  "warm",
+    "wary",  "wise",    "witty",  "zesty",
 };
 static const char *const surnames[] = {
-    "airy",     "amsler",    "babbage",  "backus",   "bartik",    "beaufort", "booth",    "bowditch", "brahe",
-    "brunel",   "carrington", "cerf",    "clarke",   "cook",      "cray",     "darwin",   "davy",     "dijkstra",
-    "doodson",  "earnshaw",  "elgar",    "engelbart", "ericsson", "euler",    "faraday",  "fitzroy",  "floyd",
-    "foucault", "froude",    "fulton",   "galileo",  "gauss",     "gilbert",  "goldstine", "graham",  "hadley",
-    "halley",   "hamming",   "harrison", "henderson", "herschel", "hoare",    "hollerith", "hooke",   "hopper",
-    "huygens",  "jacquard",  "jones",    "kelvin",   "kepler",    "knuth",    "lamport",  "laplace",  "lovelace",
-    "maury",    "mauchly",   "mercator", "milne",    "naur",      "newcomen", "nygaard",  "parsons",  "perlis",
-    "plimsoll", "ptolemy",   "ramsden",  "rennie",   "ritchie",   "russell",  "sammet",   "shannon",  "smeaton",
-    "sperry",   "stevin",    "stokes",   "telford",  "thomson",   "tompion",  "trevithick", "turing", "watt",
-    "wilkes",   "wirth",     "zuse",
+    "airy",     "amsler",     "babbage",  "backus",    "bartik",   "beaufort", "booth",      "bowditch", "brahe",
+    "brunel",   "carrington", "cerf",     "clarke",    "cook",     "cray",     "darwin",     "davy",     "dijkstra",
+    "doodson",  "earnshaw",   "elgar",    "engelbart", "ericsson", "euler",    "faraday",    "fitzroy",  "floyd",
+    "foucault", "froude",     "fulton",   "galileo",   "gauss",    "gilbert",  "goldstine",  "graham",   "hadley",
+    "halley",   "hamming",    "harrison", "henderson", "herschel", "hoare",    "hollerith",  "hooke",    "hopper",
+    "huygens",  "jacquard",   "jones",    "kelvin",    "kepler",   "knuth",    "lamport",    "laplace",  "lovelace",
+    "maury",    "mauchly",    "mercator", "milne",     "naur",     "newcomen", "nygaard",    "parsons",  "perlis",
+    "plimsoll", "ptolemy",    "ramsden",  "rennie",    "ritchie",  "russell",  "sammet",     "shannon",  "smeaton",
+    "sperry",   "stevin",     "stokes",   "telford",   "thomson",  "tompion",  "trevithick", "turing",   "watt",
+    "wilkes",   "wirth",      "zuse",
 };
 
 static bool first_ok(char c) {

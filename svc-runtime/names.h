@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-#define RT_NAME_MAX 255
+#define RT_NAME_MAX  255
 #define RT_NAME_SIZE (RT_NAME_MAX + 1)
 
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]+ and at most RT_NAME_MAX bytes; a leading '/' is cut off, as docker does.

@@ -36,7 +36,8 @@ int rt_env_merge(const struct bh_strlist *image, const struct bh_strlist *user, 
     size_t n = 0;
 
     if (image->n + user->n > MAX_ENV)
-        return bh_err_set(err, BH_E_LIMIT, "%zu environment entries: at most %d are allowed", image->n + user->n, MAX_ENV);
+        return bh_err_set(err, BH_E_LIMIT, "%zu environment entries: at most %d are allowed", image->n + user->n,
+                          MAX_ENV);
     v = bh_oci_alloc(arena, (image->n + user->n + 1) * sizeof *v, err);
     if (v == NULL)
         return err->code;

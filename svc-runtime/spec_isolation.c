@@ -90,10 +90,12 @@ static int security_option(const char *option, struct rt_made *made, struct bh_a
     if (value_of(option, "apparmor") != NULL)
         return rt_spec_warn(made, arena, "AppArmor profiles are not applied: --security-opt apparmor is ignored", err);
     bh_err_set(err, BH_E_INVALID, "invalid --security-opt: \"%s\"", option);
-    return bh_err_hint(err, "known: no-new-privileges, seccomp=unconfined, systempaths=unconfined, label=.., apparmor=..");
+    return bh_err_hint(err,
+                       "known: no-new-privileges, seccomp=unconfined, systempaths=unconfined, label=.., apparmor=..");
 }
 
-static int make_devices(const struct rt_request *req, struct bh_arena *arena, struct rt_spec *spec, struct bh_err *err) {
+static int make_devices(const struct rt_request *req, struct bh_arena *arena, struct rt_spec *spec,
+                        struct bh_err *err) {
     struct rt_device *list;
 
     if (req->n_devices == 0)

@@ -15,8 +15,8 @@
 #define MAX_ULIMITS 32
 
 static bool ulimit_known(const char *name) {
-    static const char *const known[] = {"core",   "cpu",  "data",   "fsize",      "locks",  "memlock", "msgqueue", "nice",
-                                        "nofile", "nproc", "rss",   "rtprio",     "rttime", "sigpending", "stack"};
+    static const char *const known[] = {"core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue", "nice",
+                                        "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"};
 
     for (size_t i = 0; i < BH_ARRAY_LEN(known); i++)
         if (strcmp(name, known[i]) == 0)
@@ -24,7 +24,8 @@ static bool ulimit_known(const char *name) {
     return false;
 }
 
-static int make_ulimits(const struct rt_request *req, struct bh_arena *arena, struct rt_spec *spec, struct bh_err *err) {
+static int make_ulimits(const struct rt_request *req, struct bh_arena *arena, struct rt_spec *spec,
+                        struct bh_err *err) {
     struct rt_ulimit *list;
 
     if (req->n_ulimits == 0)
@@ -64,7 +65,7 @@ static bool plain_chars(const char *s, size_t n, const char *more) {
 enum sysctl_home { SYSCTL_NONE, SYSCTL_IPC, SYSCTL_NET };
 
 static enum sysctl_home sysctl_home(const char *name, size_t n) {
-    static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",         "kernel.sem",
+    static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",          "kernel.sem",
                                       "kernel.shmall", "kernel.shmmax", "kernel.shm_rmid_forced", "kernel.shmmni"};
 
     for (size_t i = 0; i < BH_ARRAY_LEN(ipc); i++)

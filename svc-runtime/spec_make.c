@@ -71,7 +71,8 @@ int rt_list_join(const struct bh_strlist *a, const struct bh_strlist *b, struct 
     return 0;
 }
 
-static int join_args(const struct bh_run_config *c, struct bh_arena *arena, struct rt_strings *out, struct bh_err *err) {
+static int join_args(const struct bh_run_config *c, struct bh_arena *arena, struct rt_strings *out,
+                     struct bh_err *err) {
     struct bh_strlist all = {0};
 
     if (rt_list_join(&c->entrypoint, &c->cmd, arena, &all, err) != 0)
@@ -155,8 +156,8 @@ static int make_log(const struct rt_request *req, struct rt_spec *spec, struct b
         else if (strcmp(key, "max-file") == 0 && bh_str_u64(value, &n) && n >= 1 && n <= 100)
             spec->log_max_files = (uint32_t)n;
         else
-            return bh_err_set(err, BH_E_INVALID, "log option %s=%s: max-size (4k or more) and max-file (1 to 100) are known",
-                              key, value);
+            return bh_err_set(err, BH_E_INVALID,
+                              "log option %s=%s: max-size (4k or more) and max-file (1 to 100) are known", key, value);
     }
     return 0;
 }
@@ -215,10 +216,15 @@ int rt_spec_make_exec(const struct rt_exec_request *req, const struct rt_spec *b
     struct bh_strlist of_container = {.n = base->env.n, .v = (const char **)base->env.item, .present = true};
     struct bh_strlist env = {0};
     struct rt_spec spec = {
-        .cwd = base->cwd, .user = (char *)pick(req->user, base->user), .group_add = base->group_add,
-        .caps = req->privileged ? rt_caps_all() : base->caps, .hostname = base->hostname,
-        .domainname = base->domainname, .seccomp_profile = base->seccomp_profile,
-        .tty_rows = req->tty_rows, .tty_cols = req->tty_cols,
+        .cwd = base->cwd,
+        .user = (char *)pick(req->user, base->user),
+        .group_add = base->group_add,
+        .caps = req->privileged ? rt_caps_all() : base->caps,
+        .hostname = base->hostname,
+        .domainname = base->domainname,
+        .seccomp_profile = base->seccomp_profile,
+        .tty_rows = req->tty_rows,
+        .tty_cols = req->tty_cols,
         .flags = (base->flags & (RT_NO_NEW_PRIVS | RT_SECCOMP_UNCONFINED | RT_PRIVILEGED | RT_USERNS_HOST)) |
                  (req->tty ? (uint32_t)RT_TTY : 0) | (req->privileged ? (uint32_t)RT_EXEC_PRIVILEGED : 0),
     };

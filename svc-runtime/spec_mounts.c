@@ -54,8 +54,8 @@ static int propagation_of(const struct rt_req_mount *m, uint32_t *out, struct bh
     static const struct {
         const char *name;
         enum rt_propagation value;
-    } rows[] = {{"", RT_PROP_RPRIVATE},   {"rprivate", RT_PROP_RPRIVATE}, {"private", RT_PROP_PRIVATE},
-                {"shared", RT_PROP_SHARED}, {"rshared", RT_PROP_RSHARED}, {"slave", RT_PROP_SLAVE},
+    } rows[] = {{"", RT_PROP_RPRIVATE},     {"rprivate", RT_PROP_RPRIVATE}, {"private", RT_PROP_PRIVATE},
+                {"shared", RT_PROP_SHARED}, {"rshared", RT_PROP_RSHARED},   {"slave", RT_PROP_SLAVE},
                 {"rslave", RT_PROP_RSLAVE}};
 
     for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++)
@@ -102,9 +102,18 @@ static int tmpfs_option(const char *option, struct rt_mount *out, struct bh_err 
         const char *name;
         uint32_t set, clear;
     } rows[] = {
-        {"ro", RT_MOUNT_RO, 0},       {"rw", 0, RT_MOUNT_RO},     {"exec", RT_MOUNT_EXEC, 0}, {"noexec", 0, RT_MOUNT_EXEC},
-        {"suid", RT_MOUNT_SUID, 0},   {"nosuid", 0, RT_MOUNT_SUID}, {"dev", RT_MOUNT_DEV, 0}, {"nodev", 0, RT_MOUNT_DEV},
-        {"async", 0, 0},              {"sync", 0, 0},             {"relatime", 0, 0},         {"noatime", 0, 0},
+        {"ro", RT_MOUNT_RO, 0},
+        {"rw", 0, RT_MOUNT_RO},
+        {"exec", RT_MOUNT_EXEC, 0},
+        {"noexec", 0, RT_MOUNT_EXEC},
+        {"suid", RT_MOUNT_SUID, 0},
+        {"nosuid", 0, RT_MOUNT_SUID},
+        {"dev", RT_MOUNT_DEV, 0},
+        {"nodev", 0, RT_MOUNT_DEV},
+        {"async", 0, 0},
+        {"sync", 0, 0},
+        {"relatime", 0, 0},
+        {"noatime", 0, 0},
         {"defaults", 0, 0},
     };
 

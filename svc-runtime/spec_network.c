@@ -32,7 +32,8 @@ static int check_extra_host(const char *entry, struct bh_arena *arena, struct bh
     if (name == NULL)
         return err->code;
     if (colon != NULL && strcmp(colon + 1, "host-gateway") == 0)
-        return bh_err_set(err, BH_E_UNIMPLEMENTED, "--add-host %s: host-gateway needs networks, which come later", entry);
+        return bh_err_set(err, BH_E_UNIMPLEMENTED, "--add-host %s: host-gateway needs networks, which come later",
+                          entry);
     if (!host_chars(name, 253) || !is_address(colon + 1))
         return bh_err_set(err, BH_E_INVALID, "bad format for add-host: \"%s\": write it as NAME:ADDRESS", entry);
     return 0;

@@ -1,0 +1,270 @@
+/*
+ * store_rpc.c - calls to the store, see store.h.
+ *
+ * Room: runtime.  One connection, shared by all threads.  The store is another room: its answers are
+ * measured (counts, digests) before they go on to launch.
+ */
+#include "svc-runtime/store.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "proc/fdpass.h"
+#include "rpc/client.h"
+#include "store.pb-c.h"
+#include "svc-runtime/convert_rpc.h"
+
+#define SERVICE   "bulkhead.store.v1.Store/"
+#define CALL_MS   30000
+#define COMMIT_MS 0 /* as long as it takes: the size of a layer has no limit of ours */
+
+#define ST_MSG(name) Bulkhead__Store__V1__##name
+
+struct rt_store {
+    struct bh_conn *conn;
+};
+
+int rt_store_open(const char *dir, struct rt_store **out, struct bh_err *err) {
+    struct rt_store *s = bh_xcalloc(1, sizeof *s);
+
+    if (bh_conn_open(dir, &s->conn, err) != 0) {
+        free(s);
+        return err->code;
+    }
+    *out = s;
+    return 0;
+}
+
+static void free_msg(ProtobufCMessage **msg) {
+    if (*msg != NULL)
+        protobuf_c_message_free_unpacked(*msg, NULL);
+}
+#define SCOPE_MSG __attribute__((cleanup(free_msg)))
+
+static void open_request(const struct rt_image_ask *ask, bool layers, ST_MSG(ImageOpenRequest) * req) {
+    bulkhead__store__v1__image_open_request__init(req);
+    req->name = (char *)ask->name;
+    req->owner = ask->owner;
+    req->container_id = (char *)ask->container_id;
+    req->container_name = (char *)ask->container_name;
+    req->no_layers = !layers;
+}
+
+static int copy_text(const char *text, struct bh_arena *arena, const char **out, struct bh_err *err) {
+    *out = bh_oci_strdup(arena, text, strlen(text), err);
+    return *out == NULL ? err->code : 0;
+}
+
+/* The reply goes when the call ends; what is kept is copied into the arena. */
+static int keep_image(const ST_MSG(ImageOpenReply) * reply, struct bh_arena *arena, struct rt_image *out,
+                      struct bh_err *err) {
+    struct bh_image_config shared;
+
+    if (copy_text(reply->id, arena, &out->id, err) != 0 ||
+        copy_text(reply->reference, arena, &out->reference, err) != 0)
+        return err->code;
+    if (reply->config == NULL)
+        return bh_err_set(err, BH_E_INTERNAL, "the store gave no config of the image");
+    if (rt_config_of(reply->config, arena, &shared, err) != 0)
+        return err->code;
+    return bh_image_config_copy(&shared, arena, &out->config, err);
+}
+
+int rt_store_image(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
+                   struct bh_err *err) {
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    ST_MSG(ImageOpenRequest) req;
+
+    *out = (struct rt_image){0};
+    open_request(ask, false, &req);
+    if (bh_conn_call(s->conn, SERVICE "ImageOpen", &req.base, &bulkhead__store__v1__image_open_reply__descriptor,
+                     CALL_MS, BH_CALL_IDEMPOTENT, &reply, err) != 0)
+        return err->code;
+    return keep_image((const ST_MSG(ImageOpenReply) *)reply, arena, out, err);
+}
+
+static int check_layers(const ST_MSG(ImageOpenReply) * reply, struct rt_image *out, struct bh_err *err) {
+    if (reply->n_diff_id != out->n_layers)
+        return bh_err_set(err, BH_E_INTERNAL, "the store named %zu layers and gave %u", reply->n_diff_id,
+                          out->n_layers);
+    for (unsigned i = 0; i < out->n_layers; i++) {
+        struct bh_digest d;
+
+        if (bh_digest_parse(reply->diff_id[i], &d, err) != 0)
+            return err->code;
+        if (d.alg != BH_DIGEST_SHA256)
+            return bh_err_set(err, BH_E_UNIMPLEMENTED, "layer %s: only sha256 can be mounted", reply->diff_id[i]);
+        memcpy(out->diff_ids[i], d.bytes, sizeof out->diff_ids[i]);
+    }
+    return 0;
+}
+
+static int receive_layers(struct bh_stream *stream, struct bh_arena *arena, struct rt_image *out, struct bh_err *err) {
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    const ST_MSG(ImageOpenReply) * r;
+
+    if (bh_stream_recv_fds(stream, out->fds, RT_MAX_LAYERS, &out->n_layers, err) != 0) {
+        struct bh_err status = BH_ERR_INIT;
+
+        /* the call's own status tells more than "no descriptors came" */
+        out->n_layers = 0;
+        if (bh_stream_finish(stream, NULL, NULL, &status) != 0)
+            *err = status;
+        return err->code;
+    }
+    if (bh_stream_finish(stream, &bulkhead__store__v1__image_open_reply__descriptor, &reply, err) != 0)
+        return err->code;
+    r = (const ST_MSG(ImageOpenReply) *)reply;
+    if (r == NULL)
+        return bh_err_set(err, BH_E_INTERNAL, "the store gave no answer about the image");
+    if (copy_text(r->id, arena, &out->id, err) != 0)
+        return err->code;
+    return check_layers(r, out, err);
+}
+
+int rt_store_layers(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
+                    struct bh_err *err) {
+    const struct bh_stream_options options = {.timeout_ms = CALL_MS, .expect_fds = true};
+    struct bh_stream *stream = NULL;
+    ST_MSG(ImageOpenRequest) req;
+    int r;
+
+    *out = (struct rt_image){0};
+    open_request(ask, true, &req);
+    if (bh_stream_open(s->conn, SERVICE "ImageOpen", &req.base, &options, &stream, err) != 0)
+        return err->code;
+    r = receive_layers(stream, arena, out, err);
+    bh_stream_free(stream);
+    if (r != 0) {
+        bh_fdpass_close(out->fds, out->n_layers);
+        out->n_layers = 0;
+    }
+    return r;
+}
+
+static int simple_call(struct rt_store *s, const char *method, const ProtobufCMessage *req,
+                       const ProtobufCMessageDescriptor *type, struct bh_err *err) {
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+
+    return bh_conn_call(s->conn, method, req, type, CALL_MS, BH_CALL_IDEMPOTENT, &reply, err);
+}
+
+static void note_message(const struct rt_note *note, ST_MSG(ContainerNoteRequest) * req) {
+    bulkhead__store__v1__container_note_request__init(req);
+    req->id = (char *)note->id;
+    req->name = (char *)note->name;
+    req->image_id = (char *)note->image_id;
+    req->owner = note->owner;
+    req->running = note->running;
+}
+
+int rt_store_note(struct rt_store *s, const struct rt_note *note, struct bh_err *err) {
+    ST_MSG(ContainerNoteRequest) req;
+
+    note_message(note, &req);
+    return simple_call(s, SERVICE "ContainerNote", &req.base, &bulkhead__store__v1__container_note_reply__descriptor,
+                       err);
+}
+
+int rt_store_forget(struct rt_store *s, const char *id, struct bh_err *err) {
+    ST_MSG(ContainerForgetRequest) req = BULKHEAD__STORE__V1__CONTAINER_FORGET_REQUEST__INIT;
+
+    req.id = (char *)id;
+    return simple_call(s, SERVICE "ContainerForget", &req.base,
+                       &bulkhead__store__v1__container_forget_reply__descriptor, err);
+}
+
+int rt_store_sync(struct rt_store *s, const struct rt_note *notes, size_t n, struct bh_err *err) {
+    ST_MSG(ContainerSyncRequest) req = BULKHEAD__STORE__V1__CONTAINER_SYNC_REQUEST__INIT;
+    ST_MSG(ContainerNoteRequest) *all = bh_xcalloc(n + 1, sizeof *all);
+    int r;
+
+    req.container = bh_xcalloc(n + 1, sizeof *req.container);
+    req.n_container = n;
+    for (size_t i = 0; i < n; i++) {
+        note_message(&notes[i], &all[i]);
+        req.container[i] = &all[i];
+    }
+    r = simple_call(s, SERVICE "ContainerSync", &req.base, &bulkhead__store__v1__container_sync_reply__descriptor, err);
+    free(req.container);
+    free(all);
+    return r;
+}
+
+/* ---- commit ------------------------------------------------------------------------------------ */
+
+/* The pipe's write end comes beside the call; it is closed before the status is asked for, because
+ * the store reads to its end. */
+static int fill_layer(struct bh_stream *stream, int (*write_layer)(void *arg, int fd, struct bh_err *err), void *arg,
+                      struct bh_err *err) {
+    struct bh_err status = BH_ERR_INIT;
+    unsigned n = 0;
+    int fd = -1, r;
+
+    r = bh_stream_recv_fds(stream, &fd, 1, &n, err);
+    if (r == 0 && n != 1)
+        r = bh_err_set(err, BH_E_INTERNAL, "the store gave no pipe for the layer");
+    if (r == 0)
+        r = write_layer(arg, fd, err);
+    else if (bh_stream_finish(stream, NULL, NULL, &status) != 0) {
+        *err = status;
+        r = status.code;
+    }
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
+static int commit_message(const struct rt_store_commit *c, struct bh_arena *arena, ST_MSG(CommitRequest) * req,
+                          struct bh_err *err) {
+    ProtobufCAllocator alloc = rt_arena_allocator(arena);
+
+    bulkhead__store__v1__commit_request__init(req);
+    req->parent_id = (char *)c->parent_id;
+    req->owner = c->owner;
+    req->config = bulkhead__image__v1__image_config__unpack(&alloc, c->config.n, c->config.data);
+    if (req->config == NULL)
+        return bh_err_set(err, BH_E_DATA_LOSS, "the stored config of the container cannot be read");
+    req->author = (char *)c->author;
+    req->comment = (char *)c->comment;
+    req->change = (char **)c->changes.v;
+    req->n_change = c->changes.n;
+    req->reference = (char *)c->reference;
+    req->created_by = (char *)c->created_by;
+    req->empty_layer = c->empty_layer;
+    return 0;
+}
+
+static int finish_commit(struct bh_stream *stream, struct bh_arena *arena, char **out_id, struct bh_err *err) {
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    const char *id = NULL;
+
+    if (bh_stream_finish(stream, &bulkhead__store__v1__commit_reply__descriptor, &reply, err) != 0)
+        return err->code;
+    if (reply == NULL)
+        return bh_err_set(err, BH_E_INTERNAL, "the store gave no id of the new image");
+    if (copy_text(((const ST_MSG(CommitReply) *)reply)->id, arena, &id, err) != 0)
+        return err->code;
+    *out_id = (char *)id;
+    return 0;
+}
+
+int rt_store_commit(struct rt_store *s, const struct rt_store_commit *c,
+                    int (*write_layer)(void *arg, int fd, struct bh_err *err), void *arg, struct bh_arena *arena,
+                    char **out_id, struct bh_err *err) {
+    const struct bh_stream_options options = {.timeout_ms = COMMIT_MS, .expect_fds = !c->empty_layer};
+    struct bh_stream *stream = NULL;
+    ST_MSG(CommitRequest) req;
+    int r;
+
+    if (commit_message(c, arena, &req, err) != 0 ||
+        bh_stream_open(s->conn, SERVICE "Commit", &req.base, &options, &stream, err) != 0)
+        return err->code;
+    r = c->empty_layer ? 0 : fill_layer(stream, write_layer, arg, err);
+    if (r == 0)
+        r = finish_commit(stream, arena, out_id, err);
+    bh_stream_free(stream);
+    return r;
+}
