@@ -341,17 +341,6 @@ int bh_tserver_listen(const char *path, mode_t mode, size_t max_message, const s
     return 0;
 }
 
-int bh_tserver_start(struct bh_tserver *t, struct bh_err *err) {
-    keep_posted(t);
-    if (t->n_all == 0)
-        return bh_err_set(err, BH_E_LIMIT, "serve: no memory for the first request");
-    return 0;
-}
-
-void bh_tserver_stop_accepting(struct bh_tserver *t) {
-    nng_listener_close(t->listener);
-}
-
 static bool all_freed(struct bh_tserver *t) {
     bool none;
 
@@ -359,6 +348,17 @@ static bool all_freed(struct bh_tserver *t) {
     none = t->n_all == 0;
     pthread_mutex_unlock(&t->lock);
     return none;
+}
+
+int bh_tserver_start(struct bh_tserver *t, struct bh_err *err) {
+    keep_posted(t);
+    if (all_freed(t))
+        return bh_err_set(err, BH_E_LIMIT, "serve: no memory for the first request");
+    return 0;
+}
+
+void bh_tserver_stop_accepting(struct bh_tserver *t) {
+    nng_listener_close(t->listener);
 }
 
 void bh_tserver_free(struct bh_tserver *t) {
