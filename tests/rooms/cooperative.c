@@ -57,7 +57,8 @@ static _Noreturn void be_worker(char **argv) {
     if (strcmp(job, "big") == 0 && bh_write_all(4, (char[65536]){0}, 65536) < 0)
         _exit(errno == EFBIG ? 27 : 1);
     if (strcmp(job, "count") == 0) /* 4 and 5 are open, 3 and 6 are not */
-        _exit(fcntl(4, F_GETFD) >= 0 && fcntl(5, F_GETFD) >= 0 && fcntl(3, F_GETFD) < 0 && fcntl(6, F_GETFD) < 0 ? 0 : 1);
+        _exit(fcntl(4, F_GETFD) >= 0 && fcntl(5, F_GETFD) >= 0 && fcntl(3, F_GETFD) < 0 && fcntl(6, F_GETFD) < 0 ? 0
+                                                                                                                 : 1);
     _exit(0);
 }
 
@@ -125,7 +126,8 @@ static void try_many(struct bh_control *c) {
         bh_worker_kill(w[i]);
     bool all = true;
     for (unsigned i = 0; i < n; i++)
-        all = bh_worker_wait(w[i], 20000, &status, &err) == 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && all;
+        all = bh_worker_wait(w[i], 20000, &status, &err) == 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+              all;
     step("kill-all", all, "64");
 }
 
