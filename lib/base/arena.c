@@ -3,6 +3,7 @@
  */
 #include "base/arena.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ void *bh_arena_alloc(struct bh_arena *a, size_t n) {
     struct bh_arena_block *b = a->blocks;
     void *out;
 
-    if (n > a->max)
+    if (n > a->max || n > SIZE_MAX - 15)
         return NULL;
     n = (n + 15) & ~(size_t)15;
     if (n > a->max - a->used)

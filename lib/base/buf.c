@@ -47,6 +47,7 @@ void *bh_buf_room(struct bh_buf *b, size_t n) {
             return NULL;
         }
         b->data = grown;
+        b->data[b->len] = '\0'; /* also when nothing is ever put into the room */
         b->cap = cap;
     }
     return b->data + b->len;

@@ -102,7 +102,9 @@ bool bh_time_parse(const char *s, int64_t *out_ns) {
     s++;
     if (!digits(&s, 2, &h) || !literal(&s, ':') || !digits(&s, 2, &mi) || !literal(&s, ':') || !digits(&s, 2, &sec))
         return false;
-    if (mo < 1 || mo > 12 || d < 1 || d > month_days[mo - 1] || h > 23 || mi > 59 || sec > 60)
+    if (mo < 1 || mo > 12 || d < 1 || d > month_days[mo - 1] || h > 23 || mi > 59 || sec > 59)
+        return false;
+    if (mo == 2 && d == 29 && (y % 4 != 0 || (y % 100 == 0 && y % 400 != 0)))
         return false;
     if (*s == '.') {
         s++;
@@ -145,13 +147,15 @@ bool bh_duration_parse(const char *s, int64_t *out_ns) {
         static const struct {
             const char *name;
             double ns;
-        } units[] = {{"ns", 1}, {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+        } units[] = {{"ns", 1},   {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3},
+                     {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},        {"h", 3600e9}};
+        size_t number = strspn(s, "0123456789.");
         char *end = NULL;
         double v, unit = 0;
 
-        if ((*s < '0' || *s > '9') && *s != '.')
-            return false;
         v = strtod(s, &end);
+        if (number == 0 || end != s + number) /* no exponent, no hex, one dot */
+            return false;
         for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
             size_t n = strlen(units[i].name);
 

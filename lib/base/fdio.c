@@ -81,37 +81,50 @@ ssize_t bh_pread_full(int fd, void *data, size_t n, off_t at) {
     return (ssize_t)got;
 }
 
+/* The file has as many bytes as are allowed: is that all?  0 or the error. */
+static int check_end(int fd, const char *path, size_t max, struct bh_err *err) {
+    char probe;
+    ssize_t r;
+
+    do
+        r = read(fd, &probe, 1);
+    while (r < 0 && errno == EINTR);
+    if (r < 0)
+        return bh_err_errno(err, errno, "read %s", path);
+    return r == 0 ? 0 : bh_err_set(err, BH_E_LIMIT, "%s is larger than %zu bytes", path, max);
+}
+
+static int read_to_end(int fd, const char *path, size_t max, struct bh_buf *out, struct bh_err *err) {
+    while (out->len < max) {
+        size_t want = max - out->len < 65536 ? max - out->len : 65536;
+        void *to = bh_buf_room(out, want);
+        ssize_t r;
+
+        if (to == NULL)
+            return bh_err_set(err, BH_E_LIMIT, "read %s: out of memory", path);
+        r = read(fd, to, want);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return bh_err_errno(err, errno, "read %s", path);
+        if (r == 0)
+            return 0;
+        bh_buf_grew(out, (size_t)r);
+    }
+    return check_end(fd, path, max, err);
+}
+
 int bh_file_read(int dirfd, const char *path, size_t max, struct bh_buf *out, struct bh_err *err) {
     BH_SCOPE_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int r;
 
     if (fd < 0)
         return bh_err_errno(err, errno, "open %s", path);
     bh_buf_init(out, max);
-    for (;;) {
-        void *to = bh_buf_room(out, max - out->len < 65536 ? max - out->len : 65536);
-        ssize_t r;
-        char probe;
-
-        if (to == NULL || out->len == max) {
-            r = read(fd, &probe, 1);
-            if (r == 0)
-                return 0;
-            bh_buf_fini(out);
-            return bh_err_set(err, BH_E_LIMIT, "%s is larger than %zu bytes", path, max);
-        }
-        r = read(fd, to, max - out->len < 65536 ? max - out->len : 65536);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r < 0) {
-            int e = errno;
-
-            bh_buf_fini(out);
-            return bh_err_errno(err, e, "read %s", path);
-        }
-        bh_buf_grew(out, (size_t)r);
-        if (r == 0)
-            return 0;
-    }
+    r = read_to_end(fd, path, max, out, err);
+    if (r != 0)
+        bh_buf_fini(out);
+    return r;
 }
 
 static int replace_with(int dirfd, const char *name, const char *temp, const void *data, size_t n, mode_t mode,

@@ -65,6 +65,7 @@ bool bh_str_i64(const char *s, int64_t *out) {
 
 bool bh_str_bytes(const char *s, uint64_t *out) {
     static const char units[] = "bkmgtp";
+    size_t number = strspn(s, "0123456789.");
     char *end = NULL;
     const char *unit;
     double v;
@@ -74,7 +75,7 @@ bool bh_str_bytes(const char *s, uint64_t *out) {
         return false;
     errno = 0;
     v = strtod(s, &end);
-    if (errno != 0 || end == s)
+    if (errno != 0 || end != s + number) /* no exponent, no hex, one dot */
         return false;
     if (*end == ' ')
         end++;
@@ -212,6 +213,9 @@ void bh_human_size(char *dst, size_t size, uint64_t bytes, int prec) {
         u++;
     }
     snprintf(dst, size, "%.*g%s", prec, v, units[u]);
+    if (strchr(dst, 'e') != NULL &&
+        u + 1 < sizeof units / sizeof units[0]) /* 999.9kB at 3 digits is 1MB, not 1e+03kB */
+        snprintf(dst, size, "%.*g%s", prec, v / 1000.0, units[u + 1]);
 }
 
 void bh_human_duration(char *dst, size_t size, int64_t s) {
