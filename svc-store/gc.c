@@ -127,11 +127,16 @@ static int sweep(struct store *s, struct marked *layers, struct marked *blobs, u
     return 0;
 }
 
+uint64_t store_removals(struct store *s) {
+    return __atomic_load_n(&s->removals, __ATOMIC_ACQUIRE);
+}
+
 int store_gc_sweep(struct store *s, struct store_gc_result *out, struct bh_err *err) {
     struct marked layers = {0};
     struct marked blobs = {0};
     uint64_t reclaimed = 0;
 
+    __atomic_add_fetch(&s->removals, 1, __ATOMIC_ACQ_REL);
     if (sweep(s, &layers, &blobs, &reclaimed, err) != 0) {
         free(layers.v);
         free(blobs.v);

@@ -29,6 +29,9 @@ int store_gc_sweep(struct store *s, struct store_gc_result *out, struct bh_err *
 /* Mark and sweep in one go, for what failed calls have left.  Errors are logged. */
 void store_gc_now(struct store *s);
 
+/* How many sweeps there have been: unchanged means that nothing can wait for a lease to end. */
+uint64_t store_removals(struct store *s);
+
 /* While files become rows (shared), none may be removed (exclusive). */
 void store_tidy_share(struct store *s);
 void store_tidy_begin(struct store *s);

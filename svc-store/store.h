@@ -70,6 +70,7 @@ struct store {
     struct store_index *index;
     struct store_workers *workers;
     struct store_flight flight;
+    uint64_t removals;     /* sweeps so far, atomic */
     pthread_rwlock_t tidy; /* shared: files become rows; exclusive: unused files go */
 };
 
