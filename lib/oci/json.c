@@ -27,9 +27,10 @@ void bh_scope_json(json_t **root) {
     *root = NULL;
 }
 
-/* Nesting is measured before the parser sees a byte: it recurses, with a ceiling of its own of 2048. */
-static int check_depth(const char *s, size_t n, const char *what, struct bh_err *err) {
-    size_t depth = 0;
+/* Nesting and the number of values are measured before the parser sees a byte: it recurses, with a
+ * ceiling of its own of 2048, and takes up to a hundred times the memory of its input ("[{},{},..."). */
+static int check_shape(const char *s, size_t n, const char *what, struct bh_err *err) {
+    size_t depth = 0, values = 0;
     bool in_string = false;
 
     for (size_t i = 0; i < n; i++) {
@@ -48,6 +49,8 @@ static int check_depth(const char *s, size_t n, const char *what, struct bh_err 
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
         }
+        if (!in_string && (c == '{' || c == '[' || c == ',') && ++values > BH_JSON_VALUES_MAX)
+            return bh_err_set(err, BH_E_LIMIT, "%s: JSON with more than %d values", what, BH_JSON_VALUES_MAX);
     }
     return 0;
 }
@@ -59,7 +62,7 @@ int bh_json_parse(const void *data, size_t n, size_t max, const char *what, json
 
     if (n > max)
         return bh_err_set(err, BH_E_LIMIT, "%s: %zu bytes, the limit is %zu", what, n, max);
-    if (check_depth(data, n, what, err) != 0)
+    if (check_shape(data, n, what, err) != 0)
         return err->code;
     if (!__atomic_exchange_n(&seeded, true, __ATOMIC_ACQ_REL))
         bh_json_startup();

@@ -2,7 +2,7 @@
  * json.h - foreign JSON: read strictly, looked into by type, errors naming the place.
  *
  * Room: worker, store, registry, runtime; not supervisor, not launch.  Pure.
- * A document is refused when it is too long, too deep, has a duplicate key, an escaped NUL, bytes
+ * A document is refused when it is too long, too deep, has too many values, has a duplicate key, an escaped NUL, bytes
  * that are not UTF-8, a number that does not fit, or bytes after its end.  jansson types appear
  * here and in lib/oci/ *.c only.  Digests are over the original bytes: nothing here re-writes a document.
  */
@@ -18,7 +18,8 @@
 #include "base/err.h"
 #include "oci/types.h"
 
-#define BH_JSON_DEPTH_MAX 64
+#define BH_JSON_DEPTH_MAX  64
+#define BH_JSON_VALUES_MAX 200000 /* bounds the memory of a parsed document to some 80 MB */
 
 /* Parse data[0..n).  max: ceiling in bytes, checked first (BH_E_LIMIT).  what names the document.
  * The root is an object or an array.  Free with json_decref or BH_SCOPE_JSON. */

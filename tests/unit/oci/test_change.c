@@ -222,9 +222,34 @@ static void test_limits(void **state) {
     assert_non_null(strstr(err.msg, "the limit is 65536"));
 }
 
+/* Every way the arena can run out leaves the config as it was. */
+static void test_memory(void **state) {
+    static const char text[] =
+        "CMD [\"a\"]\nENV A=\"b $PATH\" C=d\nLABEL x=1\nEXPOSE 80-82\nVOLUME /v\nWORKDIR w\n"
+        "ONBUILD RUN x\nHEALTHCHECK --retries=2 CMD [\"a\"]\nUSER u\nSTOPSIGNAL TERM\nENTRYPOINT e";
+    int r = -1;
+
+    (void)state;
+    for (size_t max = 0; r != 0; max += 16) {
+        BH_SCOPE_BUF struct bh_buf out = BH_BUF_INIT;
+        struct bh_err err = BH_ERR_INIT;
+        struct bh_image_config c;
+        struct bh_arena tight;
+
+        assert_true(max < 100000);
+        base_config(&c);
+        bh_arena_init(&tight, max);
+        r = bh_change_apply(text, &c.config, &tight, &err);
+        assert_true(r == 0 || r == BH_E_LIMIT);
+        written(&c, &out);
+        assert_int_equal(strcmp(bh_buf_str(&out), KEEP) == 0, r != 0);
+        bh_arena_fini(&tight);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_bad),
-                                       cmocka_unit_test(test_limits)};
+                                       cmocka_unit_test(test_limits), cmocka_unit_test(test_memory)};
 
     return cmocka_run_group_tests(tests, start, stop);
 }

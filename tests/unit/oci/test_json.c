@@ -94,6 +94,13 @@ static void test_limits(void **state) {
     assert_int_equal(bh_json_parse(b.data, b.len, 10 << 20, "doc", &root, &err), BH_E_LIMIT);
     assert_int_equal(bh_json_parse("[]", 2, 1, "doc", &root, &err), BH_E_LIMIT);
     assert_string_equal(err.msg, "doc: 2 bytes, the limit is 1");
+    bh_buf_reset(&b);
+    bh_buf_adds(&b, "[{}");
+    for (int i = 0; i < BH_JSON_VALUES_MAX; i++)
+        bh_buf_adds(&b, ",{}");
+    bh_buf_adds(&b, "]");
+    assert_int_equal(bh_json_parse(b.data, b.len, 4 << 20, "doc", &root, &err), BH_E_LIMIT);
+    assert_string_equal(err.msg, "doc: JSON with more than 200000 values");
     /* Brackets inside strings do not count. */
     bh_buf_reset(&b);
     bh_buf_adds(&b, "[\"\\\"");
