@@ -1,0 +1,373 @@
+/*
+ * container.c - the folders of containers, their id ranges, signals, freezing, removal.
+ *
+ * Room: launch.  A container's folder is named by its id, which loop.c has checked to be 64 hex
+ * digits.  What lies in `upper` was made by the container: it is removed by descriptors, without
+ * following a link, and never opened otherwise.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "launch.h"
+
+#define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+/* ---- folders of launch itself ------------------------------------------------------------- */
+
+static int folder(int parent, const char *name, mode_t mode, int *out, struct bh_err *err) {
+    if (mkdirat(parent, name, mode) != 0 && errno != EEXIST)
+        return bh_err_errno(err, errno, "make folder %s", name);
+    *out = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* DIR/run may be a link */
+    return *out >= 0 ? 0 : bh_err_errno(err, errno, "open folder %s", name);
+}
+
+/* Mount points that docker keeps out of the container's own layer, too: they never show in a commit. */
+static int init_layer(int lowest, struct bh_err *err) {
+    static const char *const dirs[] = {"init-layer",         "init-layer/dev", "init-layer/dev/pts", "init-layer/dev/shm",
+                                       "init-layer/proc",    "init-layer/sys", "init-layer/etc"};
+    static const char *const files[] = {"init-layer/etc/hosts", "init-layer/etc/hostname", "init-layer/etc/resolv.conf",
+                                        "init-layer/dev/console", "init-layer/.dockerenv"};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(dirs); i++)
+        if (mkdirat(lowest, dirs[i], 0755) != 0 && errno != EEXIST)
+            return bh_err_errno(err, errno, "make %s", dirs[i]);
+    for (size_t i = 0; i < BH_ARRAY_LEN(files); i++) {
+        BH_SCOPE_CLOSE int fd = openat(lowest, files[i], O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+        if (fd < 0)
+            return bh_err_errno(err, errno, "make %s", files[i]);
+    }
+    if (symlinkat("/proc/mounts", lowest, "init-layer/etc/mtab") != 0 && errno != EEXIST)
+        return bh_err_errno(err, errno, "make init-layer/etc/mtab");
+    return 0;
+}
+
+static void slots_learn(struct launch *l) {
+    DIR *d = fdopendir(openat(l->containers, ".", OPEN_DIR));
+    struct bh_err ignored = BH_ERR_INIT;
+    struct lnc_record rec;
+    int dir;
+
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.' && lnc_ct_open(l, e->d_name, &dir, &rec, &ignored) == 0) {
+            l->slots[rec.slot / 8] |= (unsigned char)(1u << (rec.slot % 8));
+            close(dir);
+        }
+    if (d != NULL)
+        closedir(d);
+}
+
+/* Our mount points: layers for all starts, private to our namespace. */
+static int layer_points(const struct launch *l, int run, struct bh_err *err) {
+    char path[PATH_MAX];
+    int fd, r = folder(run, "layers", 0700, &fd, err);
+
+    if (r != 0)
+        return r;
+    close(fd);
+    snprintf(path, sizeof(path), "%s/run/launch/layers", l->root);
+    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=1m") != 0)
+        return bh_err_errno(err, errno, "mount a tmpfs on %s", path);
+    return 0;
+}
+
+int lnc_folders(struct launch *l, struct bh_err *err) {
+    BH_SCOPE_CLOSE int root = open(l->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    BH_SCOPE_CLOSE int state = -1, run = -1, run_launch = -1, oci = -1;
+    struct stat st;
+    int r = 0, extracted = -1;
+
+    if (root < 0)
+        return bh_err_errno(err, errno, "open %s", l->root);
+    if ((r = folder(root, "state", 0711, &state, err)) != 0 || (r = folder(root, "run", 0711, &run, err)) != 0 ||
+        (r = folder(state, "launch", 0700, &l->lowest, err)) != 0 ||
+        (r = folder(state, "monitor", 0751, &l->monitors, err)) != 0 ||
+        (r = folder(l->lowest, "containers", 0700, &l->containers, err)) != 0 ||
+        (r = folder(l->lowest, "extracted", 0700, &extracted, err)) != 0 ||
+        (r = folder(run, "launch", 0700, &run_launch, err)) != 0 || (r = folder(run_launch, "oci", 0700, &oci, err)) != 0 ||
+        (r = folder(run, "monitor", 02750, &l->run_monitor, err)) != 0)
+        return r;
+    close(extracted);
+    if (fstat(l->run_monitor, &st) == 0 && st.st_uid == l->monitor_uid)
+        l->runtime_gid = st.st_gid; /* the supervisor made it and knows the group */
+    else if (fchown(l->run_monitor, l->monitor_uid, l->runtime_gid) != 0 || fchmod(l->run_monitor, 02750) != 0)
+        return bh_err_errno(err, errno, "give run/monitor to the monitors");
+    r = init_layer(l->lowest, err);
+    if (r == 0)
+        r = layer_points(l, run_launch, err);
+    if (r == 0)
+        slots_learn(l);
+    return r;
+}
+
+/* ---- one container's folder ---------------------------------------------------------------- */
+
+int lnc_ct_save(int dir, const struct lnc_record *rec, struct bh_err *err) {
+    return bh_file_replace(dir, "info", rec, sizeof(*rec), 0600, true, err);
+}
+
+uint32_t lnc_ct_base(const struct lnc_record *rec) {
+    return rec->spec_flags & (RT_USERNS_HOST | RT_PRIVILEGED) ? 0 : LNC_ID_POOL + rec->slot * LNC_IDS;
+}
+
+int lnc_ct_open(const struct launch *l, const char *id, int *out_dir, struct lnc_record *out, struct bh_err *err) {
+    BH_SCOPE_CLOSE int dir = openat(l->containers, id, OPEN_DIR);
+    BH_SCOPE_CLOSE int fd = dir >= 0 ? openat(dir, "info", O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+
+    if (fd < 0 && errno == ENOENT)
+        return bh_err_set(err, BH_E_NOT_FOUND, "container %.12s is not known to launch", id);
+    if (fd < 0 || bh_read_full(fd, out, sizeof(*out)) != (ssize_t)sizeof(*out) || out->version != 1 ||
+        out->slot >= LNC_SLOTS)
+        return bh_err_set(err, BH_E_DATA_LOSS, "the record of container %.12s cannot be read", id);
+    *out_dir = bh_take_fd(&dir);
+    return 0;
+}
+
+static int slot_take(struct launch *l, uint32_t *out, struct bh_err *err) {
+    for (uint32_t i = 0; i < LNC_SLOTS; i++)
+        if (!(l->slots[i / 8] & (1u << (i % 8)))) {
+            l->slots[i / 8] |= (unsigned char)(1u << (i % 8));
+            *out = i;
+            return 0;
+        }
+    return bh_err_set(err, BH_E_LIMIT, "all %u ranges of ids are taken by containers", LNC_SLOTS);
+}
+
+void lnc_ct_free_slot(struct launch *l, uint32_t slot) {
+    if (slot < LNC_SLOTS)
+        l->slots[slot / 8] &= (unsigned char)~(1u << (slot % 8));
+}
+
+static int monitor_folder(const struct launch *l, const char *id, struct bh_err *err) {
+    BH_SCOPE_CLOSE int fd = -1;
+    int r = folder(l->monitors, id, 0700, &fd, err);
+
+    if (r == 0 && (fchown(fd, l->monitor_uid, l->runtime_gid) != 0 || fchmod(fd, 02750) != 0))
+        r = bh_err_errno(err, errno, "give the folder of container %.12s to its monitor", id);
+    return r;
+}
+
+int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err) {
+    struct lnc_record rec = {.version = 1};
+    BH_SCOPE_CLOSE int dir = -1, sub = -1, work = -1;
+    struct bh_err none = BH_ERR_INIT;
+    int r = lnc_ct_open(l, id, &dir, &rec, &none);
+
+    if (r == BH_E_NOT_FOUND) {
+        if ((r = slot_take(l, &rec.slot, err)) != 0)
+            return r;
+        if ((r = folder(l->containers, id, 0700, &dir, err)) != 0 || (r = folder(dir, "upper", 0755, &sub, err)) != 0 ||
+            (r = folder(dir, "work", 0700, &work, err)) != 0 || (r = lnc_ct_save(dir, &rec, err)) != 0)
+            lnc_ct_free_slot(l, rec.slot);
+    } else if (r != 0) {
+        *err = none;
+    }
+    return r == 0 ? monitor_folder(l, id, err) : r;
+}
+
+/* ---- removal --------------------------------------------------------------------------------- */
+
+/* Folders below this depth are lifted to the top before they are emptied: a container may nest them
+ * deeper than we have descriptors. */
+#define REMOVE_DEPTH 32
+
+static int remove_below(int top, int dir, unsigned depth, unsigned *lifted) {
+    DIR *d = fdopendir(openat(dir, ".", OPEN_DIR));
+    char name[32];
+    int r = d == NULL ? -1 : 0;
+
+    for (struct dirent *e; r == 0 && (errno = 0, e = readdir(d)) != NULL;) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (unlinkat(dir, e->d_name, 0) == 0 || errno == ENOENT)
+            continue;
+        if (errno != EISDIR && errno != EPERM) {
+            r = -1;
+        } else if (unlinkat(dir, e->d_name, AT_REMOVEDIR) == 0) {
+            continue;
+        } else if (depth >= REMOVE_DEPTH) {
+            snprintf(name, sizeof(name), ".lifted-%u", ++*lifted);
+            r = renameat(dir, e->d_name, top, name);
+        } else {
+            BH_SCOPE_CLOSE int sub = openat(dir, e->d_name, OPEN_DIR);
+
+            r = sub < 0 ? -1 : remove_below(top, sub, depth + 1, lifted);
+            if (r == 0)
+                r = unlinkat(dir, e->d_name, AT_REMOVEDIR);
+        }
+    }
+    if (d != NULL)
+        closedir(d);
+    return r;
+}
+
+static int remove_tree(int parent, const char *name, struct bh_err *err) {
+    BH_SCOPE_CLOSE int dir = openat(parent, name, OPEN_DIR);
+    unsigned lifted = 0, before;
+
+    if (dir < 0)
+        return errno == ENOENT ? 0 : bh_err_errno(err, errno, "open %s to remove it", name);
+    do { /* what was lifted while the top was being read may not have been seen */
+        before = lifted;
+        if (remove_below(dir, dir, 0, &lifted) != 0)
+            return bh_err_errno(err, errno, "remove what is in %s", name);
+    } while (lifted != before);
+    if (unlinkat(parent, name, AT_REMOVEDIR) != 0)
+        return bh_err_errno(err, errno, "remove %s", name);
+    return 0;
+}
+
+/* In a child.  The record goes last: after a crash the removal can be asked for again. */
+int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, struct bh_err *err) {
+    BH_SCOPE_CLOSE int dir = -1, pidfd = -1;
+    struct bh_err ignored = BH_ERR_INIT;
+    struct lnc_record rec = {0};
+    int r = lnc_ct_open(l, id, &dir, &rec, &ignored);
+
+    if (r == BH_E_NOT_FOUND)
+        rec.slot = UINT32_MAX;
+    else if (r == 0 && rt_pid_open(dir, "run", &pidfd, NULL, &ignored) == 0)
+        return bh_err_set(err, BH_E_CONFLICT, "container %.12s is running", id);
+    lnc_runtime_delete(l, id);
+    r = remove_tree(l->monitors, id, err);
+    if (r == 0 && dir >= 0)
+        r = remove_tree(dir, "upper", err);
+    if (r == 0 && dir >= 0)
+        r = remove_tree(dir, "work", err);
+    if (r == 0)
+        r = remove_tree(l->containers, id, err);
+    if (r != 0)
+        return bh_err_prefix(err, "remove container %.12s", id);
+    *out_slot = (int32_t)rec.slot;
+    return 0;
+}
+
+/* ---- signals --------------------------------------------------------------------------------- */
+
+static ino_t pid_namespace(int proc, const char *pid) {
+    char path[64];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/ns/pid", pid);
+    return fstatat(proc, path, &st, 0) == 0 ? st.st_ino : 0;
+}
+
+/* Every process in the pid namespace of `pid`; new ones may be born meanwhile, so KILL of the first is
+ * what ends a container for sure. */
+static int signal_all(pid_t pid, int sig, struct bh_err *err) {
+    DIR *d = opendir("/proc");
+    char name[16];
+    ino_t ns;
+
+    if (d == NULL)
+        return bh_err_errno(err, errno, "read /proc");
+    snprintf(name, sizeof(name), "%d", (int)pid);
+    ns = pid_namespace(dirfd(d), name);
+    if (ns == 0 || ns == pid_namespace(dirfd(d), "self")) {
+        closedir(d);
+        return bh_err_set(err, BH_E_UNIMPLEMENTED, "the container shares the host's process ids");
+    }
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        int pidfd = e->d_name[0] >= '1' && e->d_name[0] <= '9' ? (int)syscall(SYS_pidfd_open, atoi(e->d_name), 0) : -1;
+
+        if (pidfd < 0)
+            continue;
+        if (pid_namespace(dirfd(d), e->d_name) == ns)
+            syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
+        close(pidfd);
+    }
+    closedir(d);
+    return 0;
+}
+
+static int running(const struct launch *l, const struct rt_launch_request *q, int *out_pidfd, pid_t *out_pid,
+                   struct bh_err *err) {
+    BH_SCOPE_CLOSE int dir = -1;
+    struct lnc_record rec;
+    char name[80];
+    int r = lnc_ct_open(l, q->id, &dir, &rec, err);
+
+    if (r != 0)
+        return r;
+    snprintf(name, sizeof(name), q->exec_id[0] != 0 ? "exec-%s" : "run", q->exec_id);
+    r = rt_pid_open(dir, name, out_pidfd, out_pid, err);
+    if (r == BH_E_NOT_FOUND) {
+        bh_err_set(err, BH_E_CONFLICT, "container %.12s is not running", q->id);
+        bh_err_reason(err, "not-running");
+    }
+    return err->code;
+}
+
+int lnc_ct_signal(const struct launch *l, const struct rt_launch_request *q, struct bh_err *err) {
+    BH_SCOPE_CLOSE int pidfd = -1;
+    pid_t pid = 0;
+    int r = running(l, q, &pidfd, &pid, err);
+
+    if (r != 0)
+        return r;
+    if (q->arg < 0 || q->arg > 64)
+        return bh_err_set(err, BH_E_INVALID, "there is no signal %d", q->arg);
+    if (q->flags & 1)
+        return signal_all(pid, q->arg, err);
+    if (syscall(SYS_pidfd_send_signal, pidfd, q->arg, NULL, 0) != 0)
+        return bh_err_errno(err, errno, "send signal %d to container %.12s", q->arg, q->id);
+    return 0;
+}
+
+/* The file that freezes the container's own cgroup; false when it has none of its own. */
+static bool freezer_file(pid_t pid, const char *id, char *out, size_t size, bool *out_v2) {
+    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
+    struct bh_err ignored = BH_ERR_INIT;
+    char path[64], *save = NULL;
+
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    if (bh_file_read(AT_FDCWD, path, 65536, &text, &ignored) != 0 || text.len == 0)
+        return false;
+    for (char *line = strtok_r(text.data, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+        char *v1 = strstr(line, ":freezer:");
+
+        *out_v2 = strncmp(line, "0::", 3) == 0;
+        if ((!*out_v2 && v1 == NULL) || strstr(line, id) == NULL)
+            continue;
+        snprintf(out, size, "/sys/fs/cgroup%s%s/%s", *out_v2 ? "" : "/freezer", *out_v2 ? line + 3 : v1 + 9,
+                 *out_v2 ? "cgroup.freeze" : "freezer.state");
+        if (access(out, W_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+int lnc_ct_freeze(const struct launch *l, const struct rt_launch_request *q, struct bh_err *err) {
+    BH_SCOPE_CLOSE int pidfd = -1;
+    BH_SCOPE_CLOSE int fd = -1;
+    char path[512];
+    const char *word;
+    bool v2 = false;
+    pid_t pid = 0;
+    int r = running(l, q, &pidfd, &pid, err);
+
+    if (r != 0)
+        return r;
+    if (!freezer_file(pid, q->id, path, sizeof(path), &v2))
+        return signal_all(pid, q->arg ? SIGSTOP : SIGCONT, err);
+    if (v2)
+        word = q->arg ? "1" : "0";
+    else
+        word = q->arg ? "FROZEN" : "THAWED";
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || bh_write_all(fd, word, strlen(word)) != 0)
+        return bh_err_errno(err, errno, "write %s to %s", word, path);
+    return 0;
+}

@@ -1,0 +1,170 @@
+/*
+ * launch.h - the parts of launch: requests, containers' folders, layers, root file systems.
+ *
+ * Room: launch (root).  One thread.  main.c and loop.c never touch what an image brings; each
+ * start, exec, walk and removal is a child of its own, and what reads foreign bytes (layer indexes,
+ * /etc/passwd) is a child without rights.  No JSON is read, nothing is allocated by a peer's word.
+ */
+#ifndef LNC_LAUNCH_H
+#define LNC_LAUNCH_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "wire/launch_wire.h"
+#include "wire/monitor_start.h"
+#include "wire/spec.h"
+
+#define LNC_IDS 65536u               /* ids of one container */
+#define LNC_ID_POOL ((uint32_t)1 << 28)
+#define LNC_SLOTS 61440u             /* (2^32 - 2^28) / 2^16 */
+#define LNC_MAX_JOBS 256
+#define LNC_MAX_CACHED 256           /* layers that stay mounted for the next container */
+
+struct lnc_job {
+    uint64_t seq; /* of the request; 0: free */
+    int fd;       /* the report comes here */
+    char deleting[RT_ID_SIZE]; /* DELETE: the slot is free after it, the report tells which */
+    size_t got;
+    struct rt_monitor_report report;
+};
+
+/* A layer file that has been sealed and verified, and where it is mounted in our own namespace. */
+struct lnc_layer {
+    int file; /* -1: free */
+    dev_t dev;
+    ino_t ino;
+    struct timespec changed;
+    unsigned char diff_id[32];
+    bool mounted;
+    uint64_t used;
+};
+
+struct launch {
+    char root[PATH_MAX - 256]; /* DIR */
+    char libexec[PATH_MAX - 256];
+    char stage[32]; /* where a child's private mounts go: a folder that everybody may walk through */
+    uid_t monitor_uid, runtime_uid;
+    gid_t monitor_gid, runtime_gid;
+    int containers, monitors, run_monitor, lowest; /* folders: state/launch/containers, state/monitor, run/monitor,
+                                                      state/launch */
+    int init_fd, tree_fd;          /* binaries that run as somebody else */
+    bool force_extracted;
+    bool no_cgroup;                /* the probe only succeeded without */
+    struct rt_launch_info info;
+    unsigned char slots[LNC_SLOTS / 8];
+    struct lnc_layer layer[LNC_MAX_CACHED];
+    uint64_t clock; /* counts uses of layers */
+    struct lnc_job job[LNC_MAX_JOBS];
+};
+
+/* The record `info` in a container's folder. */
+struct lnc_record {
+    uint32_t version; /* 1 */
+    uint32_t slot;
+    uint32_t spec_flags; /* of the last start */
+    uint32_t zero;
+};
+
+/* One request, with the descriptors in the order of launch_wire.h. */
+struct lnc_request {
+    struct rt_launch_request q;
+    int *fds;
+    unsigned n_fds;
+};
+
+/* container.c */
+int lnc_folders(struct launch *l, struct bh_err *err);
+int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err);
+int lnc_ct_open(const struct launch *l, const char *id, int *out_dir, struct lnc_record *out, struct bh_err *err);
+int lnc_ct_save(int dir, const struct lnc_record *rec, struct bh_err *err);
+void lnc_ct_free_slot(struct launch *l, uint32_t slot);
+uint32_t lnc_ct_base(const struct lnc_record *rec); /* 0 when it runs with the host's ids */
+/* In a child.  *out_slot: the range that is free now, < 0 for none. */
+int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, struct bh_err *err);
+int lnc_ct_signal(const struct launch *l, const struct rt_launch_request *q, struct bh_err *err);
+int lnc_ct_freeze(const struct launch *l, const struct rt_launch_request *q, struct bh_err *err);
+
+/* layer.c */
+int lnc_layers_ready(struct launch *l, const struct lnc_request *r, unsigned first_fd, unsigned out_slot[RT_MAX_LAYERS],
+                     struct bh_err *err);
+void lnc_layers_sweep(struct launch *l);
+int lnc_layer_fs(int file, int *out_mount, struct bh_err *err);
+/* In a child: a detached, id-mapped copy of the layer's tree. */
+int lnc_layer_tree(const struct launch *l, unsigned slot, int userns, int *out_mount, struct bh_err *err);
+/* verify.c: the whole index of a layer file against docs/store-format.md, section 3. */
+int lnc_verify(int fd, const unsigned char diff_id[32], struct bh_err *err);
+
+/* rootfs.c: all in a child. */
+struct lnc_mounts {
+    const struct launch *l;
+    int userns; /* -1: the host's ids */
+    uint32_t base;
+    int root; /* descriptor of the container's root, once mounted */
+};
+int lnc_userns(uint32_t base, int *out, struct bh_err *err);
+int lnc_stage(const struct launch *l, struct bh_err *err);
+/* Mounts <stage>/<target> and opens it as m->root: layers and upper (writable), or read-only the layers alone or
+ * with the upper as the highest of them. */
+int lnc_rootfs(struct lnc_mounts *m, const unsigned *slots, unsigned n, int container_dir, bool writable,
+               bool with_upper, const char *target, struct bh_err *err);
+int lnc_idmapped(int from, const char *path, int userns, unsigned flags, int *out, struct bh_err *err);
+int lnc_attach(const struct lnc_mounts *m, int mount, const char *target, bool folder, struct bh_err *err);
+/* Sources of bind mounts, opened before the stage hides anything.  fds[n_mounts], -1 for tmpfs. */
+int lnc_binds_open(const struct rt_spec *spec, int *fds, struct bh_err *err);
+int lnc_binds_attach(const struct lnc_mounts *m, const struct rt_spec *spec, int *fds, struct bh_err *err);
+
+/* files.c: /etc/hosts, /etc/hostname, /etc/resolv.conf, made in the container's folder and bound over its own. */
+int lnc_files(const struct lnc_mounts *m, const struct rt_spec *spec, int container_dir, struct bh_err *err);
+
+/* rightless.c: in a forked child.  Other uid, no capability, no new ones, seccomp; only keep_a and keep_b stay open. */
+int lnc_rightless(int keep_a, int keep_b, struct bh_err *err);
+/* Becomes root of the user namespace (-1: stays host root without capabilities), inside root. */
+int lnc_enter(int root, int userns, struct bh_err *err);
+
+/* lookup.c */
+struct lnc_user {
+    int32_t code;
+    uint32_t uid, gid, n_groups;
+    uint32_t groups[256];
+    char home[1024];
+    char msg[256];
+};
+int lnc_lookup(int root, int userns, const struct rt_spec *spec, struct lnc_user *out, struct bh_err *err);
+/* What it does once in the container's root; alone for the unit test. */
+void lnc_lookup_in(const char *passwd, size_t n_passwd, const char *group, size_t n_group, const char *user,
+                   const struct rt_strings *add, struct lnc_user *out);
+
+/* oci.c: JSON for crun and runc. */
+struct lnc_oci {
+    const struct rt_spec *spec;
+    const struct lnc_user *user;
+    const char *id, *stage;
+    uint32_t base;
+    bool userns, cgroup;
+    uint64_t own_caps; /* what a container with the host's ids can have at most */
+};
+void lnc_oci_config(struct bh_buf *b, const struct lnc_oci *c);
+void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c);
+extern const char lnc_seccomp_allowed[]; /* names, a blank between */
+
+/* tree.c */
+_Noreturn void lnc_extract_child(const struct launch *l, int file, int dir);
+
+/* start.c: children for START and EXEC; they become the monitor. */
+_Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report);
+_Noreturn void lnc_exec_child(const struct launch *l, const struct lnc_request *r, int report);
+/* tree.c: the child that starts bulkhead-tree. */
+_Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report);
+void lnc_report(int fd, int32_t status, const struct bh_err *err);
+/* Runs `<oci runtime> delete --force id`. */
+void lnc_runtime_delete(const struct launch *l, const char *id);
+
+/* probe.c */
+int lnc_probe(struct launch *l, struct bh_err *err);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * main.c - the start of launch: arguments, own mount namespace, folders, probes, then the loop.
+ *
+ * Room: launch.  It runs as root with the capabilities that supervisor/rooms.c names, in the host's
+ * pid and network namespaces, because containers outlive it.  Descriptors 3 (supervisor) and 4
+ * (runtime) are its only ways to be spoken to; it has no socket of its own and opens none but the
+ * monitors'.  It cannot have a seccomp list of what it does: a filter would bind the OCI runtime and
+ * the containers as well, for which docker's profile is set instead.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "launch.h"
+#include "loop.h"
+#include "proc/control.h"
+
+static int parse_one(struct launch *l, const char *name, const char *value, struct bh_err *err) {
+    uint64_t id = 0;
+    bool fits = true;
+
+    if (strcmp(name, "--root") == 0)
+        fits = value[0] == '/' && bh_str_copy(l->root, sizeof(l->root), value);
+    else if (strcmp(name, "--bin-dir") == 0)
+        fits = value[0] == '/' && bh_str_copy(l->libexec, sizeof(l->libexec), value);
+    else if (strcmp(name, "--storage-form") == 0)
+        l->force_extracted = strcmp(value, "extracted") == 0;
+    else
+        fits = bh_str_u64(value, &id) && id > 0 && id < UINT32_MAX;
+    if (strcmp(name, "--monitor-uid") == 0)
+        l->monitor_uid = l->monitor_gid = (uid_t)id;
+    else if (strcmp(name, "--runtime-uid") == 0)
+        l->runtime_uid = l->runtime_gid = (uid_t)id;
+    return fits ? 0 : bh_err_set(err, BH_E_INVALID, "argument %s: \"%s\" cannot be", name, value);
+}
+
+static int parse_args(struct launch *l, int argc, char **argv, struct bh_err *err) {
+    int r = 0;
+
+    for (int i = 1; i + 1 < argc && r == 0; i += 2)
+        r = parse_one(l, argv[i], argv[i + 1], err);
+    if (r == 0 && (l->root[0] == 0 || l->libexec[0] == 0 || l->monitor_uid == 0 || l->runtime_uid == 0))
+        r = bh_err_set(err, BH_E_INVALID,
+                       "bulkhead-launch needs --root DIR --bin-dir DIR --monitor-uid N --runtime-uid N");
+    return r;
+}
+
+/* The one line of the engine's configuration that is for launch: storage_form = "extracted". */
+static void read_config(struct launch *l) {
+    char text[65536];
+    ssize_t n = bh_pread_full(BH_FD_CONFIG, text, sizeof(text) - 1, 0);
+    char *save = NULL;
+
+    text[n > 0 ? n : 0] = 0;
+    for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+        line += strspn(line, " \t");
+        if (strncmp(line, "storage_form", 12) == 0 && strstr(line, "\"extracted\"") != NULL)
+            l->force_extracted = true;
+    }
+}
+
+/* Mounts of the host still come in, ours never go out.  crun refuses a hybrid cgroup tree: its empty
+ * v2 part is hidden here. */
+static int own_mounts(struct bh_err *err) {
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
+        return bh_err_errno(err, errno, "make a mount namespace of our own");
+    if (access("/sys/fs/cgroup/unified/cgroup.procs", F_OK) == 0 && umount2("/sys/fs/cgroup/unified", MNT_DETACH) != 0)
+        bh_log(BH_LOG_WARN, "cgroup-unified-stays", "errno=%d", errno);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    static struct launch l;
+    struct bh_err err = BH_ERR_INIT;
+    int r = parse_args(&l, argc, argv, &err);
+
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    umask(022);
+    for (unsigned i = 0; i < LNC_MAX_CACHED; i++)
+        l.layer[i].file = -1;
+    read_config(&l);
+    if (r == 0)
+        r = own_mounts(&err);
+    if (r == 0)
+        r = lnc_folders(&l, &err);
+    if (r == 0)
+        r = lnc_probe(&l, &err);
+    if (r == 0)
+        r = lnc_loop(&l, &err);
+    if (r != 0)
+        bh_log_err("launch-failed", &err);
+    return r == 0 ? 0 : 1;
+}

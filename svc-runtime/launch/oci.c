@@ -1,0 +1,454 @@
+/*
+ * oci.c - writes the configuration for crun or runc out of a checked specification.
+ *
+ * Room: launch, in the child of a start or exec.  Pure: it prints, it opens nothing but /dev's
+ * entries for devices.  Every string goes through bh_buf_add_json_str; no JSON of an image or of a
+ * client is ever copied in.  Defaults are docker's; OCI runtime specification 1.0.2.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/fdio.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "launch.h"
+
+static const char *const cap_names[] = {
+    "CHOWN",         "DAC_OVERRIDE",   "DAC_READ_SEARCH", "FOWNER",       "FSETID",          "KILL",
+    "SETGID",        "SETUID",         "SETPCAP",         "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST",
+    "NET_ADMIN",     "NET_RAW",        "IPC_LOCK",        "IPC_OWNER",    "SYS_MODULE",      "SYS_RAWIO",
+    "SYS_CHROOT",    "SYS_PTRACE",     "SYS_PACCT",       "SYS_ADMIN",    "SYS_BOOT",        "SYS_NICE",
+    "SYS_RESOURCE",  "SYS_TIME",       "SYS_TTY_CONFIG",  "MKNOD",        "LEASE",           "AUDIT_WRITE",
+    "AUDIT_CONTROL", "SETFCAP",        "MAC_OVERRIDE",    "MAC_ADMIN",    "SYSLOG",          "WAKE_ALARM",
+    "BLOCK_SUSPEND", "AUDIT_READ",     "PERFMON",         "BPF",          "CHECKPOINT_RESTORE"};
+
+/* System calls that docker opens together with a capability. */
+static const struct {
+    unsigned cap;
+    const char *calls;
+} with_cap[] = {
+    {2, "open_by_handle_at"},
+    {16, "delete_module init_module finit_module"},
+    {17, "iopl ioperm"},
+    {18, "chroot"},
+    {19, "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev"},
+    {20, "acct"},
+    {21, "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount "
+         "open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare"},
+    {22, "reboot"},
+    {23, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"},
+    {25, "settimeofday stime clock_settime clock_settime64"},
+    {26, "vhangup"},
+    {34, "syslog"},
+    {38, "perf_event_open"},
+    {39, "bpf"},
+};
+
+static void str(struct bh_buf *b, const char *s) {
+    bh_buf_add_json_str(b, s, strlen(s));
+}
+
+static void key_str(struct bh_buf *b, const char *key, const char *s) {
+    bh_buf_addf(b, "\"%s\":", key);
+    str(b, s);
+}
+
+/* Between elements, but not before the first. */
+static void comma(struct bh_buf *b) {
+    if (b->len > 0 && strchr("[{,:", b->data[b->len - 1]) == NULL)
+        bh_buf_addc(b, ',');
+}
+
+static void words(struct bh_buf *b, const char *list) {
+    for (const char *p = list; *p != 0; p += strcspn(p, " "), p += *p == ' ') {
+        comma(b);
+        bh_buf_add_json_str(b, p, strcspn(p, " "));
+    }
+}
+
+/* ---- process ---------------------------------------------------------------------------------- */
+
+static const char *env_find(const struct rt_spec *s, const char *name) {
+    size_t n = strlen(name);
+
+    for (uint32_t i = 0; i < s->env.n; i++)
+        if (strncmp(s->env.item[i], name, n) == 0 && s->env.item[i][n] == '=')
+            return s->env.item[i];
+    return NULL;
+}
+
+static void env_add(struct bh_buf *b, const struct rt_spec *s, const char *name, const char *value) {
+    BH_SCOPE_FREE char *entry = bh_xasprintf("%s=%s", name, value);
+
+    if (env_find(s, name) != NULL || value[0] == 0)
+        return;
+    comma(b);
+    str(b, entry);
+}
+
+static void env(struct bh_buf *b, const struct lnc_oci *c) {
+    bh_buf_adds(b, ",\"env\":[");
+    for (uint32_t i = 0; i < c->spec->env.n; i++) {
+        if (strchr(c->spec->env.item[i], '=') == NULL) /* never the host's value for it */
+            continue;
+        comma(b);
+        str(b, c->spec->env.item[i]);
+    }
+    env_add(b, c->spec, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    env_add(b, c->spec, "HOSTNAME", c->spec->hostname);
+    env_add(b, c->spec, "TERM", c->spec->flags & RT_TTY ? "xterm" : "");
+    env_add(b, c->spec, "HOME", c->user->home);
+    bh_buf_addc(b, ']');
+}
+
+static void caps(struct bh_buf *b, const struct lnc_oci *c) {
+    static const char *const sets[] = {"bounding", "effective", "permitted"};
+    bool all = (c->spec->flags & (RT_PRIVILEGED | RT_EXEC_PRIVILEGED)) != 0;
+    uint64_t have = all ? ~(uint64_t)0 : c->spec->caps;
+
+    if (!c->userns)
+        have &= c->own_caps;
+    bh_buf_adds(b, ",\"capabilities\":{\"inheritable\":[],\"ambient\":[]");
+    for (size_t k = 0; k < BH_ARRAY_LEN(sets); k++) {
+        bh_buf_addf(b, ",\"%s\":[", sets[k]);
+        for (size_t i = 0; i < BH_ARRAY_LEN(cap_names); i++)
+            if (have & ((uint64_t)1 << i)) {
+                comma(b);
+                bh_buf_addf(b, "\"CAP_%s\"", cap_names[i]);
+            }
+        bh_buf_addc(b, ']');
+    }
+    bh_buf_addc(b, '}');
+}
+
+/* Without SYS_RESOURCE a limit can only be lowered: ours is then the most that the container gets. */
+static void rlimits(struct bh_buf *b, const struct lnc_oci *c) {
+    static const char *const names[] = {"cpu",   "fsize",      "data",     "stack", "core",   "rss", "nproc", "nofile",
+                                        "memlock", "as",       "locks",    "sigpending", "msgqueue", "nice", "rtprio", "rttime"};
+
+    bh_buf_adds(b, ",\"rlimits\":[");
+    for (uint32_t i = 0; i < c->spec->n_ulimits; i++) {
+        const struct rt_ulimit *u = &c->spec->ulimits[i];
+        struct rlimit own = {RLIM_INFINITY, RLIM_INFINITY};
+
+        for (unsigned k = 0; k < BH_ARRAY_LEN(names); k++) {
+            uint64_t hard;
+
+            if (strcmp(u->name, names[k]) != 0)
+                continue;
+            if (!(c->own_caps & (1u << 24)))
+                getrlimit((__rlimit_resource_t)k, &own); /* the numbers of RLIMIT_* are this order */
+            hard = u->hard < own.rlim_max ? u->hard : own.rlim_max;
+            comma(b);
+            bh_buf_adds(b, "{\"type\":\"RLIMIT_");
+            for (const char *p = names[k]; *p != 0; p++)
+                bh_buf_addc(b, (char)(*p - 32));
+            bh_buf_addf(b, "\",\"hard\":%llu,\"soft\":%llu}", (unsigned long long)hard,
+                        (unsigned long long)(u->soft < hard ? u->soft : hard));
+        }
+    }
+    bh_buf_addc(b, ']');
+}
+
+void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c) {
+    const struct rt_spec *s = c->spec;
+
+    bh_buf_addf(b, "{\"terminal\":%s", s->flags & RT_TTY ? "true" : "false");
+    if (s->flags & RT_TTY && s->tty_rows != 0 && s->tty_cols != 0)
+        bh_buf_addf(b, ",\"consoleSize\":{\"height\":%u,\"width\":%u}", s->tty_rows, s->tty_cols);
+    bh_buf_addf(b, ",\"user\":{\"uid\":%u,\"gid\":%u", c->user->uid, c->user->gid);
+    if (s->umask != 0)
+        bh_buf_addf(b, ",\"umask\":%u", s->umask & 0777);
+    bh_buf_adds(b, ",\"additionalGids\":[");
+    for (uint32_t i = 0; i < c->user->n_groups; i++)
+        bh_buf_addf(b, "%s%u", i > 0 ? "," : "", c->user->groups[i]);
+    bh_buf_adds(b, "]},\"args\":[");
+    if (s->flags & RT_INIT)
+        bh_buf_adds(b, "\"/dev/init\",\"--\"");
+    for (uint32_t i = 0; i < s->args.n; i++) {
+        comma(b);
+        str(b, s->args.item[i]);
+    }
+    bh_buf_addc(b, ']');
+    env(b, c);
+    bh_buf_addc(b, ',');
+    key_str(b, "cwd", s->cwd[0] == '/' ? s->cwd : "/");
+    caps(b, c);
+    rlimits(b, c);
+    if (s->oom_score_adj != 0)
+        bh_buf_addf(b, ",\"oomScoreAdj\":%d", s->oom_score_adj);
+    bh_buf_addf(b, ",\"noNewPrivileges\":%s}", s->flags & RT_NO_NEW_PRIVS ? "true" : "false");
+}
+
+/* ---- mounts ------------------------------------------------------------------------------------- */
+
+static void mount_line(struct bh_buf *b, const char *target, const char *type, const char *source, const char *options) {
+    bh_buf_adds(b, ",{");
+    if (b->len > 2 && b->data[b->len - 3] == '[') { /* the first */
+        b->len -= 2;
+        bh_buf_addc(b, '{');
+    }
+    key_str(b, "destination", target);
+    bh_buf_addc(b, ',');
+    key_str(b, "type", type);
+    bh_buf_addc(b, ',');
+    key_str(b, "source", source);
+    bh_buf_adds(b, ",\"options\":[");
+    words(b, options);
+    bh_buf_adds(b, "]}");
+}
+
+static void mounts(struct bh_buf *b, const struct lnc_oci *c) {
+    const struct rt_spec *s = c->spec;
+    bool priv = (s->flags & RT_PRIVILEGED) != 0;
+    const char *sys = priv ? "nosuid noexec nodev" : "nosuid noexec nodev ro";
+    char shm[96], path[96];
+
+    bh_buf_adds(b, ",\"mounts\":[");
+    mount_line(b, "/proc", "proc", "proc", "nosuid noexec nodev");
+    mount_line(b, "/dev", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=65536k");
+    mount_line(b, "/dev/pts", "devpts", "devpts", "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5");
+    if (s->flags & RT_NET_HOST && c->userns) /* sysfs belongs to the network namespace: a fresh one would be refused */
+        mount_line(b, "/sys", "bind", "/sys", priv ? "rbind nosuid noexec nodev" : "rbind nosuid noexec nodev ro");
+    else
+        mount_line(b, "/sys", "sysfs", "sysfs", sys);
+    if (c->cgroup && !(s->flags & RT_NET_HOST && c->userns))
+        mount_line(b, "/sys/fs/cgroup", "cgroup", "cgroup", sys);
+    snprintf(shm, sizeof(shm), "nosuid noexec nodev mode=1777 size=%llu",
+             (unsigned long long)(s->shm_size != 0 ? s->shm_size : (uint64_t)64 << 20));
+    if (s->flags & RT_IPC_HOST) {
+        mount_line(b, "/dev/mqueue", "bind", "/dev/mqueue", "rbind nosuid noexec nodev");
+        mount_line(b, "/dev/shm", "bind", "/dev/shm", "rbind nosuid noexec nodev");
+    } else {
+        mount_line(b, "/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev");
+        mount_line(b, "/dev/shm", "tmpfs", "shm", shm);
+    }
+    if (s->flags & RT_INIT) {
+        snprintf(path, sizeof(path), "%s/init", c->stage);
+        mount_line(b, "/dev/init", "bind", path, "bind ro nosuid nodev");
+    }
+    bh_buf_addc(b, ']');
+}
+
+/* ---- linux --------------------------------------------------------------------------------------- */
+
+static void namespaces(struct bh_buf *b, const struct lnc_oci *c) {
+    static const struct {
+        const char *name;
+        uint32_t host;
+    } all[] = {{"pid", RT_PID_HOST}, {"ipc", RT_IPC_HOST}, {"uts", RT_UTS_HOST}, {"network", RT_NET_HOST}};
+
+    bh_buf_adds(b, ",\"namespaces\":[{\"type\":\"mount\"}");
+    if (c->userns)
+        bh_buf_adds(b, ",{\"type\":\"user\"}");
+    for (size_t i = 0; i < BH_ARRAY_LEN(all); i++)
+        if (!(c->spec->flags & all[i].host))
+            bh_buf_addf(b, ",{\"type\":\"%s\"}", all[i].name);
+    if (c->cgroup && !(c->spec->flags & (RT_CGROUPNS_HOST | RT_PRIVILEGED)))
+        bh_buf_adds(b, ",{\"type\":\"cgroup\"}");
+    bh_buf_addc(b, ']');
+    if (c->userns)
+        bh_buf_addf(b, ",\"uidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":%u}],"
+                       "\"gidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":%u}]",
+                    c->base, LNC_IDS, c->base, LNC_IDS);
+}
+
+static void device(struct bh_buf *b, const char *source, const char *target) {
+    struct stat st;
+
+    if (stat(source, &st) != 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+        return;
+    comma(b);
+    bh_buf_addc(b, '{');
+    key_str(b, "path", target);
+    bh_buf_addf(b, ",\"type\":\"%s\",\"major\":%u,\"minor\":%u,\"fileMode\":%u,\"uid\":0,\"gid\":0}",
+                S_ISCHR(st.st_mode) ? "c" : "b", major(st.st_rdev), minor(st.st_rdev), st.st_mode & 0777);
+}
+
+/* --privileged: all that the host has, but for terminals and what docker leaves out. */
+static void devices_below(struct bh_buf *b, const char *dir, unsigned depth) {
+    static const char *const skip[] = {"pts", "shm", "fd", "mqueue", "console", "stdin", "stdout", "stderr", "ptmx", "core"};
+    DIR *d = opendir(dir);
+
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        char path[512];
+        bool skipped = e->d_name[0] == '.';
+
+        for (size_t i = 0; i < BH_ARRAY_LEN(skip); i++)
+            skipped = skipped || strcmp(e->d_name, skip[i]) == 0;
+        if (skipped || (size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= sizeof(path))
+            continue;
+        if (e->d_type == DT_DIR && depth < 3)
+            devices_below(b, path, depth + 1);
+        else if (e->d_type == DT_CHR || e->d_type == DT_BLK)
+            device(b, path, path);
+    }
+    if (d != NULL)
+        closedir(d);
+}
+
+static void devices(struct bh_buf *b, const struct lnc_oci *c) {
+    bh_buf_adds(b, ",\"devices\":[");
+    if (c->spec->flags & RT_PRIVILEGED)
+        devices_below(b, "/dev", 0);
+    for (uint32_t i = 0; i < c->spec->n_devices; i++)
+        device(b, c->spec->devices[i].source, c->spec->devices[i].target);
+    bh_buf_addc(b, ']');
+}
+
+static void device_rules(struct bh_buf *b, const struct lnc_oci *c) {
+    /* null zero full random urandom tty console ptmx pts; making nodes of any kind is allowed, opening is not */
+    static const char *const open_to_all[] = {"1,\"minor\":3", "1,\"minor\":5", "1,\"minor\":7", "1,\"minor\":8", "1,\"minor\":9",
+                                              "5,\"minor\":0", "5,\"minor\":1", "5,\"minor\":2", "136"};
+    struct stat st;
+
+    if (c->spec->flags & RT_PRIVILEGED) {
+        bh_buf_adds(b, "\"devices\":[{\"allow\":true,\"access\":\"rwm\"}]");
+        return;
+    }
+    bh_buf_adds(b, "\"devices\":[{\"allow\":false,\"access\":\"rwm\"},{\"allow\":true,\"type\":\"c\",\"access\":\"m\"},"
+                   "{\"allow\":true,\"type\":\"b\",\"access\":\"m\"}");
+    for (size_t i = 0; i < BH_ARRAY_LEN(open_to_all); i++)
+        bh_buf_addf(b, ",{\"allow\":true,\"type\":\"c\",\"major\":%s,\"access\":\"rwm\"}", open_to_all[i]);
+    for (uint32_t i = 0; i < c->spec->n_devices; i++) {
+        const struct rt_device *d = &c->spec->devices[i];
+
+        if (stat(d->source, &st) != 0 || strspn(d->access, "rwm") != strlen(d->access))
+            continue;
+        bh_buf_addf(b, ",{\"allow\":true,\"type\":\"%s\",\"major\":%u,\"minor\":%u,\"access\":\"%s\"}",
+                    S_ISBLK(st.st_mode) ? "b" : "c", major(st.st_rdev), minor(st.st_rdev),
+                    d->access[0] != 0 ? d->access : "rwm");
+    }
+    bh_buf_addc(b, ']');
+}
+
+/* Names that belong to a namespace of the container's own; anything else would change the host. */
+static bool sysctl_allowed(const struct rt_spec *s, const char *name) {
+    static const char *const ipc[] = {"kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue."};
+
+    if (strpbrk(name, "+/ \n") != NULL)
+        return false;
+    if (bh_str_starts(name, "net."))
+        return !(s->flags & RT_NET_HOST);
+    for (size_t i = 0; i < BH_ARRAY_LEN(ipc); i++)
+        if (bh_str_starts(name, ipc[i]))
+            return !(s->flags & RT_IPC_HOST);
+    return false;
+}
+
+static void sysctls(struct bh_buf *b, const struct lnc_oci *c) {
+    bh_buf_adds(b, ",\"sysctl\":{");
+    if (!(c->spec->flags & RT_NET_HOST)) /* as docker: no port needs a right, everybody may ping */
+        bh_buf_addf(b, "\"net.ipv4.ip_unprivileged_port_start\":\"0\",\"net.ipv4.ping_group_range\":\"0 %u\"",
+                    c->userns ? LNC_IDS - 1 : INT32_MAX);
+    for (uint32_t i = 0; i < c->spec->sysctls.n; i++) {
+        BH_SCOPE_FREE char *name = bh_xstrdup(c->spec->sysctls.item[i]);
+        char *value = strchr(name, '=');
+
+        if (value == NULL)
+            continue;
+        *value++ = 0;
+        if (!sysctl_allowed(c->spec, name))
+            continue;
+        comma(b);
+        key_str(b, name, value);
+    }
+    bh_buf_addc(b, '}');
+}
+
+static void seccomp_rule(struct bh_buf *b, const char *names, const char *rest) {
+    bh_buf_adds(b, ",{\"names\":[");
+    words(b, names);
+    bh_buf_addf(b, "]%s}", rest);
+}
+
+static void seccomp(struct bh_buf *b, const struct lnc_oci *c) {
+    /* clone without the flags that make a namespace */
+    static const char no_ns[] = ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":2114060288,\"valueTwo\":0,"
+                                "\"op\":\"SCMP_CMP_MASKED_EQ\"}]";
+    /* every family of sockets but AF_ALG (38) and AF_VSOCK (40) */
+    static const char *const families[] = {"38,\"op\":\"SCMP_CMP_LT\"", "39,\"op\":\"SCMP_CMP_EQ\"", "40,\"op\":\"SCMP_CMP_GT\""};
+    static const char *const personas[] = {"0", "8", "131072", "131080", "4294967295"};
+    static const char allow[] = ",\"action\":\"SCMP_ACT_ALLOW\"";
+    char rest[160];
+
+    if (c->spec->flags & (RT_PRIVILEGED | RT_SECCOMP_UNCONFINED))
+        return;
+    bh_buf_adds(b, ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"syscalls\":[{\"names\":[");
+    words(b, lnc_seccomp_allowed);
+    bh_buf_addf(b, "]%s}", allow);
+    for (size_t i = 0; i < BH_ARRAY_LEN(families); i++) {
+        snprintf(rest, sizeof(rest), "%s,\"args\":[{\"index\":0,\"value\":%s}]", allow, families[i]);
+        seccomp_rule(b, "socket", rest);
+    }
+    for (size_t i = 0; i < BH_ARRAY_LEN(personas); i++) {
+        snprintf(rest, sizeof(rest), "%s,\"args\":[{\"index\":0,\"value\":%s,\"op\":\"SCMP_CMP_EQ\"}]", allow, personas[i]);
+        seccomp_rule(b, "personality", rest);
+    }
+    if (!(c->spec->caps & ((uint64_t)1 << 21))) {
+        seccomp_rule(b, "clone", no_ns);
+        seccomp_rule(b, "clone3", ",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":38"); /* libc then takes clone */
+    }
+    for (size_t i = 0; i < BH_ARRAY_LEN(with_cap); i++)
+        if (c->spec->caps & ((uint64_t)1 << with_cap[i].cap))
+            seccomp_rule(b, with_cap[i].calls, allow);
+    bh_buf_adds(b, "]}");
+}
+
+static void hidden_paths(struct bh_buf *b, const struct lnc_oci *c) {
+    if (c->spec->flags & (RT_PRIVILEGED | RT_UNMASKED))
+        return;
+    bh_buf_adds(b, ",\"maskedPaths\":[");
+    words(b, "/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list "
+             "/proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap");
+    bh_buf_adds(b, "],\"readonlyPaths\":[");
+    words(b, "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger");
+    bh_buf_addc(b, ']');
+}
+
+static const char *propagation(const struct rt_spec *s) {
+    const char *p = "rprivate";
+
+    for (uint32_t i = 0; i < s->n_mounts; i++) {
+        if (s->mounts[i].propagation == RT_PROP_SHARED || s->mounts[i].propagation == RT_PROP_RSHARED)
+            return "rshared";
+        if (s->mounts[i].propagation == RT_PROP_SLAVE || s->mounts[i].propagation == RT_PROP_RSLAVE)
+            p = "rslave";
+    }
+    return p;
+}
+
+void lnc_oci_config(struct bh_buf *b, const struct lnc_oci *c) {
+    const struct rt_spec *s = c->spec;
+
+    bh_buf_addf(b, "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"%s/rootfs\",\"readonly\":%s},\"process\":", c->stage,
+                s->flags & RT_READONLY_ROOTFS ? "true" : "false");
+    lnc_oci_process(b, c);
+    if (!(s->flags & RT_UTS_HOST)) {
+        bh_buf_addc(b, ',');
+        key_str(b, "hostname", s->hostname);
+        if (s->domainname[0] != 0) {
+            bh_buf_addc(b, ',');
+            key_str(b, "domainname", s->domainname);
+        }
+    }
+    mounts(b, c);
+    bh_buf_addf(b, ",\"linux\":{\"rootfsPropagation\":\"%s\"", propagation(s));
+    namespaces(b, c);
+    if (c->cgroup)
+        bh_buf_addf(b, ",\"cgroupsPath\":\"/bulkhead/%s\",\"resources\":{", c->id);
+    else
+        bh_buf_adds(b, ",\"resources\":{");
+    if (c->cgroup)
+        device_rules(b, c);
+    bh_buf_addc(b, '}');
+    devices(b, c);
+    sysctls(b, c);
+    seccomp(b, c);
+    hidden_paths(b, c);
+    bh_buf_adds(b, "}}\n");
+}

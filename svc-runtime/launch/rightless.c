@@ -1,0 +1,59 @@
+/*
+ * rightless.c - how a child of launch gives up everything before it reads foreign bytes.
+ *
+ * Room: launch's children.  After either function returns 0 the process can neither regain a right
+ * nor reach the host; what it then reads may take it over and gain nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cap-ng.h>
+
+#include "base/mem.h"
+#include "launch.h"
+#include "proc/sandbox.h"
+
+#define NOBODY 65534
+
+static int close_all_but(int a, int b) {
+    int low = a < b ? a : b, high = a < b ? b : a;
+
+    return close_range(3, (unsigned)low - 1, 0) == 0 &&
+                   (low + 1 == high || close_range((unsigned)low + 1, (unsigned)high - 1, 0) == 0) &&
+                   close_range((unsigned)high + 1, ~0u, 0) == 0
+               ? 0
+               : -1;
+}
+
+int lnc_rightless(int keep_a, int keep_b, struct bh_err *err) {
+    static const char *const *const lists[] = {bh_syscalls_base, NULL};
+    const struct bh_limit limits[] = {{RLIMIT_CPU, 10}, {RLIMIT_NPROC, 0}, {RLIMIT_FSIZE, 0}};
+    int r;
+
+    if (close_all_but(keep_a, keep_b) != 0)
+        return bh_err_errno(err, errno, "close what a verifier does not need");
+    if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        return bh_err_errno(err, errno, "become nobody");
+    r = bh_sandbox_limits(limits, BH_ARRAY_LEN(limits), err);
+    if (r == 0)
+        r = bh_sandbox_landlock(NULL, 0, 0, NULL, err);
+    return r == 0 ? bh_sandbox_seccomp(lists, 0, err) : r;
+}
+
+int lnc_enter(int root, int userns, struct bh_err *err) {
+    if (fchdir(root) != 0)
+        return bh_err_errno(err, errno, "enter the container's root");
+    if (userns >= 0 && setns(userns, CLONE_NEWUSER) != 0)
+        return bh_err_errno(err, errno, "join the container's user namespace");
+    if (chroot(".") != 0 || setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+        return bh_err_errno(err, errno, "become root of the container");
+    capng_clear(CAPNG_SELECT_BOTH);
+    if (capng_apply(CAPNG_SELECT_CAPS) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return bh_err_set(err, BH_E_INTERNAL, "drop the capabilities of a helper");
+    return 0;
+}

@@ -1,0 +1,142 @@
+/*
+ * tree.c - children of launch that start bulkhead-tree: walks of a container's files, and extraction.
+ *
+ * Room: launch.  What is walked was made by a container: bulkhead-tree therefore runs as root of a
+ * user namespace with that container's map, chrooted, without a capability outside.  It gets its
+ * folders by descriptor, 3 and 4, its output as 5 and writes its report to 6.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cap-ng.h>
+
+#include "base/fdio.h"
+#include "base/mem.h"
+#include "launch.h"
+
+#define SAFE_FD 32
+
+static int place(int a, int b, int output, int report, int program, int *out_program, struct bh_err *err) {
+    int from[4] = {a, b, output, report};
+    int moved = fcntl(program, F_DUPFD_CLOEXEC, SAFE_FD + 8);
+
+    for (int i = 0; i < 4; i++)
+        if (from[i] >= 0 && (from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, SAFE_FD)) < 0)
+            return bh_err_errno(err, errno, "move a descriptor");
+    for (int i = 0; i < 4; i++) {
+        if (from[i] >= 0 && dup2(from[i], 3 + i) < 0)
+            return bh_err_errno(err, errno, "move a descriptor");
+        if (from[i] < 0)
+            close(3 + i);
+    }
+    if (moved < 0 || close_range(7, (unsigned)moved - 1, 0) != 0 || close_range((unsigned)moved + 1, ~0u, 0) != 0)
+        return bh_err_errno(err, errno, "close what a walk does not need");
+    *out_program = moved;
+    return 0;
+}
+
+static int exec_tree(int program, const char *mode, struct bh_err *err) {
+    char *argv[] = {"bulkhead-tree", (char *)mode, NULL};
+    char *env[] = {"LC_ALL=C", NULL};
+
+    execveat(program, "", argv, env, AT_EMPTY_PATH);
+    return bh_err_errno(err, errno, "start bulkhead-tree");
+}
+
+/* Root of the container's ids; with the host's ids: root with no more than reading everything. */
+static int become_reader(int root, int userns, struct bh_err *err) {
+    if (userns >= 0 && setns(userns, CLONE_NEWUSER) != 0)
+        return bh_err_errno(err, errno, "join the container's user namespace");
+    if (fchdir(root) != 0 || chroot(".") != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+        return bh_err_errno(err, errno, "enter the container's files");
+    capng_clear(CAPNG_SELECT_BOTH);
+    capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_DAC_READ_SEARCH, -1);
+    if (capng_apply(CAPNG_SELECT_BOTH) != 0)
+        return bh_err_set(err, BH_E_INTERNAL, "drop the capabilities of a walk");
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return 0;
+}
+
+static const char *mode_name(int mode) {
+    static const char *const names[] = {NULL, "commit", "export", "diff", "size"};
+
+    return mode >= RT_TREE_COMMIT && mode <= RT_TREE_SIZE ? names[mode] : NULL;
+}
+
+/* a: what is walked; b: DIFF, what it is compared with. */
+static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, const unsigned *slots, int dir, int *a, int *b,
+                      struct bh_err *err) {
+    int rc = 0;
+
+    *b = -1;
+    if (r->q.arg == RT_TREE_EXPORT || r->q.arg == RT_TREE_DIFF)
+        rc = lnc_stage(m->l, err);
+    if (rc == 0 && r->q.arg == RT_TREE_EXPORT) {
+        rc = lnc_rootfs(m, slots, r->q.n_layers, dir, false, true, "rootfs", err);
+        *a = m->root;
+        return rc;
+    }
+    if (rc == 0 && r->q.arg == RT_TREE_DIFF) {
+        rc = lnc_rootfs(m, slots, r->q.n_layers, dir, false, false, "rootfs", err);
+        /* Attached nowhere: ".." of its root leads nowhere. */
+        if (rc == 0 && (*b = (int)syscall(SYS_open_tree, m->root, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)) < 0)
+            rc = bh_err_errno(err, errno, "take the layers for the comparison");
+    }
+    if (rc == 0 && (*a = openat(dir, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+        rc = bh_err_errno(err, errno, "open the container's upper folder");
+    return rc;
+}
+
+static int run(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report, struct bh_err *err) {
+    struct lnc_mounts m = {.l = l, .userns = -1, .root = -1};
+    struct lnc_record rec;
+    int dir = -1, a = -1, b = -1, program, rc;
+
+    if (mode_name(r->q.arg) == NULL)
+        return bh_err_set(err, BH_E_INVALID, "there is no walk %d", r->q.arg);
+    rc = lnc_ct_open(l, r->q.id, &dir, &rec, err);
+    m.base = rc == 0 ? lnc_ct_base(&rec) : 0;
+    if (rc == 0 && m.base != 0)
+        rc = lnc_userns(m.base, &m.userns, err);
+    if (rc == 0)
+        rc = open_trees(&m, r, slots, dir, &a, &b, err);
+    if (rc != 0)
+        return rc;
+    /* O_PATH descriptors are no good for reading folders through "." after chroot: the tree opens them again itself. */
+    if ((rc = place(a, b, r->fds[0], report, l->tree_fd, &program, err)) != 0 || (rc = become_reader(3, m.userns, err)) != 0)
+        return rc;
+    return exec_tree(program, mode_name(r->q.arg), err);
+}
+
+_Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report) {
+    struct bh_err err = BH_ERR_INIT;
+
+    report = fcntl(report, F_DUPFD_CLOEXEC, SAFE_FD + 4);
+    run(l, r, slots, report, &err);
+    lnc_report(fcntl(report, F_GETFD) >= 0 ? report : 6, 0, &err);
+    _exit(1);
+}
+
+/* A throw-away process that may make files of every owner, in one folder and nowhere else. */
+_Noreturn void lnc_extract_child(const struct launch *l, int file, int dir) {
+    struct bh_err err = BH_ERR_INIT;
+    int program;
+
+    if (place(dir, file, -1, -1, l->tree_fd, &program, &err) == 0 && fchdir(3) == 0 && chroot(".") == 0) {
+        capng_clear(CAPNG_SELECT_BOTH);
+        capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_CHOWN, CAP_FOWNER, CAP_FSETID,
+                      CAP_DAC_OVERRIDE, CAP_SETFCAP, CAP_MKNOD, -1);
+        if (capng_apply(CAPNG_SELECT_BOTH) == 0)
+            exec_tree(program, "extract", &err);
+    }
+    _exit(1);
+}

@@ -1,0 +1,76 @@
+/*
+ * main.c - bulkhead-tree: one walk, then the end.
+ *
+ * Room: tree.  launch has chrooted it to what it walks, in the container's user namespace, and left
+ * it one capability there (reading everything).  It closes the rest here: no paths but below its
+ * root, no system calls but those of a walk.  `commit`, `export`, `diff`, `size`, `extract`.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "proc/sandbox.h"
+#include "tree.h"
+#include "wire/monitor_start.h"
+
+static int confine_walk(bool with_other, struct bh_err *err) {
+    static const char *const calls[] = {"openat", "open", "getdents64", "fchdir", "readlinkat", "readlink", "fgetxattr",
+                                        "lgetxattr", "llistxattr", "lstat", "stat", NULL};
+    static const char *const *const lists[] = {bh_syscalls_base, calls, NULL};
+    const struct bh_landlock_rule all = {"/", BH_LANDLOCK_READ};
+    int r = bh_sandbox_limits(NULL, 0, err);
+
+    if (r == 0 && !with_other) /* the other tree is attached nowhere, no rule could name it */
+        r = bh_sandbox_landlock(&all, 1, 0, NULL, err);
+    return r == 0 ? bh_sandbox_seccomp(lists, 0, err) : r;
+}
+
+static int confine_extract(struct bh_err *err) {
+    static const char *const calls[] = {"openat", "mkdirat", "mkdir", "symlinkat", "linkat", "mknodat", "fchown", "fchownat",
+                                        "fchmod", "fchmodat", "fsetxattr", "utimensat", "copy_file_range", NULL};
+    static const char *const *const lists[] = {bh_syscalls_base, calls, NULL};
+    int r = bh_sandbox_limits(NULL, 0, err);
+
+    return r == 0 ? bh_sandbox_seccomp(lists, BH_SECCOMP_FORK, err) : r;
+}
+
+static int run(const char *mode, struct bh_err *err) {
+    bool extract = strcmp(mode, "extract") == 0;
+    int r = extract ? confine_extract(err) : confine_walk(strcmp(mode, "diff") == 0, err);
+
+    if (r != 0)
+        return r;
+    if (extract)
+        return tree_extract(err);
+    if (strcmp(mode, "commit") == 0)
+        return tree_archive(true, err);
+    if (strcmp(mode, "export") == 0)
+        return tree_archive(false, err);
+    if (strcmp(mode, "diff") == 0)
+        return tree_diff(err);
+    if (strcmp(mode, "size") == 0)
+        return tree_size(err);
+    return bh_err_set(err, BH_E_INVALID, "there is no walk \"%s\"", mode);
+}
+
+int main(int argc, char **argv) {
+    struct bh_err err = BH_ERR_INIT;
+    struct rt_monitor_report rep = {0};
+    bool extract = argc == 2 && strcmp(argv[1], "extract") == 0;
+    int r = argc == 2 ? run(argv[1], &err) : bh_err_set(&err, BH_E_INVALID, "usage: bulkhead-tree MODE");
+
+    if (extract) { /* launch reads the exit status alone */
+        if (r != 0)
+            bh_log_err("extract-failed", &err);
+        return r == 0 ? 0 : 1;
+    }
+    rep.code = r;
+    rep.status = r == 0 ? 0 : 1;
+    bh_str_copy(rep.reason, sizeof(rep.reason), err.reason);
+    bh_str_escape(rep.msg, sizeof(rep.msg), err.msg, strlen(err.msg), false);
+    return bh_write_all(TREE_FD_REPORT, &rep, sizeof(rep)) == 0 && r == 0 ? 0 : 1;
+}
