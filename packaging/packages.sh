@@ -1,7 +1,7 @@
 # Sourced by demo.sh and check.sh: Debian packages by purpose, and how missing ones are installed.
 BUILD_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config libprotobuf-c-dev protobuf-c-compiler libnng-dev
 libsqlite3-dev libcurl4-openssl-dev libarchive-dev libssl-dev libjansson-dev libseccomp-dev libcap-ng-dev
-zlib1g-dev libzstd-dev libisal-dev uthash-dev libcmocka-dev"
+zlib1g-dev libzstd-dev libisal-dev uthash-dev libcmocka-dev scdoc"
 RUN_PACKAGES="busybox-static"
 DEMO_PACKAGES="mmdebstrap python3"
 TEST_PACKAGES="git python3 busybox-static clang-14 clang-format-14 libclang-rt-14-dev llvm-14 skopeo umoci crun runc

@@ -16,6 +16,7 @@ const struct cli_opt cmd_history_opts[] = {
     {.name = "format", .kind = CLI_STRING, .help = "table, table TEMPLATE, json, or a template"},
     {.name = "human", .letter = 'H', .kind = CLI_BOOL, .help = "Sizes and ages for people", .def = "true"},
     {.name = "no-trunc", .kind = CLI_BOOL, .help = "Do not cut"},
+    {.name = "platform", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Choose an image of an index"},
     {.name = "quiet", .letter = 'q', .kind = CLI_BOOL, .help = "Show IDs only"},
     {0},
 };

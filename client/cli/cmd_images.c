@@ -28,6 +28,7 @@ const struct cli_opt cmd_images_opts[] = {
      .help = "Sort by a column",
      .def = "created",
      .complete = "created|id|repository|size|tag"},
+    {.name = "tree", .kind = CLI_BOOL, .flags = CLI_OPT_LATER, .help = "List the platforms of each image"},
     {0},
 };
 

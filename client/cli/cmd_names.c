@@ -23,6 +23,7 @@ const struct cli_opt cmd_rmi_opts[] = {
      .kind = CLI_BOOL,
      .help = "Remove although a container uses it or it has more names"},
     {.name = "no-prune", .kind = CLI_BOOL, .help = "Keep the nameless parents"},
+    {.name = "platform", .kind = CLI_LIST, .flags = CLI_OPT_LATER, .help = "Remove only this platform of an index"},
     {0},
 };
 
