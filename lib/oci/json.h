@@ -19,7 +19,7 @@
 #include "oci/types.h"
 
 #define BH_JSON_DEPTH_MAX  64
-#define BH_JSON_VALUES_MAX 200000 /* bounds the memory of a parsed document to some 80 MB */
+#define BH_JSON_VALUES_MAX 200000 /* bounds the memory of a parsed document to some 40 MB */
 
 /* Parse data[0..n).  max: ceiling in bytes, checked first (BH_E_LIMIT).  what names the document.
  * The root is an object or an array.  Free with json_decref or BH_SCOPE_JSON. */
