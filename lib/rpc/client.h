@@ -35,7 +35,7 @@ int bh_conn_call(struct bh_conn *conn, const char *method, const ProtobufCMessag
 
 struct bh_stream_options {
     uint32_t timeout_ms; /* 0: none */
-    unsigned window;     /* chunks in flight each way; 0: 4 */
+    unsigned window;     /* chunks in flight each way; 0: 4, or 1 when descriptors travel */
     bool announce_fds;   /* this side will send descriptors with bh_stream_send_fds */
     bool expect_fds;     /* the service will send some: bh_stream_recv_fds */
 };

@@ -32,6 +32,7 @@ struct slot {
     struct bh_exchange *x;
     enum slot_state state;
     uint64_t seq;
+    bool last;          /* the only request of the stream: its DONE ends the call at the service too */
     struct bh_msg *msg; /* READY */
     size_t offset, len;
 };
@@ -51,10 +52,10 @@ struct bh_stream {
     bool sent_end, sent_any;
     struct bh_msg *current; /* what the caller reads now */
 
-    bool cancelled, finished;
-    int failed;         /* BH_E_*: no DONE will come */
-    bool done;          /* DONE has come: */
-    uint64_t final_seq; /* this many chunks exist */
+    bool cancelled, finished, closed; /* closed: the service has forgotten the call */
+    int failed;                       /* BH_E_*: no DONE will come */
+    bool done;                        /* DONE has come: */
+    uint64_t final_seq;               /* this many chunks exist */
     struct bh_err status;
     struct bh_msg *reply; /* frame of the DONE that has a payload */
 
@@ -104,7 +105,18 @@ static void fail(struct bh_stream *s, int code) {
         s->failed = code;
 }
 
+static bool pull_under_way(const struct bh_stream *s) {
+    for (unsigned i = 0; i < WINDOW_MAX; i++) {
+        if (s->pull[i].state == ASKED)
+            return true;
+    }
+    return false;
+}
+
 static void take_done(struct bh_stream *s, const struct bh_frame *f, struct bh_msg **msg, bool of_pull) {
+    /* a call that ended with its last PULL may be forgotten before a PUSH arrives; the PULL tells more */
+    if (!of_pull && bh_err_from_wire(f->env->status) == BH_E_NOT_FOUND && pull_under_way(s))
+        return;
     if (!s->done) {
         s->done = true;
         s->final_seq = f->env->seq;
@@ -152,6 +164,7 @@ static void pull_done(void *arg, int code, struct bh_msg *take_reply) {
         p->msg = bh_take_ptr(take_reply);
     } else if (f.env->kind == BH_KIND(DONE)) {
         take_done(s, &f, &take_reply, true);
+        s->closed = s->closed || p->last;
     } else if (f.env->kind != BH_KIND(IDLE)) { /* after IDLE the slot is asked for again */
         fail(s, BH_E_INTERNAL);
     }
@@ -195,6 +208,7 @@ static int start_pull(struct bh_stream *s, struct slot *p, uint64_t seq) {
     env.kind = BH_KIND(PULL);
     env.call = s->id;
     env.seq = seq;
+    env.end = p->last = s->window == 1 && !s->sent_any;
     m = bh_frame_build(&env, NULL, 0);
     p->s = s;
     p->seq = seq;
@@ -304,9 +318,6 @@ int bh_stream_recv_fds(struct bh_stream *s, int *fds, unsigned max, unsigned *ou
         return bh_err_set(err, BH_E_INVALID, "stream of %s: opened without descriptors expected", s->conn->path);
     if (s->fd_conn < 0 && connect_fds(s, NULL, 0, err) != 0)
         return err->code;
-    pthread_mutex_lock(&s->lock);
-    start_pulls(s); /* so that the end of the call is noticed meanwhile */
-    pthread_mutex_unlock(&s->lock);
     v.fd = s->fd_conn;
     while (poll(&v, 1, 50) == 0) {
         if (no_fds(s, err) != 0)
@@ -376,6 +387,12 @@ static void stream_destroy(struct bh_stream *s) {
     free(s);
 }
 
+static unsigned window_of(const struct bh_stream_options *o, bool fds) {
+    if (o->window == 0)
+        return fds ? 1 : WINDOW_DEFAULT;
+    return o->window > WINDOW_MAX ? WINDOW_MAX : o->window;
+}
+
 int bh_stream_open(struct bh_conn *conn, const char *method, const ProtobufCMessage *request,
                    const struct bh_stream_options *options, struct bh_stream **out, struct bh_err *err) {
     static const struct bh_stream_options none = {0};
@@ -385,9 +402,9 @@ int bh_stream_open(struct bh_conn *conn, const char *method, const ProtobufCMess
         options = &none;
     s->conn = conn;
     s->id = bh_conn_next_call(conn);
-    s->window = options->window == 0 ? WINDOW_DEFAULT : options->window > WINDOW_MAX ? WINDOW_MAX : options->window;
-    s->deadline = bh_deadline_in(options->timeout_ms);
     s->fds = (options->announce_fds ? 1u : 0u) | (options->expect_fds ? 2u : 0u);
+    s->window = window_of(options, s->fds != 0);
+    s->deadline = bh_deadline_in(options->timeout_ms);
     s->fd_conn = -1;
     pthread_mutex_init(&s->lock, NULL);
     bh_cond_init_monotonic(&s->changed);
@@ -396,6 +413,11 @@ int bh_stream_open(struct bh_conn *conn, const char *method, const ProtobufCMess
         return err->code;
     }
     link_stream(s);
+    if (s->fds != 0) { /* mostly a short call: its end shall not cost a round trip more */
+        pthread_mutex_lock(&s->lock);
+        start_pulls(s);
+        pthread_mutex_unlock(&s->lock);
+    }
     *out = s;
     return 0;
 }
@@ -576,7 +598,7 @@ int bh_stream_finish(struct bh_stream *s, const ProtobufCMessageDescriptor *repl
     if (s->sent_any && !s->sent_end)
         (void)bh_stream_close_send(s, &ignored); /* what it did not take, its status tells */
     rc = await_done(s, err);
-    if (!s->cancelled && s->failed != BH_E_UNAVAILABLE)
+    if (!s->cancelled && !s->closed && s->failed != BH_E_UNAVAILABLE)
         bh_conn_send_cancel(s->conn, s->id);
     settle(s);
     return rc != 0 ? rc : unpack_reply(s, reply_type, out_reply, err);

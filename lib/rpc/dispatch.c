@@ -235,7 +235,7 @@ static void on_transfer(struct incoming *in) {
         return;
     }
     if (in->env->kind == BH_KIND(PULL))
-        bh_stream_pull(c, in->env->seq, in->slot, &in->out);
+        bh_stream_pull(c, in->env, in->slot, &in->out);
     else
         bh_stream_push(c, in->env, in->slot, bh_take_ptr(in->msg), in->offset, in->len, &in->out);
 }

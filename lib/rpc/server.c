@@ -273,7 +273,7 @@ static void drain(struct bh_server *s) {
     pthread_mutex_lock(&s->lock);
     s->draining = true;
     pthread_mutex_unlock(&s->lock);
-    bh_tserver_stop_accepting(s->transport);
+    /* the listener stays: closing it would close the connections that it has accepted */
     while (bh_mono_ns() < hard && end_calls(s, bh_mono_ns() < soft) > 0) {
         sweep(s);
         nanosleep(&tick, NULL);

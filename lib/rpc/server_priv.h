@@ -51,6 +51,7 @@ struct bh_peer_link {
 struct bh_pull {
     struct bh_slot *slot;
     int64_t since;
+    bool last; /* the client's only request: its DONE ends the call without a CANCEL */
 };
 
 struct bh_push {
@@ -185,7 +186,8 @@ void bh_call_free(struct bh_call *c);
 struct bh_msg *bh_done_frame(uint64_t id, int status, const struct bh_err *err, uint64_t seq);
 
 /* stream.c; the lock is held */
-void bh_stream_pull(struct bh_call *c, uint64_t seq, struct bh_slot *slot, struct bh_outbox *o);
+/* The call may be gone afterwards. */
+void bh_stream_pull(struct bh_call *c, const bh_envelope *env, struct bh_slot *slot, struct bh_outbox *o);
 void bh_stream_push(struct bh_call *c, const bh_envelope *env, struct bh_slot *slot, struct bh_msg *take_msg,
                     size_t offset, size_t len, struct bh_outbox *o);
 void bh_stream_answer_all(struct bh_call *c, struct bh_outbox *o);

@@ -20,13 +20,17 @@ static void refuse(struct bh_call *c, struct bh_slot *slot, const char *what, ui
     bh_outbox_add(c->server, o, c->peer, slot, bh_done_frame(c->id, err.code, &err, c->out_seq));
 }
 
-void bh_stream_pull(struct bh_call *c, uint64_t seq, struct bh_slot *slot, struct bh_outbox *o) {
+void bh_stream_pull(struct bh_call *c, const bh_envelope *env, struct bh_slot *slot, struct bh_outbox *o) {
+    uint64_t seq = env->seq;
     struct bh_pull *p = &c->pull[seq % BH_WINDOW];
 
     c->active = bh_mono_ns();
     if (c->ended || c->state == CALL_FINISHED) {
         c->use->held++;
         bh_call_answer_done(c, &slot, true, o);
+        c->closed = c->closed || env->end;
+        if (c->closed && c->state == CALL_FINISHED)
+            bh_call_free(c);
         return;
     }
     if (seq < c->out_seq || seq - c->out_seq >= BH_WINDOW || p->slot != NULL) {
@@ -36,6 +40,7 @@ void bh_stream_pull(struct bh_call *c, uint64_t seq, struct bh_slot *slot, struc
     c->use->held++;
     p->slot = slot;
     p->since = c->active;
+    p->last = env->end;
     pthread_cond_broadcast(&c->changed);
 }
 
@@ -71,8 +76,10 @@ static void drop_push(struct bh_call *c, struct bh_push *p) {
 
 void bh_stream_answer_all(struct bh_call *c, struct bh_outbox *o) {
     for (unsigned i = 0; i < BH_WINDOW; i++) {
-        if (c->pull[i].slot != NULL)
+        if (c->pull[i].slot != NULL) {
+            c->closed = c->closed || c->pull[i].last;
             bh_call_answer_done(c, &c->pull[i].slot, true, o);
+        }
         if (c->push[i].slot != NULL) {
             drop_push(c, &c->push[i]);
             bh_call_answer_done(c, &c->push[i].slot, false, o);

@@ -357,10 +357,6 @@ int bh_tserver_start(struct bh_tserver *t, struct bh_err *err) {
     return 0;
 }
 
-void bh_tserver_stop_accepting(struct bh_tserver *t) {
-    nng_listener_close(t->listener);
-}
-
 void bh_tserver_free(struct bh_tserver *t) {
     struct timespec ms = {.tv_nsec = 1000000};
 

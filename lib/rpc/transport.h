@@ -41,7 +41,6 @@ struct bh_tserver_events {
 int bh_tserver_listen(const char *path, mode_t mode, size_t max_message, const struct bh_tserver_events *events,
                       void *self, struct bh_tserver **out, struct bh_err *err);
 int bh_tserver_start(struct bh_tserver *t, struct bh_err *err);
-void bh_tserver_stop_accepting(struct bh_tserver *t);
 void bh_tserver_free(struct bh_tserver *t); /* for tests: a service ends with _exit (docs/protocol.md) */
 void bh_tserver_kick(struct bh_tserver *t, uint32_t pipe);
 bool bh_tserver_crowded(struct bh_tserver *t); /* nearly all contexts hold a request */

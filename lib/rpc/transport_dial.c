@@ -47,7 +47,7 @@ struct bh_tclient {
     uint64_t last_generation;
     uint64_t serial;
     nng_aio *timer;
-    int pipe; /* id of the present connection, 0: none */
+    int pipe;          /* id of the present connection, 0: none */
     unsigned starting; /* threads inside bh_exchange_start */
     bool closing;
 };
