@@ -57,14 +57,14 @@ static size_t count_points(const char *s, size_t n) {
     return count;
 }
 
-/* s in the width of the spec.  zero: numbers put the zeros behind the sign. */
+/* s in the width of the spec.  number: zeros go behind the sign. */
 static void put_padded(struct bh_buf *out, const struct spec *sp, const char *s, size_t n, bool number) {
     size_t points = count_points(s, n), pad = 0;
-    bool zero = sp->zero && number && !sp->minus;
+    bool zero = sp->zero && !sp->minus;
 
     if (sp->width > 0 && (size_t)sp->width > points)
         pad = (size_t)sp->width - points;
-    if (zero && pad > 0 && n > 0 && (s[0] == '-' || s[0] == '+' || s[0] == ' ')) {
+    if (zero && number && pad > 0 && n > 0 && (s[0] == '-' || s[0] == '+' || s[0] == ' ')) {
         bh_buf_addc(out, s[0]);
         s++;
         n--;
@@ -74,17 +74,6 @@ static void put_padded(struct bh_buf *out, const struct spec *sp, const char *s,
     bh_buf_add(out, s, n);
     for (size_t i = 0; sp->minus && i < pad; i++)
         bh_buf_addc(out, ' ');
-}
-
-static void put_bad_verb(struct bh_buf *out, const struct spec *sp, const json_t *j) {
-    bh_buf_addf(out, "%%!%s(", sp->verb);
-    if (!j || json_is_null(j)) {
-        bh_buf_adds(out, "<nil>)");
-        return;
-    }
-    bh_buf_addf(out, "%s=", go_type(j));
-    tmpl_print_value(out, j);
-    bh_buf_addc(out, ')');
 }
 
 /* Digits of any base from 2 to 16, at least prec of them. */
@@ -104,6 +93,7 @@ static void int_digits(struct bh_buf *b, uint64_t v, unsigned base, int prec, bo
 static void put_int(struct bh_buf *out, const struct spec *sp, json_int_t v) {
     struct bh_buf b BH_SCOPE_BUF = BH_BUF_INIT;
     char verb = sp->verb[0] == 'v' ? 'd' : sp->verb[0];
+    struct spec plain = *sp;
     unsigned base = verb == 'd' ? 10 : verb == 'b' ? 2 : verb == 'o' || verb == 'O' ? 8 : 16;
 
     if (v < 0 || sp->plus || sp->space)
@@ -116,7 +106,8 @@ static void put_int(struct bh_buf *out, const struct spec *sp, json_int_t v) {
                         : verb == 'o' ? "0"
                                       : "");
     int_digits(&b, v < 0 ? (uint64_t)0 - (uint64_t)v : (uint64_t)v, base, sp->prec, verb == 'X');
-    put_padded(out, sp, bh_buf_str(&b), b.len, sp->prec < 0);
+    plain.zero = sp->zero && sp->prec < 0; /* a precision has its own zeros */
+    put_padded(out, &plain, bh_buf_str(&b), b.len, true);
 }
 
 static void put_point(struct bh_buf *out, const struct spec *sp, json_int_t v) {
@@ -136,6 +127,7 @@ static void put_point(struct bh_buf *out, const struct spec *sp, json_int_t v) {
 static void put_real(struct bh_buf *out, const struct spec *sp, double v) {
     struct bh_buf b BH_SCOPE_BUF = BH_BUF_INIT;
     char verb = sp->verb[0], fmt[16];
+    struct spec plain = *sp;
 
     if (signbit(v) == 0 && (sp->plus || sp->space))
         bh_buf_addc(&b, sp->plus ? '+' : ' ');
@@ -152,7 +144,8 @@ static void put_real(struct bh_buf *out, const struct spec *sp, double v) {
     } else {
         tmpl_print_real(&b, v, 'v');
     }
-    put_padded(out, sp, bh_buf_str(&b), b.len, isfinite(v));
+    plain.zero = sp->zero && isfinite(v);
+    put_padded(out, &plain, bh_buf_str(&b), b.len, true);
 }
 
 /* The first prec code points. */
@@ -238,6 +231,21 @@ static void put_map(struct bh_buf *out, const struct spec *sp, const json_t *j, 
     bh_buf_addc(out, ']');
 }
 
+/* %!d(string=abc): the value stands there as %v in the width that was asked for. */
+static void put_bad_verb(struct bh_buf *out, const struct spec *sp, const json_t *j, unsigned depth) {
+    struct spec plain = *sp;
+
+    bh_buf_addf(out, "%%!%s(", sp->verb);
+    if (!j || json_is_null(j)) {
+        bh_buf_adds(out, "<nil>)");
+        return;
+    }
+    memcpy(plain.verb, "v", 2);
+    bh_buf_addf(out, "%s=", go_type(j));
+    put_value(out, &plain, j, depth);
+    bh_buf_addc(out, ')');
+}
+
 static bool verb_is(const struct spec *sp, const char *among) {
     return sp->verb[1] == '\0' && strchr(among, sp->verb[0]);
 }
@@ -262,7 +270,7 @@ static void put_value(struct bh_buf *out, const struct spec *sp, const json_t *j
     else if (json_is_boolean(j) && verb_is(sp, "vt"))
         put_padded(out, sp, json_is_true(j) ? "true" : "false", json_is_true(j) ? 4 : 5, false);
     else
-        put_bad_verb(out, sp, j);
+        put_bad_verb(out, sp, j, depth);
 }
 
 /* ---- the format string ---- */

@@ -496,6 +496,11 @@ static int func_escape(struct tmpl_exec *x, const struct tmpl_node *at, size_t a
     struct bh_buf b = BH_BUF_INIT_MAX((size_t)x->bytes + 1);
     char which = at->func->name[0];
 
+    for (size_t i = 0; i < argc; i++) /* as an action would print it, and as text: no blanks beside it */
+        if (is_nil(argv[i].j)) {
+            tmpl_val_clear(&argv[i]);
+            argv[i].j = json_string("<no value>");
+        }
     tmpl_print_all(&plain, argc, argv, false);
     for (size_t i = 0; i < plain.len; i++)
         (which == 'h' ? html_char : which == 'j' ? js_char : url_char)(&b, plain.data[i]);

@@ -220,6 +220,11 @@ static const struct row rows_ok[] = {
     {"{{with .State.Health}}h{{else}}none{{end}}", "none"},
     {"{{if and .State.Health .State.Health.Log}}h{{else}}none{{end}}", "none"},
     {"{{truncate \"größe\" 3}}|", "gr|"},
+    {"{{printf \"%06s|%-06s|%06v|%06q|%06t|%06x\" \"ab\" \"ab\" \"ab\" \"ab\" true \"ab\"}}",
+     "0000ab|ab    |0000ab|00\"ab\"|00true|006162"},
+    {"{{printf \"%06v|%06v|%06v\" 1.5 -3 .Nums}}", "0001.5|-00003|[000003 000001 000002]"},
+    {"{{printf \"%5.2f|%-6s|\" false .Neg}}", "%!f(bool=false)|%!s(int=-3    )|"},
+    {"{{js nil .Id}}", "\\u003Cno value\\u003Esha256:0123456789abcdef0123456789abcdef"},
 };
 
 /* A piece of the message follows the position. */
