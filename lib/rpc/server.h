@@ -71,6 +71,8 @@ int bh_call_send_msg(struct bh_call *call, const ProtobufCMessage *msg, struct b
 /* The next chunk of the client; *out_n == 0 and *out == NULL: the client has closed its side.
  * The bytes are valid until the next receive. */
 int bh_call_recv_bytes(struct bh_call *call, const void **out, size_t *out_n, struct bh_err *err);
+/* From another thread: the receiver gets the end of the client's side now, whether it has come or not. */
+void bh_call_stop_recv(struct bh_call *call);
 
 /* Descriptors beside a call (methods with BH_METHOD_FDS; local callers only).
  * take: wait until the client has sent its descriptors; ownership passes to the handler.

@@ -221,11 +221,11 @@ static int next_push(struct bh_call *c, struct bh_push *out, struct bh_err *err)
 
     pthread_mutex_lock(&s->lock);
     p = &c->push[c->in_seq % BH_WINDOW];
-    while (!c->ended && !c->in_end && p->slot == NULL)
+    while (!c->ended && !c->in_end && !c->deaf && p->slot == NULL)
         pthread_cond_wait(&c->changed, &s->lock);
     if (c->ended)
         rc = ended_error(c, err);
-    else if (p->slot != NULL)
+    else if (p->slot != NULL && !c->deaf)
         take_push(c, p, out, &o);
     pthread_mutex_unlock(&s->lock);
     bh_outbox_flush(s, &o);
@@ -256,4 +256,11 @@ int bh_call_recv_bytes(struct bh_call *call, const void **out, size_t *out_n, st
         *out_n = p.len;
         return 0;
     }
+}
+
+void bh_call_stop_recv(struct bh_call *call) {
+    pthread_mutex_lock(&call->server->lock);
+    call->deaf = true;
+    pthread_cond_broadcast(&call->changed);
+    pthread_mutex_unlock(&call->server->lock);
 }
