@@ -101,24 +101,24 @@ static int check_layers(const ST_MSG(ImageOpenReply) * reply, struct rt_image *o
     return 0;
 }
 
+/* An image without a layer comes without descriptors: then, as after a failure, the call's own status
+ * tells more than "no descriptors came". */
 static int receive_layers(struct bh_stream *stream, struct bh_arena *arena, struct rt_image *out, struct bh_err *err) {
     SCOPE_MSG ProtobufCMessage *reply = NULL;
+    struct bh_err no_fds = BH_ERR_INIT;
     const ST_MSG(ImageOpenReply) * r;
 
-    if (bh_stream_recv_fds(stream, out->fds, RT_MAX_LAYERS, &out->n_layers, err) != 0) {
-        struct bh_err status = BH_ERR_INIT;
-
-        /* the call's own status tells more than "no descriptors came" */
+    if (bh_stream_recv_fds(stream, out->fds, RT_MAX_LAYERS, &out->n_layers, &no_fds) != 0)
         out->n_layers = 0;
-        if (bh_stream_finish(stream, NULL, NULL, &status) != 0)
-            *err = status;
-        return err->code;
-    }
     if (bh_stream_finish(stream, &bulkhead__store__v1__image_open_reply__descriptor, &reply, err) != 0)
         return err->code;
     r = (const ST_MSG(ImageOpenReply) *)reply;
-    if (r == NULL)
-        return bh_err_set(err, BH_E_INTERNAL, "the store gave no answer about the image");
+    if (r == NULL || (no_fds.code != 0 && r->n_diff_id > 0)) {
+        if (no_fds.code == 0)
+            return bh_err_set(err, BH_E_INTERNAL, "the store gave no answer about the image");
+        *err = no_fds;
+        return err->code;
+    }
     if (copy_text(r->id, arena, &out->id, err) != 0)
         return err->code;
     return check_layers(r, out, err);
