@@ -311,8 +311,8 @@ static void put_fish_command(const struct cli_app *app, const struct cli_command
         bh_buf_addf(out, " -l %s", o->name);
         if (o->letter)
             bh_buf_addf(out, " -s %c", o->letter);
-        if (o->kind != CLI_BOOL)
-            bh_buf_adds(out, " -r");
+        if (o->kind != CLI_BOOL) /* -x: a value that is no file name */
+            bh_buf_adds(out, o->complete && strcmp(o->complete, "file") && strcmp(o->complete, "dir") ? " -x" : " -r");
         put_fish_source(app, o->complete, out);
         bh_buf_adds(out, " -d ");
         put_quoted(out, o->help ? o->help : "", true);
