@@ -63,7 +63,7 @@ struct sup_engine {
     char root[PATH_MAX], state_dir[PATH_MAX], run_dir[PATH_MAX], stage[PATH_MAX], libexec[PATH_MAX];
     char config_path[PATH_MAX]; /* "" when there is none */
     struct sup_config config;
-    struct sup_user users[SUP_N_USERS];
+    struct sup_user users[SUP_N_USERS + 1]; /* the last one is root */
     struct sup_room rooms[SUP_N_ROOMS];
     struct sup_worker *workers;
     unsigned n_workers;
@@ -93,12 +93,22 @@ int sup_folders_own(struct sup_engine *e, struct bh_err *err);
 
 /* child.c: processes of rooms */
 int sup_room_start(struct sup_engine *e, struct sup_room *room, struct bh_err *err);
-void sup_room_stop(struct sup_engine *e, struct sup_room *room);
+void sup_room_stop(struct sup_room *room);
 void sup_room_kill(struct sup_room *room, const char *why);
 void sup_room_ready(struct sup_engine *e, struct sup_room *room);
-int sup_binary_open(const struct sup_engine *e, const char *name, struct bh_err *err);
-int sup_binds_system(struct bh_bind *binds, unsigned max, bool network);
-extern const char *const *sup_environment(void);
+unsigned sup_binds_system(struct bh_bind *binds);
+/* Completes s (binary, environment, standard descriptors: the first three of its fds) and starts it. */
+int sup_spawn(struct sup_engine *e, struct bh_spawn *s, struct bh_spawn_fd *fds, const char *binary, pid_t *out_pid,
+              int *out_pidfd, struct bh_err *err);
+
+#define SUP_MAX_BINDS 40
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SUP_SANITIZED true /* their reports need /proc and deep stacks */
+#define SUP_STACK     ((uint64_t)8 << 20)
+#else
+#define SUP_SANITIZED false
+#define SUP_STACK     ((uint64_t)1 << 20)
+#endif
 
 /* worker.c */
 int sup_worker_start(struct sup_engine *e, const struct bh_control_spawn *m, const int *fds, pid_t *out_pid,

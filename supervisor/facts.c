@@ -4,8 +4,9 @@
  * Room: supervisor.  Reads /proc only, which a process cannot lie in (but for its name, which is not
  * read).  Whatever cannot be read stays zero.
  */
-#include <dirent.h>
 #include <fcntl.h>
+#include <dirent.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,49 +17,41 @@
 #include "base/str.h"
 #include "engine.h"
 
-static uint64_t field(const char *status, const char *name, int base) {
-    const char *at = strstr(status, name);
+#define FIELD(member) offsetof(struct bh_control_room, member), sizeof((struct bh_control_room *)0)->member
 
-    return at ? strtoull(at + strlen(name), NULL, base) : 0;
-}
+/* Lines of /proc/PID/status, and the base of their numbers. */
+static const struct {
+    const char *line;
+    int base;
+    size_t at, size;
+} status_fields[] = {
+    {"\nUid:", 10, FIELD(uid)},
+    {"\nGid:", 10, FIELD(gid)},
+    {"\nSeccomp:", 10, FIELD(seccomp_mode)},
+    {"\nSeccomp_filters:", 10, FIELD(seccomp_filters)},
+    {"\nNoNewPrivs:", 10, FIELD(no_new_privs)},
+    {"\nThreads:", 10, FIELD(threads)},
+    {"\nVmRSS:", 10, FIELD(rss_kb)},
+    {"\nCapInh:", 16, FIELD(cap_inheritable)},
+    {"\nCapPrm:", 16, FIELD(cap_permitted)},
+    {"\nCapEff:", 16, FIELD(cap_effective)},
+    {"\nCapBnd:", 16, FIELD(cap_bounding)},
+    {"\nCapAmb:", 16, FIELD(cap_ambient)},
+};
 
-static void read_status(int proc, struct bh_control_room *out) {
-    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(65536);
-    struct bh_err err = BH_ERR_INIT;
+static const struct {
+    const char *name;
+    size_t at, size;
+} namespaces[] = {
+    {"ns/mnt", FIELD(ns_mnt)}, {"ns/pid", FIELD(ns_pid)},   {"ns/net", FIELD(ns_net)},       {"ns/ipc", FIELD(ns_ipc)},
+    {"ns/uts", FIELD(ns_uts)}, {"ns/user", FIELD(ns_user)}, {"ns/cgroup", FIELD(ns_cgroup)},
+};
 
-    if (bh_file_read(proc, "status", 65536, &text, &err) < 0)
-        return;
-    const char *s = bh_buf_str(&text);
-    out->uid = (uint32_t)field(s, "\nUid:", 10);
-    out->gid = (uint32_t)field(s, "\nGid:", 10);
-    out->seccomp_mode = (uint32_t)field(s, "\nSeccomp:", 10);
-    out->seccomp_filters = (uint32_t)field(s, "\nSeccomp_filters:", 10);
-    out->no_new_privs = (uint32_t)field(s, "\nNoNewPrivs:", 10);
-    out->threads = (uint32_t)field(s, "\nThreads:", 10);
-    out->rss_kb = (uint32_t)field(s, "\nVmRSS:", 10);
-    out->cap_inheritable = field(s, "\nCapInh:", 16);
-    out->cap_permitted = field(s, "\nCapPrm:", 16);
-    out->cap_effective = field(s, "\nCapEff:", 16);
-    out->cap_bounding = field(s, "\nCapBnd:", 16);
-    out->cap_ambient = field(s, "\nCapAmb:", 16);
-}
+/* Little-endian or not: the members have 4 or 8 bytes. */
+static void store(struct bh_control_room *out, size_t at, size_t size, uint64_t value) {
+    uint32_t half = (uint32_t)value;
 
-static uint64_t ns_inode(int proc, const char *name) {
-    char path[24];
-    struct stat st;
-
-    snprintf(path, sizeof path, "ns/%s", name);
-    return fstatat(proc, path, &st, 0) == 0 ? st.st_ino : 0;
-}
-
-static void read_namespaces(int proc, struct bh_control_room *out) {
-    out->ns_mnt = ns_inode(proc, "mnt");
-    out->ns_pid = ns_inode(proc, "pid");
-    out->ns_net = ns_inode(proc, "net");
-    out->ns_ipc = ns_inode(proc, "ipc");
-    out->ns_uts = ns_inode(proc, "uts");
-    out->ns_user = ns_inode(proc, "user");
-    out->ns_cgroup = ns_inode(proc, "cgroup");
+    memcpy((char *)out + at, size == sizeof value ? (void *)&value : (void *)&half, size);
 }
 
 static uint32_t count_fds(int proc) {
@@ -74,19 +67,27 @@ static uint32_t count_fds(int proc) {
 }
 
 void sup_facts_read(const char *name, pid_t pid, struct bh_control_room *out) {
+    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(65536);
+    struct bh_err ignored = BH_ERR_INIT;
     char path[32];
     struct stat st;
 
-    memset(out, 0, sizeof *out);
-    out->type = BH_CONTROL_ROOM;
+    *out = (struct bh_control_room){.type = BH_CONTROL_ROOM, .pid = pid};
     (void)bh_str_copy(out->name, sizeof out->name, name);
-    out->pid = pid;
     snprintf(path, sizeof path, "/proc/%d", (int)pid);
     BH_SCOPE_CLOSE int proc = pid > 0 ? open(path, O_DIRECTORY | O_PATH | O_CLOEXEC) : -1;
-    if (proc < 0)
+    if (proc < 0 || bh_file_read(proc, "status", 65536, &text, &ignored) < 0)
         return;
-    read_status(proc, out);
-    read_namespaces(proc, out);
+    for (unsigned i = 0; i < BH_ARRAY_LEN(status_fields); i++) {
+        const char *at = strstr(bh_buf_str(&text), status_fields[i].line);
+        if (at)
+            store(out, status_fields[i].at, status_fields[i].size,
+                  strtoull(at + strlen(status_fields[i].line), NULL, status_fields[i].base));
+    }
+    for (unsigned i = 0; i < BH_ARRAY_LEN(namespaces); i++) {
+        if (fstatat(proc, namespaces[i].name, &st, 0) == 0)
+            store(out, namespaces[i].at, namespaces[i].size, st.st_ino);
+    }
     out->open_fds = count_fds(proc);
     /* Files in the /proc of a process that is not dumpable belong to root. */
     out->dumpable = fstatat(proc, "status", &st, 0) == 0 && st.st_uid == out->uid && out->uid != 0;

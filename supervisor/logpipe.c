@@ -28,39 +28,25 @@ struct log_pipe {
     char line[LINE];
 };
 
-static bool under_journal(void) {
-    static int known = -1;
-
-    if (known < 0)
-        known = getenv("JOURNAL_STREAM") != NULL;
-    return known == 1;
-}
-
 static void write_line(const struct log_pipe *p, const char *text, size_t n) {
     char out[LINE * 2];
     struct pollfd writable = {.fd = 2, .events = POLLOUT};
-    const char *level = "";
+    /* "<6>event ..": the level is for the journal, which wants it at the start of the line. */
+    size_t level = n > 3 && text[0] == '<' && text[2] == '>' ? 3 : 0;
 
-    /* "<6>event ..." is for the journal, which wants it at the start of the line. */
-    if (n > 3 && text[0] == '<' && text[2] == '>' && strchr("01234567", text[1])) {
-        level = text;
-        text += 3;
-        n -= 3;
-    }
-    int at = snprintf(out, sizeof out, "%.*s%s[%d]: ", under_journal() && *level ? 3 : 0, level, p->name, (int)p->pid);
-    bh_str_escape(out + at, sizeof out - (size_t)at - 1, text, n, false);
-    size_t len = strlen(out);
-    out[len++] = '\n';
+    int at = snprintf(out, sizeof out, "%.*s%s[%d]: ", getenv("JOURNAL_STREAM") ? (int)level : 0, text, p->name,
+                      (int)p->pid);
+    bh_str_escape(out + at, sizeof out - (size_t)at - 1, text + level, n - level, false);
+    strcat(out, "\n");
     if (poll(&writable, 1, 0) == 1 && !(writable.revents & (POLLERR | POLLHUP)))
-        (void)bh_write_all(2, out, len);
+        (void)bh_write_all(2, out, strlen(out));
 }
 
-static void take_lines(struct log_pipe *p) {
+static void take_lines(struct log_pipe *p, bool at_end) {
     char *end;
 
-    while ((end = memchr(p->line, '\n', p->len)) != NULL || p->len == LINE) {
-        size_t n = end ? (size_t)(end - p->line) : p->len;
-        size_t used = end ? n + 1 : n;
+    while ((end = memchr(p->line, '\n', p->len)) != NULL || p->len == LINE || (at_end && p->len > 0)) {
+        size_t n = end ? (size_t)(end - p->line) : p->len, used = end ? n + 1 : n;
         if (n > 0)
             write_line(p, p->line, n);
         memmove(p->line, p->line + used, p->len - used);
@@ -72,15 +58,12 @@ static void on_readable(struct sup_engine *e, struct sup_source *s) {
     struct log_pipe *p = (struct log_pipe *)s;
     ssize_t n = read(s->fd, p->line + p->len, LINE - p->len);
 
-    if (n > 0) {
-        p->len += (size_t)n;
-        take_lines(p);
-        return;
-    }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (p->len > 0)
-        write_line(p, p->line, p->len);
+    p->len += n > 0 ? (size_t)n : 0;
+    take_lines(p, n <= 0);
+    if (n > 0)
+        return;
     sup_unwatch(e, s);
     free(p);
 }
@@ -94,8 +77,7 @@ int sup_log_open(struct sup_engine *e, const char *name, int *out_write_fd, stru
     (void)fcntl(fd[0], F_SETFL, O_NONBLOCK);
     struct log_pipe *p = bh_xcalloc(1, sizeof *p);
     (void)bh_str_copy(p->name, sizeof p->name, name);
-    p->source.fd = fd[0];
-    p->source.ready = on_readable;
+    p->source = (struct sup_source){fd[0], on_readable};
     *out_write_fd = fd[1];
     *out = &p->source;
     return sup_watch(e, &p->source, err);

@@ -56,13 +56,6 @@ static void log_death(const struct sup_room *room, int status) {
            sig == SIGSYS || sig == SIGSEGV ? " attack-like=yes" : "");
 }
 
-static void fail_start(struct sup_engine *e, const struct sup_room *room) {
-    bh_log(BH_LOG_ERR, "start-failed",
-           "error=\"start engine in %s: room %s ended before it could serve\" hint=\"its own lines above tell why\"",
-           e->root, room->row->name);
-    sup_stop(e, 1);
-}
-
 static void plan_restart(struct sup_room *room) {
     bool asked = room->state == SUP_STOPPING;
     bool long_life = room->ready_ms > 0 && sup_now_ms() - room->ready_ms > LONG_LIFE_MS;
@@ -82,7 +75,7 @@ static void stop_partner(struct sup_engine *e, const struct sup_room *room) {
         return;
     struct sup_room *other = &e->rooms[room->row->id == SUP_LAUNCH ? SUP_RUNTIME : SUP_LAUNCH];
     if (other->pair == room->pair)
-        sup_room_stop(e, other);
+        sup_room_stop(other);
 }
 
 static void on_room_exit(struct sup_engine *e, struct sup_source *s) {
@@ -103,32 +96,29 @@ static void on_room_exit(struct sup_engine *e, struct sup_source *s) {
         return;
     }
     stop_partner(e, room);
-    bool first = !e->announced && room->state == SUP_STARTING;
+    bool never_served = !e->announced && room->state == SUP_STARTING;
     plan_restart(room);
-    if (first)
-        fail_start(e, room);
+    if (!never_served)
+        return;
+    bh_log(BH_LOG_ERR, "start-failed", "error=\"start engine in %s: room %s ended before it could serve\" hint=\"%s\"",
+           e->root, room->row->name, "its own lines above tell why");
+    sup_stop(e, 1);
 }
 
 /* ---- the clock --------------------------------------------------------------------------- */
 
-static void start_again(struct sup_engine *e, struct sup_room *room) {
+static void on_deadline(struct sup_engine *e, struct sup_room *room) {
     struct bh_err err = BH_ERR_INIT;
 
-    if (sup_room_start(e, room, &err) == 0)
-        return;
-    bh_log_err("restart-failed", &err);
-    room->failures++;
-    room->deadline_ms = sup_now_ms() + BACKOFF_MAX_MS;
-}
-
-static void on_deadline(struct sup_engine *e, struct sup_room *room) {
     room->deadline_ms = 0;
-    if (room->state == SUP_BACKOFF)
-        start_again(e, room);
-    else if (room->state == SUP_STARTING)
+    if (room->state == SUP_STARTING)
         sup_room_kill(room, "it did not become ready in time");
     else if (room->state == SUP_STOPPING)
         sup_room_kill(room, "it did not stop in time");
+    else if (room->state == SUP_BACKOFF && sup_room_start(e, room, &err) < 0) {
+        bh_log_err("restart-failed", &err);
+        room->deadline_ms = sup_now_ms() + BACKOFF_MAX_MS;
+    }
 }
 
 /* Milliseconds to the next deadline, -1 for none; runs those that are due. */
@@ -156,7 +146,7 @@ void sup_stop(struct sup_engine *e, int exit_status) {
     sup_workers_orphan(e);
     for (unsigned i = 0; i < SUP_N_ROOMS; i++) {
         struct sup_room *room = &e->rooms[i];
-        sup_room_stop(e, room);
+        sup_room_stop(room);
         if (room->state == SUP_BACKOFF) {
             room->state = SUP_STOPPED;
             room->deadline_ms = 0;
@@ -213,15 +203,17 @@ static bool all_gone(const struct sup_engine *e) {
     return e->workers == NULL;
 }
 
-static void start_rooms(struct sup_engine *e) {
-    struct bh_err err = BH_ERR_INIT;
+/* A room that cannot even be started: nothing was said yet, so the engine gives up. */
+static int start_rooms(struct sup_engine *e, struct bh_err *err) {
+    int rc = 0;
 
-    for (unsigned i = 0; i < SUP_N_ROOMS && !e->stopping; i++) {
-        if (sup_room_start(e, &e->rooms[i], &err) < 0) {
-            bh_log_err("start-failed", &err);
-            sup_stop(e, 1);
-        }
+    for (unsigned i = 0; i < SUP_N_ROOMS; i++) {
+        e->rooms[i] = (struct sup_room){
+            .row = &sup_rows[i], .process = {-1, on_room_exit}, .control = {-1, sup_control_readable}};
     }
+    for (unsigned i = 0; i < SUP_N_ROOMS && rc == 0; i++)
+        rc = sup_room_start(e, &e->rooms[i], err);
+    return rc;
 }
 
 int sup_loop(struct sup_engine *e, struct bh_err *err) {
@@ -229,14 +221,11 @@ int sup_loop(struct sup_engine *e, struct bh_err *err) {
     if (e->epoll_fd < 0)
         return bh_err_errno(err, errno, "watch descriptors");
     int rc = watch_signals(e, err);
-    for (unsigned i = 0; i < SUP_N_ROOMS; i++) {
-        e->rooms[i].row = &sup_rows[i];
-        e->rooms[i].process = (struct sup_source){-1, on_room_exit};
-        e->rooms[i].control = (struct sup_source){-1, sup_control_readable};
-    }
     if (rc == 0)
-        start_rooms(e);
-    while (rc == 0 && !(e->stopping && all_gone(e))) {
+        rc = start_rooms(e, err);
+    if (rc < 0)
+        sup_stop(e, 1);
+    while (!(e->stopping && all_gone(e))) {
         struct epoll_event ev;
         int n = epoll_wait(e->epoll_fd, &ev, 1, run_clock(e));
         if (n < 0 && errno != EINTR)

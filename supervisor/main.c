@@ -64,19 +64,15 @@ static int read_options(int argc, char **argv, struct options *o) {
 
 /* The folder of this very program when the rooms' programs are beside it (build/bin), else the installed one. */
 static int find_libexec(struct sup_engine *e, const char *chosen, struct bh_err *err) {
-    char path[PATH_MAX], probe[PATH_MAX + 32];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    char path[PATH_MAX] = "", probe[PATH_MAX + 32];
 
-    if (chosen)
-        return realpath(chosen, e->libexec) ? 0 : bh_err_errno(err, errno, "open folder of programs %s", chosen);
-    path[n < 0 ? 0 : n] = '\0';
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = '\0';
-    snprintf(probe, sizeof probe, "%s/%s", path, sup_rows[SUP_STORE].binary);
-    if (!slash || access(probe, X_OK) < 0)
-        return bh_str_copy(e->libexec, sizeof e->libexec, BH_LIBEXECDIR) ? 0 : BH_E_INTERNAL;
-    return bh_str_copy(e->libexec, sizeof e->libexec, path) ? 0 : BH_E_INTERNAL;
+    if (!chosen) {
+        if (readlink("/proc/self/exe", path, sizeof path - 1) > 0)
+            *strrchr(path, '/') = '\0';
+        snprintf(probe, sizeof probe, "%s/%s", path, sup_rows[SUP_STORE].binary);
+        chosen = access(probe, X_OK) == 0 ? path : BH_LIBEXECDIR;
+    }
+    return realpath(chosen, e->libexec) ? 0 : bh_err_errno(err, errno, "open folder of programs %s", chosen);
 }
 
 static int check_root(struct bh_err *err) {
@@ -87,35 +83,22 @@ static int check_root(struct bh_err *err) {
     return bh_err_hint(err, "start it with sudo or as the service bulkhead.service");
 }
 
-static void choose_config(struct sup_engine *e, const struct options *o) {
-    const char *path = o->config ? o->config : o->root || access(DEFAULT_CONFIG, F_OK) < 0 ? "" : DEFAULT_CONFIG;
-
-    (void)bh_str_copy(e->config_path, sizeof e->config_path, path);
-}
-
 static int set_up(struct sup_engine *e, const struct options *o, struct bh_err *err) {
-    int rc = check_root(err);
+    const char *config = o->config ? o->config : o->root || access(DEFAULT_CONFIG, F_OK) < 0 ? "" : DEFAULT_CONFIG;
 
-    if (rc == 0)
-        rc = find_libexec(e, o->libexec, err);
-    if (rc == 0)
-        rc = sup_config_load(e, err);
-    if (rc == 0)
-        rc = sup_users_find(e, err);
-    if (rc == 0)
-        rc = sup_folders_make(e, o->root, err);
-    if (rc == 0)
-        rc = sup_folders_own(e, err);
-    if (rc < 0)
-        return rc;
+    (void)bh_str_copy(e->config_path, sizeof e->config_path, config);
+    if (check_root(err) < 0 || sup_config_load(e, err) < 0 || find_libexec(e, o->libexec, err) < 0 ||
+        sup_users_find(e, err) < 0 || sup_folders_make(e, o->root, err) < 0 || sup_folders_own(e, err) < 0)
+        return err->code;
     e->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (e->null_fd < 0)
+    if (e->null_fd < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return bh_err_errno(err, errno, "open /dev/null");
-    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? bh_err_errno(err, errno, "become not dumpable") : 0;
+    return 0;
 }
 
 int main(int argc, char **argv) {
-    struct sup_engine *e = bh_xcalloc(1, sizeof *e);
+    static struct sup_engine engine = {
+        .config_fd = -1, .lock_fd = -1, .epoll_fd = -1, .null_fd = -1, .pair_fd = {-1, -1}};
     struct bh_err err = BH_ERR_INIT;
     struct options options = {0};
     int status = read_options(argc, argv, &options);
@@ -123,14 +106,8 @@ int main(int argc, char **argv) {
     if (status >= 0)
         return status;
     umask(022);
-    e->config_fd = e->lock_fd = e->epoll_fd = e->null_fd = e->pair_fd[0] = e->pair_fd[1] = -1;
-    choose_config(e, &options);
-    int rc = set_up(e, &options, &err);
-    if (rc == 0)
-        rc = sup_loop(e, &err);
-    if (rc < 0)
-        bh_log_err("start-failed", &err);
-    status = rc < 0 ? 1 : e->exit_status;
-    free(e);
-    return status;
+    if (set_up(&engine, &options, &err) == 0 && sup_loop(&engine, &err) == 0)
+        return engine.exit_status;
+    bh_log_err("start-failed", &err);
+    return 1;
 }

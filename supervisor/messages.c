@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "engine.h"
 #include "proc/fdpass.h"
 
@@ -49,29 +50,19 @@ static void on_kill(struct sup_engine *e, struct sup_room *room, const union mes
         sup_worker_kill(e, m->kill.seq);
 }
 
-static const char *state_name(const struct sup_room *room) {
-    static const char *const names[] = {"stopped", "starting", "ready", "stopping", "backoff"};
-
-    return names[room->state];
-}
-
 static void on_rooms(struct sup_engine *e, struct sup_room *room, const union message *m, const int *fds) {
+    static const char *const states[] = {"stopped", "starting", "ready", "stopping", "backoff"};
     struct bh_control_room reply;
 
     (void)fds;
-    sup_facts_read("supervisor", getpid(), &reply);
-    reply.seq = m->simple.seq;
-    reply.more = SUP_N_ROOMS;
-    __builtin_strcpy(reply.state, "ready");
-    sup_tell(room, &reply, sizeof reply, -1);
-    for (unsigned i = 0; i < SUP_N_ROOMS; i++) {
-        const struct sup_room *r = &e->rooms[i];
-        sup_facts_read(r->row->name, r->pid, &reply);
+    for (unsigned i = 0; i <= SUP_N_ROOMS; i++) { /* the supervisor itself first */
+        const struct sup_room *r = i > 0 ? &e->rooms[i - 1] : NULL;
+        sup_facts_read(r ? r->row->name : "supervisor", r ? r->pid : getpid(), &reply);
         reply.seq = m->simple.seq;
-        reply.more = SUP_N_ROOMS - 1 - i;
-        reply.restarts = r->restarts;
-        reply.started_ns = r->started_ns;
-        __builtin_strcpy(reply.state, state_name(r));
+        reply.more = SUP_N_ROOMS - i;
+        reply.restarts = r ? r->restarts : 0;
+        reply.started_ns = r ? r->started_ns : 0;
+        (void)bh_str_copy(reply.state, sizeof reply.state, states[r ? r->state : SUP_READY]);
         sup_tell(room, &reply, sizeof reply, -1);
     }
 }

@@ -5,7 +5,6 @@
  * letters) and the descriptors are used; the descriptors are passed on unread.  Must not start more
  * than MAX_WORKERS at a time.
  */
-#include <errno.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,35 +19,13 @@
 #include "base/mem.h"
 #include "engine.h"
 #include "proc/room.h"
-#include "proc/spawn.h"
 
 #define MAX_WORKERS         64
 #define DEFAULT_CPU_SECONDS 600
 #define DEFAULT_FILE_SIZE   ((uint64_t)1 << 40)
-#define MAX_BINDS           16
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#define STACK     ((uint64_t)8 << 20)
-#else
-#define SANITIZED false
-#define STACK     ((uint64_t)1 << 20)
-#endif
-
-static void forget(struct sup_engine *e, struct sup_worker *w) {
-    for (struct sup_worker **p = &e->workers; *p; p = &(*p)->next) {
-        if (*p == w) {
-            *p = w->next;
-            break;
-        }
-    }
-    e->n_workers--;
-    sup_unwatch(e, &w->process);
-    free(w);
-}
-
-static void on_exit_worker(struct sup_engine *e, struct sup_source *s) {
-    struct sup_worker *w = (struct sup_worker *)s;
+static void on_worker_exit(struct sup_engine *e, struct sup_source *s) {
+    struct sup_worker *w = (struct sup_worker *)s, **link = &e->workers;
     struct rusage usage;
     int status;
 
@@ -61,75 +38,60 @@ static void on_exit_worker(struct sup_engine *e, struct sup_source *s) {
         .type = BH_CONTROL_EXITED, .seq = w->seq, .wait_status = status, .max_rss_kb = (uint32_t)usage.ru_maxrss};
     if (w->seq != 0)
         sup_tell(&e->rooms[SUP_STORE], &m, sizeof m, -1);
-    forget(e, w);
+    while (*link != w)
+        link = &(*link)->next;
+    *link = w->next;
+    e->n_workers--;
+    sup_unwatch(e, &w->process);
+    free(w);
 }
 
-static bool job_name_ok(const struct bh_control_spawn *m) {
-    size_t n = strnlen(m->job, sizeof m->job);
-
-    return n > 0 && n < sizeof m->job && strspn(m->job, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
-}
-
-static int spawn_worker(struct sup_engine *e, const struct bh_control_spawn *m, const int *fds, int log_fd,
-                        struct sup_worker *w, struct bh_err *err) {
-    struct bh_bind binds[MAX_BINDS];
-    struct bh_spawn_fd map[BH_CONTROL_MAX_FDS + 3] = {{e->null_fd, 0}, {log_fd, 1}, {log_fd, 2}};
-    const struct bh_limit limits[] = {
-        {RLIMIT_STACK, STACK},
-        {RLIMIT_CPU, m->cpu_seconds ? m->cpu_seconds : DEFAULT_CPU_SECONDS},
-        {RLIMIT_FSIZE, m->file_size ? m->file_size : DEFAULT_FILE_SIZE},
-    };
+static int spawn_worker(struct sup_engine *e, const struct bh_control_spawn *m, const int *fds, struct sup_worker *w,
+                        struct bh_err *err) {
+    const struct bh_limit limits[] = {{RLIMIT_STACK, SUP_STACK},
+                                      {RLIMIT_CPU, m->cpu_seconds ? m->cpu_seconds : DEFAULT_CPU_SECONDS},
+                                      {RLIMIT_FSIZE, m->file_size ? m->file_size : DEFAULT_FILE_SIZE}};
     const struct sup_user *user = &e->users[SUP_USER_WORKER];
+    struct bh_spawn_fd map[3 + BH_CONTROL_MAX_FDS];
+    struct bh_bind binds[SUP_MAX_BINDS];
     char count[8];
-    BH_SCOPE_CLOSE int exe_fd = sup_binary_open(e, "bulkhead-unpack", err);
+    const char *const argv[] = {"bulkhead-unpack", m->job, count, NULL};
 
-    if (exe_fd < 0)
-        return exe_fd;
+    snprintf(count, sizeof count, "%u", m->n_fds);
     for (unsigned i = 0; i < m->n_fds; i++)
         map[3 + i] = (struct bh_spawn_fd){fds[i], BH_WORKER_FIRST_FD + (int)i};
-    snprintf(count, sizeof count, "%u", m->n_fds);
-    const char *const argv[] = {"bulkhead-unpack", m->job, count, NULL};
-    const struct bh_spawn s = {
-        .name = "worker",
-        .exe_fd = exe_fd,
-        .argv = argv,
-        .envp = sup_environment(),
-        .namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET,
-        .stage = e->stage,
-        .binds = binds,
-        .n_binds = (unsigned)sup_binds_system(binds, MAX_BINDS, false),
-        .proc = SANITIZED,
-        .fds = map,
-        .n_fds = 3 + m->n_fds,
-        .limits = limits,
-        .n_limits = BH_ARRAY_LEN(limits),
-        .uid = user->uid,
-        .gid = user->gid,
-    };
-    return bh_spawn(&s, &w->pid, &w->process.fd, err);
+    struct bh_spawn s = {.name = "worker",
+                         .argv = argv,
+                         .stage = e->stage,
+                         .binds = binds,
+                         .n_binds = sup_binds_system(binds),
+                         .namespaces =
+                             CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET,
+                         .proc = SUP_SANITIZED,
+                         .n_fds = 3 + m->n_fds,
+                         .limits = limits,
+                         .n_limits = BH_ARRAY_LEN(limits),
+                         .uid = user->uid,
+                         .gid = user->gid};
+    return sup_spawn(e, &s, map, "bulkhead-unpack", &w->pid, &w->process.fd, err);
 }
 
 int sup_worker_start(struct sup_engine *e, const struct bh_control_spawn *m, const int *fds, pid_t *out_pid,
                      struct bh_err *err) {
-    BH_SCOPE_CLOSE int log_fd = -1;
-    struct sup_source *log = NULL;
+    size_t n = strnlen(m->job, sizeof m->job);
 
-    if (!job_name_ok(m))
+    if (n == 0 || n == sizeof m->job || strspn(m->job, "abcdefghijklmnopqrstuvwxyz0123456789-") != n)
         return bh_err_set(err, BH_E_INVALID, "start worker: bad name of a job");
     if (e->n_workers >= MAX_WORKERS)
         return bh_err_set(err, BH_E_LIMIT, "start worker: %d are running", MAX_WORKERS);
-    int rc = sup_log_open(e, "worker", &log_fd, &log, err);
-    if (rc < 0)
-        return rc;
     struct sup_worker *w = bh_xcalloc(1, sizeof *w);
-    w->process.ready = on_exit_worker;
+    w->process.ready = on_worker_exit;
     w->seq = m->seq;
-    rc = spawn_worker(e, m, fds, log_fd, w, err);
+    int rc = spawn_worker(e, m, fds, w, err);
     if (rc < 0) {
         free(w);
         return rc;
     }
-    sup_log_name_pid(log, w->pid);
     w->next = e->workers;
     e->workers = w;
     e->n_workers++;

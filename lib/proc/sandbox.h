@@ -21,6 +21,7 @@ struct bh_limit {
     uint64_t max; /* soft and hard become this, or the present hard limit where that is lower */
 };
 
+int bh_sandbox_lower(int resource, uint64_t max, struct bh_err *err); /* one of them */
 /* Lowers the limits, no core files, not dumpable (so no process of the same uid can trace it or
  * read its memory), no new privileges. */
 int bh_sandbox_limits(const struct bh_limit *limits, unsigned n, struct bh_err *err);

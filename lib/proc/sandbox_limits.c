@@ -17,7 +17,7 @@
 #define SANITIZED 0
 #endif
 
-static int lower(int resource, uint64_t max, struct bh_err *err) {
+int bh_sandbox_lower(int resource, uint64_t max, struct bh_err *err) {
     struct rlimit now;
 
     if (SANITIZED && resource == RLIMIT_AS)
@@ -33,11 +33,11 @@ static int lower(int resource, uint64_t max, struct bh_err *err) {
 
 int bh_sandbox_limits(const struct bh_limit *limits, unsigned n, struct bh_err *err) {
     for (unsigned i = 0; i < n; i++) {
-        int rc = lower(limits[i].resource, limits[i].max, err);
+        int rc = bh_sandbox_lower(limits[i].resource, limits[i].max, err);
         if (rc < 0)
             return rc;
     }
-    int rc = lower(RLIMIT_CORE, 0, err);
+    int rc = bh_sandbox_lower(RLIMIT_CORE, 0, err);
     if (rc < 0)
         return rc;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

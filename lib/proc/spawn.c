@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -203,20 +202,6 @@ static int place_fds(const struct bh_spawn *s, int *exe_fd, int *report, struct 
                                                                         : 0;
 }
 
-static int lower_limits(const struct bh_spawn *s, struct bh_err *err) {
-    for (unsigned i = 0; i < s->n_limits; i++) {
-        struct rlimit now;
-        __rlimit_resource_t which = (__rlimit_resource_t)s->limits[i].resource;
-        if (getrlimit(which, &now) < 0)
-            return bh_err_errno(err, errno, "read limit %d", s->limits[i].resource);
-        rlim_t value = s->limits[i].max < now.rlim_max ? s->limits[i].max : now.rlim_max;
-        struct rlimit want = {value, value};
-        if (setrlimit(which, &want) < 0)
-            return bh_err_errno(err, errno, "lower limit %d", s->limits[i].resource);
-    }
-    return 0;
-}
-
 static int reset_signals(struct bh_err *err) {
     sigset_t none;
 
@@ -232,8 +217,8 @@ static int become(const struct bh_spawn *s, int *exe_fd, int *report, struct bh_
 
     if (rc == 0)
         rc = place_fds(s, exe_fd, report, err);
-    if (rc == 0)
-        rc = lower_limits(s, err);
+    for (unsigned i = 0; i < s->n_limits && rc == 0; i++)
+        rc = bh_sandbox_lower(s->limits[i].resource, s->limits[i].max, err);
     if (rc == 0)
         rc = reset_signals(err);
     umask(022);
