@@ -104,8 +104,8 @@ static int read_objects(struct checking *c, struct bh_err *err) {
     int r;
 
     if (store_read_begin(c->s->index, &db, err) != 0 ||
-        store_query(db, &st, err, "SELECT diff_id, file_size, tar_size FROM layer WHERE state=0 ORDER BY diff_id", "") !=
-            0)
+        store_query(db, &st, err, "SELECT diff_id, file_size, tar_size FROM layer WHERE state=0 ORDER BY diff_id",
+                    "") != 0)
         return err->code;
     while ((r = store_step(db, st, err)) > 0)
         note_object(c, STORE_LAYERS, st);
@@ -177,8 +177,7 @@ static int drop_users(struct checking *c, const struct object *o, struct bh_err 
     }
     /* a kept compressed layer alone is no loss: saving falls back on the tar */
     if (r == 0 && o->tree == STORE_BLOBS)
-        r = store_exec(db, NULL, err,
-                       "UPDATE blob SET state=2 WHERE digest=? AND kind=4", "t", o->digest);
+        r = store_exec(db, NULL, err, "UPDATE blob SET state=2 WHERE digest=? AND kind=4", "t", o->digest);
     if (r == 0)
         r = store_gc_mark(db, err);
     if (r == 0)
@@ -299,10 +298,11 @@ static int check_rows(struct checking *c, struct bh_err *err) {
         store_get_int(db, &n, NULL, err, "SELECT (SELECT count(*) FROM name) + (SELECT count(*) FROM image)", "") != 0)
         return err->code;
     c->checked += (uint64_t)n;
-    if (store_query(db, &st, err,
-                    "SELECT n.repo || ':' || n.tag || n.digest FROM name n LEFT JOIN image i ON i.k=n.image AND i.state=0"
-                    " AND i.owner=n.owner WHERE i.k IS NULL",
-                    "") != 0 ||
+    if (store_query(
+            db, &st, err,
+            "SELECT n.repo || ':' || n.tag || n.digest FROM name n LEFT JOIN image i ON i.k=n.image AND i.state=0"
+            " AND i.owner=n.owner WHERE i.k IS NULL",
+            "") != 0 ||
         tell_rows(c, db, "name of an image that is not there", st, err) != 0)
         return err->code;
     if (store_query(db, &st, err,

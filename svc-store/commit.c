@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "gc.h"
 #include "import.h"
@@ -46,8 +47,7 @@ static int lease_parent(struct committing *x, const struct store_image_layer *la
     return store_write_commit(&db, err);
 }
 
-static int read_parent(struct committing *x, struct store_image_layer **out_layers, size_t *out_n,
-                       struct bh_err *err) {
+static int read_parent(struct committing *x, struct store_image_layer **out_layers, size_t *out_n, struct bh_err *err) {
     const struct store_who who = {.owner = x->c->owner, .all = x->c->owner == 0};
     STORE_SCOPE_READ struct store_db *db = NULL;
     struct store_found found;
@@ -116,10 +116,9 @@ static int add_layer(struct committing *x, struct bh_err *err) {
         .created_by = x->c->created_by,
         .author = x->c->author,
         .comment = x->c->comment,
-        .empty_layer = x->c->fd < 0,
+        .empty_layer = x->c->layer == NULL,
     };
     struct store_layer_source src = {
-        .fd = x->c->fd,
         .size = BH_JOB_TO_END,
         .flags = BH_JOB_F_STRICT_END | BH_JOB_F_PLAIN_ONLY,
         .waits = true,
@@ -129,12 +128,15 @@ static int add_layer(struct committing *x, struct bh_err *err) {
         .cancel_fd = x->c->cancel_fd,
     };
     struct store_layer_result r;
+    BH_SCOPE_CLOSE int fd = -1;
     struct bh_digest d;
 
-    if (x->c->fd < 0)
+    if (x->c->layer == NULL)
         return bh_image_config_add_layer(&x->config, NULL, &h, &x->arena, err);
-    if (store_layer_make(x->s, x->c->owner, x->lease, &src, &r, err) != 0 ||
-        bh_digest_parse(r.diff_id, &d, err) != 0)
+    if (x->c->layer(x->c->arg, &fd, err) != 0)
+        return err->code;
+    src.fd = fd;
+    if (store_layer_make(x->s, x->c->owner, x->lease, &src, &r, err) != 0 || bh_digest_parse(r.diff_id, &d, err) != 0)
         return err->code;
     x->sizes[x->config.n_diff_ids] = r.tar_size;
     return bh_image_config_add_layer(&x->config, &d, &h, &x->arena, err);

@@ -6,7 +6,14 @@
 #include "base/clock.h"
 #include "gc.h"
 
-int store_container_put(struct store_db *db, const struct store_container *c, int64_t image, struct bh_err *err) {
+int store_container_uses(struct store_db *db, const struct store_container *c, int64_t k, struct bh_err *err) {
+    return store_exec(db, NULL, err,
+                      "INSERT INTO container(id, owner, name, image_id, image, running, noted_ns) VALUES(?,?,?,?,?,0,?)"
+                      " ON CONFLICT(id) DO UPDATE SET image_id=excluded.image_id, image=excluded.image",
+                      "tittii", c->id, (int64_t)c->owner, c->name, c->image_id, k, bh_now_ns());
+}
+
+static int put(struct store_db *db, const struct store_container *c, int64_t image, struct bh_err *err) {
     return store_exec(db, NULL, err,
                       "INSERT INTO container(id, owner, name, image_id, image, running, noted_ns)"
                       " VALUES(?1,?2,?3,?4,nullif(?5,0),?6,?7) ON CONFLICT(id) DO UPDATE SET name=excluded.name,"
@@ -23,7 +30,7 @@ static int put_by_id(struct store_db *db, const struct store_container *c, struc
     if (store_get_int(db, &image, NULL, err, "SELECT k FROM image WHERE id=?1 ORDER BY owner<>?2, owner LIMIT 1", "ti",
                       c->image_id, (int64_t)c->owner) != 0)
         return err->code;
-    return store_container_put(db, c, image, err);
+    return put(db, c, image, err);
 }
 
 int store_container_note(struct store *s, const struct store_container *c, struct bh_err *err) {

@@ -21,7 +21,7 @@ int store_container_note(struct store *s, const struct store_container *c, struc
 int store_container_forget(struct store *s, const char *id, struct bh_err *err);
 /* These and no others exist. */
 int store_container_sync(struct store *s, const struct store_container *v, size_t n, struct bh_err *err);
-/* Inside a transaction: with the image's row at hand. */
-int store_container_put(struct store_db *db, const struct store_container *c, int64_t image, struct bh_err *err);
+/* Inside a transaction: a container is about to use image row k; whether it runs is told later. */
+int store_container_uses(struct store_db *db, const struct store_container *c, int64_t k, struct bh_err *err);
 
 #endif

@@ -11,17 +11,16 @@
 #include "base/str.h"
 #include "name.h"
 
-const char *const store_filter_images[] = {"dangling", "label",     "label!", "before", "since",
-                                           "until",    "reference", "id",     "digest", "containers",
-                                           "after",    NULL};
+const char *const store_filter_images[] = {"dangling",  "label", "label!", "before",     "since", "until",
+                                           "reference", "id",    "digest", "containers", "after", NULL};
 const char *const store_filter_prune[] = {"dangling", "label", "label!", "until", NULL};
 
 /* One filter, its value understood. */
 struct test {
     const char *key;
     const char *value;
-    bool flag;      /* dangling, containers */
-    int64_t time;   /* before, since, until: ns */
+    bool flag;    /* dangling, containers */
+    int64_t time; /* before, since, until: ns */
 };
 
 int store_filter_check(const struct store_filters *f, const char *const *known, struct bh_err *err) {
@@ -98,8 +97,8 @@ static int image_time(struct store_db *db, const struct store_who *who, const ch
     return store_get_int(db, out, NULL, err, "SELECT created_ns FROM image WHERE k=?", "i", found.k);
 }
 
-static int understand(struct store_db *db, const struct store_who *who, const struct store_filter *f,
-                      struct test *out, struct bh_err *err) {
+static int understand(struct store_db *db, const struct store_who *who, const struct store_filter *f, struct test *out,
+                      struct bh_err *err) {
     *out = (struct test){.key = f->key, .value = f->value};
     if (strcmp(f->key, "after") == 0)
         out->key = "since";
@@ -172,8 +171,8 @@ static bool match_all(const struct store_image *im, const struct test *tests, si
 
 /* ---- names --------------------------------------------------------------------------------- */
 
-static int name_matches(const struct store_name *name, const struct test *tests, size_t n, const char *match,
-                        bool *out, struct bh_err *err) {
+static int name_matches(const struct store_name *name, const struct test *tests, size_t n, const char *match, bool *out,
+                        struct bh_err *err) {
     struct bh_ref ref;
     bool wanted = false;
     bool any = false;

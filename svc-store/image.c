@@ -44,8 +44,8 @@ static int image_insert(struct store_db *db, uid_t owner, const struct store_new
     if (store_exec(db, NULL, err,
                    "INSERT INTO image(owner, id, state, config, parent, manifest, created_ns, added_ns, last_used_ns,"
                    " last_tag_ns, size, os, arch, variant, labels, reduced) VALUES(?,?,0,?,?,?,?,?,?,0,0,?,?,?,?,?)",
-                   "itittiiitttbb", (int64_t)owner, n->id, config_blob, n->parent, n->manifest, c->created_ns, now,
-                   now, c->os, c->architecture, c->variant, (const void *)bh_buf_str(&labels), labels.len, n->reduced,
+                   "itittiiitttbb", (int64_t)owner, n->id, config_blob, n->parent, n->manifest, c->created_ns, now, now,
+                   c->os, c->architecture, c->variant, (const void *)bh_buf_str(&labels), labels.len, n->reduced,
                    n->n_reduced) != 0)
         return err->code;
     *out_k = store_last_id(db);
@@ -64,8 +64,8 @@ static int image_add_layers(struct store_db *db, int64_t k, const struct bh_imag
             return err->code;
         if (!found)
             return bh_err_set(err, BH_E_ABORTED, "layer %s went away while an image was being made of it", diff_id);
-        if (store_exec(db, NULL, err, "INSERT INTO image_layer(image, pos, layer) VALUES(?,?,?)", "iii", k,
-                       (int64_t)i, layer) != 0)
+        if (store_exec(db, NULL, err, "INSERT INTO image_layer(image, pos, layer) VALUES(?,?,?)", "iii", k, (int64_t)i,
+                       layer) != 0)
             return err->code;
     }
     return store_exec(db, NULL, err,
@@ -88,14 +88,14 @@ static int manifest_put(struct store_db *db, int64_t image, const struct store_n
     if (!found)
         return bh_err_set(err, BH_E_INTERNAL, "manifest %s has no row", n->manifest);
     if (store_exec(db, NULL, err,
-                   "INSERT INTO manifest(image, digest, blob, media, config_media, made) VALUES(?,?,?,?,?,?)",
-                   "ititti", image, n->manifest, blob, n->manifest_media, n->config_media, (int64_t)n->made) != 0)
+                   "INSERT INTO manifest(image, digest, blob, media, config_media, made) VALUES(?,?,?,?,?,?)", "ititti",
+                   image, n->manifest, blob, n->manifest_media, n->config_media, (int64_t)n->made) != 0)
         return err->code;
     k = store_last_id(db);
     for (size_t i = 0; i < n->n_layers; i++)
-        if (store_exec(db, NULL, err, "INSERT INTO manifest_layer(manifest, pos, digest, size, media) VALUES(?,?,?,?,?)",
-                       "iitit", k, (int64_t)i, n->layers[i].digest, (int64_t)n->layers[i].size,
-                       n->layers[i].media) != 0)
+        if (store_exec(db, NULL, err,
+                       "INSERT INTO manifest_layer(manifest, pos, digest, size, media) VALUES(?,?,?,?,?)", "iitit", k,
+                       (int64_t)i, n->layers[i].digest, (int64_t)n->layers[i].size, n->layers[i].media) != 0)
             return err->code;
     if (n->made) /* one of our own never takes the place of one that came in */
         return 0;

@@ -13,7 +13,13 @@
 #include "oci/types.h"
 
 enum { STORE_READY = 0, STORE_KEPT = 1, STORE_GOING = 2 };
-enum { STORE_BLOB_MANIFEST = 1, STORE_BLOB_CONFIG = 2, STORE_BLOB_INDEX = 3, STORE_BLOB_LAYER = 4, STORE_BLOB_OTHER = 5 };
+enum {
+    STORE_BLOB_MANIFEST = 1,
+    STORE_BLOB_CONFIG = 2,
+    STORE_BLOB_INDEX = 3,
+    STORE_BLOB_LAYER = 4,
+    STORE_BLOB_OTHER = 5
+};
 
 struct store_name {
     const char *repo;   /* canonical, "docker.io/library/debian" */
@@ -46,8 +52,8 @@ struct store_image {
 };
 
 /* All that who may see, newest first, in a number of queries that does not depend on how many there are. */
-int store_image_list(struct store_db *db, const struct store_who *who, struct bh_arena *arena,
-                     struct store_image **out, size_t *out_n, struct bh_err *err);
+int store_image_list(struct store_db *db, const struct store_who *who, struct bh_arena *arena, struct store_image **out,
+                     size_t *out_n, struct bh_err *err);
 /* Fill shared and unique. */
 int store_image_sizes(struct store_db *db, struct store_image *images, size_t n, struct bh_err *err);
 int store_image_get(struct store_db *db, int64_t k, struct bh_arena *arena, struct store_image *out,

@@ -69,8 +69,7 @@ static int add_layer(struct importing *x, const struct store_layer_result *r, st
         snprintf(comment, sizeof comment, "Imported from %.300s", x->im->source[0] != '\0' ? x->im->source : "-");
     if (x->config.comment[0] == '\0')
         x->config.comment = comment;
-    if (bh_digest_parse(r->diff_id, &d, err) != 0 ||
-        bh_image_config_add_layer(&x->config, &d, &h, &x->arena, err) != 0)
+    if (bh_digest_parse(r->diff_id, &d, err) != 0 || bh_image_config_add_layer(&x->config, &d, &h, &x->arena, err) != 0)
         return err->code;
     x->config.comment = bh_oci_strdup(&x->arena, x->config.comment, strlen(x->config.comment), err);
     return x->config.comment == NULL ? err->code : 0;

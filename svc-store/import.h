@@ -11,8 +11,8 @@
 
 struct store_import {
     struct store_who who;
-    int fd;     /* file or pipe */
-    bool waits; /* a pipe */
+    int fd;                /* file or pipe */
+    bool waits;            /* a pipe */
     const char *reference; /* "": no name */
     const char *message;   /* "": none */
     const char *platform;  /* "": this machine's */
@@ -25,7 +25,7 @@ int store_import(struct store *s, const struct store_import *im, char out_id[STO
 
 struct store_commit {
     uid_t owner;
-    const char *parent; /* id, "": from nothing */
+    const char *parent;                 /* id, "": from nothing */
     const struct bh_run_config *config; /* NULL: the parent's */
     const char *author;
     const char *comment;
@@ -34,7 +34,9 @@ struct store_commit {
     const char *const *changes;
     size_t n_changes;
     const char *reference; /* "": no name */
-    int fd;                /* read end of the pipe with the layer's tar; -1: no layer */
+    /* NULL: no layer.  Called once all that can be refused was: the read end of a pipe with the layer's tar. */
+    int (*layer)(void *arg, int *out_fd, struct bh_err *err);
+    void *arg;
     int cancel_fd;
 };
 int store_commit(struct store *s, const struct store_commit *c, char out_id[STORE_DIGEST_SIZE], struct bh_err *err);

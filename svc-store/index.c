@@ -49,8 +49,7 @@ static int fail(struct store_db *db, const char *what, struct bh_err *err) {
     case SQLITE_CONSTRAINT:
         return bh_err_set(err, BH_E_INTERNAL, "%s: index: %s", what, sqlite3_errmsg(db->db));
     case SQLITE_IOERR:
-        bh_err_set(err, BH_E_UNAVAILABLE, "%s: index of the store: %s (error %d)", what, sqlite3_errmsg(db->db),
-                   code);
+        bh_err_set(err, BH_E_UNAVAILABLE, "%s: index of the store: %s (error %d)", what, sqlite3_errmsg(db->db), code);
         return bh_err_reason(err, "index-io");
     default:
         return bh_err_set(err, BH_E_INTERNAL, "%s: index: %s (error %d)", what, sqlite3_errmsg(db->db), code);
@@ -98,8 +97,7 @@ static int db_open(struct store_db *db, struct store_index *ix, const char *path
 static int user_version(struct store_db *db, int64_t *out, struct bh_err *err) {
     sqlite3_stmt *st;
 
-    if (sqlite3_prepare_v2(db->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
-        sqlite3_step(st) != SQLITE_ROW)
+    if (sqlite3_prepare_v2(db->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK || sqlite3_step(st) != SQLITE_ROW)
         return fail(db, "read the version of the index", err);
     *out = sqlite3_column_int64(st, 0);
     sqlite3_finalize(st);

@@ -97,8 +97,7 @@ static int check_header(int fd, const struct store_layer_result *r, const char *
 
 /* A worker that was taken over by a hostile layer could give its file another layer's name, and
  * every image that shares that layer would run it.  So names are given by our own reading only. */
-static int check_again(int layer, int blob, const struct store_layer_result *r, const char *what,
-                       struct bh_err *err) {
+static int check_again(int layer, int blob, const struct store_layer_result *r, const char *what, struct bh_err *err) {
     char got[STORE_DIGEST_SIZE];
 
     if (store_hash_range(layer, BH_LAYER_TAR_OFFSET, r->tar_size, what, got, err) != 0)
@@ -196,7 +195,8 @@ static int make_into(struct store *s, uid_t owner, int64_t lease, const struct s
         return err->code;
     if (s->options.rehash && check_again(layer->fd, r->blob_written ? blob->fd : -1, r, src->what, err) != 0)
         return err->code;
-    if (sync_file(s, layer->fd, src->what, err) != 0 || (r->blob_written && sync_file(s, blob->fd, src->what, err) != 0))
+    if (sync_file(s, layer->fd, src->what, err) != 0 ||
+        (r->blob_written && sync_file(s, blob->fd, src->what, err) != 0))
         return err->code;
     return name_files(s, owner, lease, layer, blob, r, err);
 }

@@ -14,7 +14,7 @@
 struct store_layer_source {
     int fd;
     uint64_t offset;
-    uint64_t size; /* BH_JOB_TO_END */
+    uint64_t size;        /* BH_JOB_TO_END */
     unsigned flags;       /* BH_JOB_F_STRICT_END, BH_JOB_F_PLAIN_ONLY */
     bool keep_blob;       /* keep the compressed bytes, if compressed they are */
     bool waits;           /* a pipe */

@@ -48,7 +48,8 @@ void store_lease_drop(struct store *s, int64_t *lease) {
 int store_lease_drop_all(struct store *s, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
 
-    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 || store_exec(db, NULL, err, "DELETE FROM lease", "") != 0)
+    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 ||
+        store_exec(db, NULL, err, "DELETE FROM lease", "") != 0)
         return err->code;
     return store_write_commit(&db, err);
 }

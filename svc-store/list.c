@@ -131,7 +131,8 @@ static int read_names(struct store_db *db, const struct by_key *keys, size_t n_k
 
         if (im == NULL)
             continue;
-        v[i] = (struct store_name){text_dup(st, 1, arena, err), text_dup(st, 2, arena, err), text_dup(st, 3, arena, err)};
+        v[i] =
+            (struct store_name){text_dup(st, 1, arena, err), text_dup(st, 2, arena, err), text_dup(st, 3, arena, err)};
         if (v[i].repo == NULL || v[i].tag == NULL || v[i].digest == NULL)
             return err->code;
         if (im != last)
@@ -196,8 +197,8 @@ static int join(struct store_db *db, struct store_image *v, size_t n, int64_t on
     return r;
 }
 
-int store_image_list(struct store_db *db, const struct store_who *who, struct bh_arena *arena,
-                     struct store_image **out, size_t *out_n, struct bh_err *err) {
+int store_image_list(struct store_db *db, const struct store_who *who, struct bh_arena *arena, struct store_image **out,
+                     size_t *out_n, struct bh_err *err) {
     if (read_images(db, who, arena, out, out_n, err) != 0)
         return err->code;
     return join(db, *out, *out_n, 0, arena, err);

@@ -1,11 +1,21 @@
 /*
- * options.c - the store's part of the engine's config.
+ * options.c - the store's part of the engine's config: tables [store] and [limits].
  *
- * Room: store.  The file is the administrator's; a key that is wrong stops the start with its line.
+ * Room: store.  The file is the administrator's; a value that is wrong stops the start with its line.
+ *
+ *   [store]                        [limits]            0 or absent: the default
+ *   keep = "source"                entries, unpacked, archive, document,
+ *   verify_layers = true           path, depth, xattrs, layers, images
+ *   workers = 4
+ *   reserve = "4MiB"
  */
-#include "store.h"
+#include <string.h>
 
 #include "base/str.h"
+#include "conf/conf.h"
+#include "store.h"
+
+#define NAME "engine config"
 
 void store_options_init(struct store_options *o) {
     *o = (struct store_options){
@@ -14,4 +24,63 @@ void store_options_init(struct store_options *o) {
         .reserve = (uint64_t)4 << 20,
         .max_archive = (uint64_t)64 << 30,
     };
+}
+
+static int read_keep(struct bh_conf_table *t, enum store_keep *out, struct bh_err *err) {
+    const char *text;
+    int r = bh_conf_get_str(t, "store.keep", &text, err);
+
+    if (r <= 0)
+        return r;
+    if (strcmp(text, "source") == 0)
+        *out = STORE_KEEP_SOURCE;
+    else if (strcmp(text, "always") == 0)
+        *out = STORE_KEEP_ALWAYS;
+    else if (strcmp(text, "never") == 0)
+        *out = STORE_KEEP_NEVER;
+    else {
+        bh_err_set(err, BH_E_INVALID, "%s: store.keep = \"%.40s\" is not known", NAME, text);
+        return bh_err_hint(err, "one of \"source\", \"always\", \"never\"");
+    }
+    return 1;
+}
+
+static int read_number(struct bh_conf_table *t, const char *key, uint64_t max, uint32_t *out, struct bh_err *err) {
+    uint64_t n = *out;
+    int r = bh_conf_get_u64(t, key, 0, max, &n, err);
+
+    *out = (uint32_t)n;
+    return r;
+}
+
+static int read_all(struct store_options *o, struct bh_conf_table *t, struct bh_err *err) {
+    uint32_t workers = o->workers;
+
+    if (read_keep(t, &o->keep, err) < 0 || bh_conf_get_bool(t, "store.verify_layers", &o->rehash, err) < 0 ||
+        read_number(t, "store.workers", 64, &workers, err) < 0 ||
+        bh_conf_get_bytes(t, "store.reserve", &o->reserve, err) < 0 ||
+        bh_conf_get_u64(t, "limits.entries", 0, UINT32_MAX, &o->max_entries, err) < 0 ||
+        bh_conf_get_bytes(t, "limits.unpacked", &o->max_unpacked, err) < 0 ||
+        bh_conf_get_bytes(t, "limits.archive", &o->max_archive, err) < 0 ||
+        bh_conf_get_bytes(t, "limits.document", &o->max_document, err) < 0 ||
+        read_number(t, "limits.path", 4096, &o->max_path, err) < 0 ||
+        read_number(t, "limits.depth", 4096, &o->max_depth, err) < 0 ||
+        read_number(t, "limits.xattrs", 65536, &o->max_xattrs, err) < 0 ||
+        read_number(t, "limits.layers", 500, &o->max_layers, err) < 0 ||
+        read_number(t, "limits.images", 100000, &o->max_images, err) < 0)
+        return err->code;
+    o->workers = workers;
+    return 0;
+}
+
+int store_options_read(struct store_options *o, const char *text, size_t n, struct bh_err *err) {
+    BH_SCOPE_CONF struct bh_conf *conf = NULL;
+    struct store_options read = *o;
+
+    if (n == 0)
+        return 0;
+    if (bh_conf_parse(text, n, NAME, &conf, err) != 0 || read_all(&read, bh_conf_root(conf), err) != 0)
+        return err->code;
+    *o = read;
+    return 0;
 }

@@ -170,8 +170,7 @@ int store_temp_publish(struct store_place *p, struct store_temp *t, enum store_t
 
 /* ---- files by digest ----------------------------------------------------------------------- */
 
-int store_file_open(struct store_place *p, enum store_tree tree, const char *digest, int *out_fd,
-                    struct bh_err *err) {
+int store_file_open(struct store_place *p, enum store_tree tree, const char *digest, int *out_fd, struct bh_err *err) {
     char path[HEX_LEN + 4];
     int fd;
 
@@ -361,8 +360,7 @@ void store_reserve_restore(struct store_place *p) {
 
     if (p->reserve == 0)
         return;
-    if (fstatat(p->root_fd, RESERVE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        (uint64_t)st.st_blocks * 512 >= p->reserve)
+    if (fstatat(p->root_fd, RESERVE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 && (uint64_t)st.st_blocks * 512 >= p->reserve)
         return;
     fd = openat(p->root_fd, RESERVE_NAME, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)

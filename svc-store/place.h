@@ -16,7 +16,8 @@ struct store_temp {
     int fd;
     char name[40]; /* "" when it has no name */
 };
-#define STORE_TEMP_INIT {.fd = -1}
+#define STORE_TEMP_INIT                                                                                                \
+    { .fd = -1 }
 
 int store_place_open(struct store_place *p, const char *path, struct bh_err *err);
 void store_place_close(struct store_place *p);

@@ -16,8 +16,7 @@
 static bool is_bare_tag(const char *s) {
     if (strchr(s, ':') != NULL || strchr(s, '/') != NULL)
         return false;
-    return strcmp(s, "latest") == 0 || isdigit((unsigned char)s[0]) ||
-           (s[0] == 'v' && isdigit((unsigned char)s[1]));
+    return strcmp(s, "latest") == 0 || isdigit((unsigned char)s[0]) || (s[0] == 'v' && isdigit((unsigned char)s[1]));
 }
 
 bool store_load_name(const char *name, const char *source, struct bh_ref *out) {
@@ -52,7 +51,8 @@ static void add_names(struct store_chosen *c, const struct store_plan_name *v, s
         struct bh_ref ref;
         bool twice = false;
 
-        if ((full && strcmp(v[i].source, BH_ANNOTATION_REF_NAME) == 0) || !store_load_name(v[i].name, v[i].source, &ref))
+        if ((full && strcmp(v[i].source, BH_ANNOTATION_REF_NAME) == 0) ||
+            !store_load_name(v[i].name, v[i].source, &ref))
             continue;
         for (size_t k = 0; k < c->n_names; k++)
             twice = twice || same_ref(&c->names[k], &ref);
@@ -179,8 +179,8 @@ static int choose_layers(struct store_choice *out, struct bh_arena *arena, struc
             size_t k = 0;
 
             /* the same tar may be there in two forms: both blobs are wanted */
-            while (k < out->n_layers && (strcmp(out->layers[k]->diff_id, l->diff_id) != 0 ||
-                                         strcmp(out->layers[k]->digest, l->digest) != 0))
+            while (k < out->n_layers &&
+                   (strcmp(out->layers[k]->diff_id, l->diff_id) != 0 || strcmp(out->layers[k]->digest, l->digest) != 0))
                 k++;
             if (k == out->n_layers)
                 out->layers[out->n_layers++] = l;

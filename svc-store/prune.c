@@ -94,8 +94,12 @@ static int prune_locked(struct store *s, struct pruning *p, struct bh_err *err) 
 int store_prune(struct store *s, const struct store_who *who, bool all, const struct store_filters *filters,
                 bool dry_run, struct bh_arena *arena, struct store_removal *out, struct bh_err *err) {
     struct store_removal removal = {0};
-    struct pruning p = {.who = who, .all = wants_all(all, filters), .filters = filters, .dry_run = dry_run,
-                        .arena = arena, .out = &removal};
+    struct pruning p = {.who = who,
+                        .all = wants_all(all, filters),
+                        .filters = filters,
+                        .dry_run = dry_run,
+                        .arena = arena,
+                        .out = &removal};
     struct store_gc_result gone = {0};
     int r;
 

@@ -106,11 +106,12 @@ static int collect_prefixes(struct store *s, int64_t lease, struct prefixes *p, 
     int r;
 
     if (store_read_begin(s->index, &db, err) != 0 ||
-        store_query(db, &st, err,
-                    "SELECT li.kind, li.digest FROM lease_item li LEFT JOIN layer l ON li.kind=1 AND l.diff_id=li.digest"
-                    " LEFT JOIN blob b ON li.kind=2 AND b.digest=li.digest"
-                    " WHERE li.lease=? AND coalesce(l.durable, b.durable, 0)=0",
-                    "i", lease) != 0)
+        store_query(
+            db, &st, err,
+            "SELECT li.kind, li.digest FROM lease_item li LEFT JOIN layer l ON li.kind=1 AND l.diff_id=li.digest"
+            " LEFT JOIN blob b ON li.kind=2 AND b.digest=li.digest"
+            " WHERE li.lease=? AND coalesce(l.durable, b.durable, 0)=0",
+            "i", lease) != 0)
         return err->code;
     while ((r = store_step(db, st, err)) > 0)
         note_prefix(sqlite3_column_int64(st, 0) == STORE_LEASE_LAYER ? p->layers : p->blobs, store_text(st, 1));

@@ -28,8 +28,7 @@ struct store_document {
 };
 
 /* The bytes must have the digest (BH_E_DATA_LOSS else); gets a file, a row and the lease. */
-int store_document_put(struct store *s, uid_t owner, int64_t lease, const struct store_document *d,
-                       struct bh_err *err);
+int store_document_put(struct store *s, uid_t owner, int64_t lease, const struct store_document *d, struct bh_err *err);
 /* Documents of the images are put first; the lease ends with the commit, *lease becomes 0. */
 int store_publish(struct store *s, uid_t owner, int64_t *lease, struct store_publish_image *images, size_t n,
                   store_moved_fn *moved, void *arg, struct bh_err *err);

@@ -157,8 +157,8 @@ static int refuse(const struct removing *r, enum store_remove_verdict v, struct 
         bh_err_set(err, BH_E_CONFLICT,
                    "conflict: unable to delete %.12s (cannot be forced) - image has dependent child images", id);
         bh_err_reason(err, "image-has-children");
-        return bh_err_hint(err, "remove the images that were made from it first: `bulkhead images -a --filter since=%.12s`",
-                           id);
+        return bh_err_hint(
+            err, "remove the images that were made from it first: `bulkhead images -a --filter since=%.12s`", id);
     case STORE_REFUSE_RUNNING:
         bh_err_set(err, BH_E_CONFLICT,
                    "conflict: unable to delete %.12s (cannot be forced) - image is being used by running container "

@@ -12,7 +12,7 @@
 
 /* What is known of the image and of what was asked. */
 struct store_remove_case {
-    bool by_name;    /* else by id */
+    bool by_name; /* else by id */
     bool force;
     bool single;     /* at most one tag, beside digests of the same repository */
     bool names_left; /* by_name: others remain when this one is gone */

@@ -34,7 +34,7 @@ struct store_plan_layer {
     uint64_t offset;
     uint64_t size;
     const char *media;
-    const char *digest;  /* "" if the archive does not tell */
+    const char *digest; /* "" if the archive does not tell */
     const char *diff_id;
 };
 struct store_plan_image {

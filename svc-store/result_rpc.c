@@ -40,8 +40,7 @@ static int worker_error(const Bulkhead__Worker__V1__WorkerError *e, struct bh_er
     return err->code != 0 ? err->code : broken("an error without code", err);
 }
 
-static int unpack(const struct bh_buf *packed, struct bh_arena *arena, int want, result_msg **out,
-                  struct bh_err *err) {
+static int unpack(const struct bh_buf *packed, struct bh_arena *arena, int want, result_msg **out, struct bh_err *err) {
     ProtobufCAllocator alloc = {.alloc = arena_alloc, .free = arena_free, .allocator_data = arena};
     result_msg *m = bulkhead__worker__v1__result__unpack(&alloc, packed->len, (const uint8_t *)packed->data);
 
@@ -199,8 +198,7 @@ static int plan_indexes(const Bulkhead__Worker__V1__Plan *p, struct bh_arena *ar
     return 0;
 }
 
-int store_result_plan(const struct bh_buf *packed, struct bh_arena *arena, struct store_plan *out,
-                      struct bh_err *err) {
+int store_result_plan(const struct bh_buf *packed, struct bh_arena *arena, struct store_plan *out, struct bh_err *err) {
     const Bulkhead__Worker__V1__Plan *p;
     struct store_plan plan = {0};
     result_msg *m;

@@ -84,8 +84,8 @@ static const char *blob_path(struct saving *x, const char *digest, struct bh_err
     return bh_oci_strdup(&x->arena, path, strlen(path), err);
 }
 
-static int add_layer(struct saving *x, struct saved_image *im, const char *digest, enum store_tree tree,
-                     uint64_t size, struct bh_err *err) {
+static int add_layer(struct saving *x, struct saved_image *im, const char *digest, enum store_tree tree, uint64_t size,
+                     struct bh_err *err) {
     const struct piece p = {
         .digest = digest, .tree = tree, .offset = tree == STORE_LAYERS ? BH_LAYER_TAR_OFFSET : 0, .size = size};
     const char *path = blob_path(x, digest, err);
@@ -149,7 +149,8 @@ static int with_bare_layers(struct saving *x, struct store_db *db, struct saved_
     im->manifest = made.manifest;
     im->manifest_size = made.n_manifest;
     im->manifest_media = made.manifest_media;
-    return add_piece(x, &(struct piece){.digest = made.manifest, .data = made.manifest_data, .n = made.n_manifest}, err);
+    return add_piece(x, &(struct piece){.digest = made.manifest, .data = made.manifest_data, .n = made.n_manifest},
+                     err);
 }
 
 static int describe(struct saving *x, struct store_db *db, struct saved_image *im, const char *manifest,
@@ -251,8 +252,8 @@ struct tag_row {
     char id[STORE_DIGEST_SIZE];
 };
 
-static int repository_rows(struct saving *x, struct store_db *db, const char *repo, struct tag_row **out,
-                           size_t *out_n, struct bh_err *err) {
+static int repository_rows(struct saving *x, struct store_db *db, const char *repo, struct tag_row **out, size_t *out_n,
+                           struct bh_err *err) {
     const char *sql = "SELECT n.image, n.repo, n.tag, i.id FROM name n JOIN image i ON i.k=n.image"
                       " WHERE n.repo=? AND n.tag<>'' AND n.owner=? ORDER BY n.tag";
     struct tag_row *v;

@@ -18,9 +18,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define READ_STEP    ((size_t)256 << 10)
-#define END_WAIT_MS  10000 /* from the end of the result to the end of the process */
-#define MAX_AT_ONCE  4
+#define READ_STEP   ((size_t)256 << 10)
+#define END_WAIT_MS 10000 /* from the end of the result to the end of the process */
+#define MAX_AT_ONCE 4
 
 struct store_workers {
     const struct store_worker_ops *ops;

@@ -30,9 +30,9 @@ struct store_job {
     int blob; /* -1: none */
     unsigned flags;
     uint64_t offset;
-    uint64_t size;  /* BH_JOB_TO_END */
-    bool waits;     /* the source is a pipe that somebody fills as he likes: does not count as one of the few */
-    int cancel_fd;  /* readable: give up; -1: none */
+    uint64_t size; /* BH_JOB_TO_END */
+    bool waits;    /* the source is a pipe that somebody fills as he likes: does not count as one of the few */
+    int cancel_fd; /* readable: give up; -1: none */
 };
 
 /* Runs the job to its end; the packed Result is appended to out. */

@@ -1,0 +1,99 @@
+/*
+ * main.c - bulkhead-store: starts as every room does, opens the store, then serves.
+ *
+ * Room: store.  Sees its own folder and its sockets.  Trusts the supervisor that made the room; trusts no
+ * caller and no worker.  Must not serve before its paths and system calls are closed.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "methods.h"
+#include "oci/digest.h"
+#include "proc/room.h"
+#include "rpc/server.h"
+#include "store.h"
+#include "worker.h"
+
+#define STATE BH_ROOM_STATE
+
+_Static_assert((int)BH_ROLE_ADMIN == (int)BH_ROOM_ADMIN && (int)BH_ROLE_USER == (int)BH_ROOM_USER &&
+                   (int)BH_ROLE_STORE == (int)BH_ROOM_STORE && (int)BH_ROLE_REGISTRY == (int)BH_ROOM_REGISTRY &&
+                   (int)BH_ROLE_BUILD == (int)BH_ROOM_BUILD && (int)BH_ROLE_RUNTIME == (int)BH_ROOM_RUNTIME,
+               "lib/proc and lib/rpc name the same roles");
+
+static struct bh_room room;
+static struct store store;
+
+/* ---- workers through the supervisor -------------------------------------------------------- */
+
+static int spawn(void *arg, const char *job, const int *fds, unsigned n_fds, void **out_worker, struct bh_err *err) {
+    const struct bh_room *r = arg;
+    struct bh_worker *w;
+
+    if (bh_worker_spawn(r->control, job, fds, n_fds, 0, 0, &w, err) != 0)
+        return err->code;
+    *out_worker = w;
+    return 0;
+}
+
+static int wait_worker(void *worker, int timeout_ms, int *out_status, struct bh_err *err) {
+    return bh_worker_wait(worker, timeout_ms, out_status, err);
+}
+
+static void kill_worker(void *worker) {
+    bh_worker_kill(worker);
+}
+
+static const struct store_worker_ops worker_ops = {spawn, wait_worker, kill_worker};
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+static unsigned roles_of(void *unused, uid_t uid, gid_t gid) {
+    (void)unused;
+    (void)gid;
+    return bh_room_roles(&room, uid);
+}
+
+static void on_stop(void *server) {
+    bh_server_stop(server);
+}
+
+static int open_store(struct bh_err *err) {
+    struct store_options options;
+
+    store_options_init(&options);
+    if (store_options_read(&options, bh_buf_str(&room.config), room.config.len, err) != 0 ||
+        bh_digest_startup(err) != 0 || store_open(&store, STATE, &options, err) != 0)
+        return err->code;
+    return store_workers_open(&store, &worker_ops, &room, err);
+}
+
+static int serve(int argc, char **argv, struct bh_err *err) {
+    static const struct bh_room_spec spec = {.name = "store", .state = true};
+    struct bh_server *server = NULL;
+
+    if (bh_room_begin(&room, &spec, argc, argv, err) != 0)
+        return err->code;
+    const struct bh_server_config config = {
+        .dir = room.run_dir,
+        .mode = room.socket_mode,
+        .service_name = spec.name,
+        .services = &store_service,
+        .n_services = 1,
+        .room = &store,
+        .roles_of = roles_of,
+    };
+
+    if (bh_server_listen(&config, &server, err) != 0 || bh_room_confine(&room, err) != 0 || open_store(err) != 0 ||
+        bh_room_ready(&room, on_stop, NULL, server, err) != 0)
+        return err->code;
+    return bh_server_run(server, err);
+}
+
+int main(int argc, char **argv) {
+    struct bh_err err = BH_ERR_INIT;
+
+    if (serve(argc, argv, &err) == 0)
+        bh_log(BH_LOG_DEBUG, "stopped", "service=store");
+    bh_room_end(&room, &err);
+}

@@ -1,0 +1,49 @@
+/*
+ * methods.c - what the store offers: one row for each method of proto/store.proto.
+ *
+ * Room: store.  The dispatcher checks role, size and kind before a handler runs; docs/protocol.md has
+ * this table.
+ */
+#include "methods.h"
+
+#include "store.pb-c.h"
+
+#define PEOPLE (BH_ROLE_ADMIN | BH_ROLE_USER)
+#define ROOMS  (BH_ROLE_RUNTIME | BH_ROLE_BUILD)
+#define AGAIN  BH_METHOD_IDEMPOTENT
+#define NOTED  BH_METHOD_AUDITED
+
+#define QUICK_MS 60000
+
+static const struct bh_method methods[] = {
+    {.name = "Ping", .roles = BH_ROLE_ANY, .flags = AGAIN, .handler = bh_rpc_ping},
+    {.name = "Version", .roles = BH_ROLE_ANY, .flags = AGAIN, .handler = bh_rpc_version},
+
+    {"ImageList", BH_UNARY, PEOPLE, 0, QUICK_MS, AGAIN, store_rpc_image_list},
+    {"ImageInspect", BH_UNARY, PEOPLE, 0, QUICK_MS, AGAIN, store_rpc_image_inspect},
+    {"ImageHistory", BH_UNARY, PEOPLE, 0, QUICK_MS, AGAIN, store_rpc_image_history},
+    {"ImageTag", BH_UNARY, PEOPLE, 0, QUICK_MS, NOTED, store_rpc_image_tag},
+    {"ImageUntag", BH_UNARY, PEOPLE, 0, QUICK_MS, NOTED, store_rpc_image_untag},
+    {"ImageRemove", BH_UNARY, PEOPLE, 0, 0, NOTED, store_rpc_image_remove},
+    {"ImagePrune", BH_UNARY, PEOPLE, 0, 0, NOTED, store_rpc_image_prune},
+
+    {"Load", BH_BIDI_STREAM, PEOPLE, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_load},
+    {"Import", BH_BIDI_STREAM, PEOPLE, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_import},
+    {"Save", BH_SERVER_STREAM, PEOPLE, 0, 0, BH_METHOD_FDS, store_rpc_save},
+
+    {"Df", BH_UNARY, PEOPLE, 0, QUICK_MS, AGAIN, store_rpc_df},
+    {"Check", BH_SERVER_STREAM, BH_ROLE_ADMIN, 0, 0, NOTED, store_rpc_check},
+    {"Info", BH_UNARY, PEOPLE, 0, QUICK_MS, AGAIN, store_rpc_info},
+
+    {"ImageOpen", BH_UNARY, ROOMS, 0, QUICK_MS, AGAIN | BH_METHOD_FDS, store_rpc_image_open},
+    {"ContainerNote", BH_UNARY, ROOMS, 0, QUICK_MS, AGAIN, store_rpc_container_note},
+    {"ContainerForget", BH_UNARY, ROOMS, 0, QUICK_MS, AGAIN, store_rpc_container_forget},
+    {"ContainerSync", BH_UNARY, ROOMS, 16 << 20, QUICK_MS, AGAIN, store_rpc_container_sync},
+    {"Commit", BH_UNARY, ROOMS, 4 << 20, 0, NOTED | BH_METHOD_FDS, store_rpc_commit},
+};
+
+const struct bh_service store_service = {
+    .desc = &bulkhead__store__v1__store__descriptor,
+    .methods = methods,
+    .n_methods = sizeof methods / sizeof methods[0],
+};
