@@ -68,7 +68,11 @@ static int make_plan(struct unp_archive *a, struct unp_plan *plan, struct bh_err
     if (rc == 0 && manifest != NULL)
         rc = unp_plan_docker(plan, manifest, err);
     if (rc == 0 && manifest == NULL && (index == NULL || layout == NULL))
-        rc = no_image(a, err);
+        return no_image(a, err);
+    if (rc == 0 && plan->pb.n_images == 0) {
+        bh_err_set(err, BH_E_INVALID, "archive: there is no image in it: its list of images is empty");
+        return bh_err_reason(err, "not-an-archive");
+    }
     return rc;
 }
 

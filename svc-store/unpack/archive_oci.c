@@ -246,6 +246,12 @@ static int add_index(struct unp_plan *plan, const struct place *at, const struct
     return rc;
 }
 
+/* Schema 1 is one, so that the reader can say what is wrong with it. */
+static bool is_document(const char *media_type) {
+    return media_type[0] == '\0' || bh_media_is_manifest(media_type) || bh_media_is_index(media_type) ||
+           strcmp(media_type, BH_MT_DOCKER_SCHEMA1) == 0 || strcmp(media_type, BH_MT_DOCKER_SCHEMA1_SIGNED) == 0;
+}
+
 static int walk(struct unp_plan *plan, const struct place *at, struct bh_err *err) {
     const struct bh_desc *d = at->desc;
     const struct unp_member *member;
@@ -257,7 +263,7 @@ static int walk(struct unp_plan *plan, const struct place *at, struct bh_err *er
         bh_err_set(err, BH_E_LIMIT, "archive: indexes inside indexes, more than %d deep", DEPTH_MAX);
         return bh_err_reason(err, "limit");
     }
-    if (d->media_type[0] != '\0' && !bh_media_is_manifest(d->media_type) && !bh_media_is_index(d->media_type))
+    if (!is_document(d->media_type))
         return add_blob(plan, d, at->index == NULL ? "" : at->index->digest, err);
     int rc = count_document(plan, err);
     if (rc == 0)

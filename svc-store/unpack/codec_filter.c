@@ -52,7 +52,11 @@ int unp_archive_filter_run(struct unp_stream *s, enum unp_codec codec, struct bh
     if (archive_read_open(a, s, NULL, pull, NULL) != ARCHIVE_OK)
         rc = unp_stream_bad(err, name, "it is not valid");
     int ret = rc != 0 ? ARCHIVE_EOF : archive_read_next_header(a, &entry);
-    if (ret != ARCHIVE_OK && ret != ARCHIVE_EOF)
+    int want = codec == UNP_XZ ? ARCHIVE_FILTER_XZ : ARCHIVE_FILTER_BZIP2;
+    /* A filter that does not know the data lets it through as it is. */
+    if (rc == 0 && archive_filter_code(a, 0) != want)
+        rc = unp_stream_bad(err, name, "it is not valid");
+    else if (ret != ARCHIVE_OK && ret != ARCHIVE_EOF)
         rc = unp_stream_bad(err, name, "it is not valid or cut off");
     else if (ret == ARCHIVE_OK)
         rc = copy(s, a, name, err);

@@ -18,6 +18,52 @@ static bool next_member(struct unp_stream *s) {
 
 #include <isa-l/igzip_lib.h>
 
+enum { FLAG_CRC = 2, FLAG_EXTRA = 4, FLAG_NAME = 8, FLAG_COMMENT = 16 };
+
+/* -1 at the end. */
+static int byte(struct unp_stream *s) {
+    if (!unp_stream_more(s))
+        return -1;
+    s->left--;
+    return *s->next++;
+}
+
+static bool skip_bytes(struct unp_stream *s, unsigned n) {
+    while (n > 0 && byte(s) >= 0)
+        n--;
+    return n == 0;
+}
+
+static bool skip_text(struct unp_stream *s) {
+    int c;
+    do
+        c = byte(s);
+    while (c > 0);
+    return c == 0;
+}
+
+static bool skip_extra(struct unp_stream *s) {
+    int low = byte(s);
+    int high = byte(s);
+    return low >= 0 && high >= 0 && skip_bytes(s, (unsigned)(high << 8 | low));
+}
+
+/* RFC 1952.  Read here because ISA-L gives up on a header of more than 328 bytes that crosses a block. */
+static int header(struct unp_stream *s, struct bh_err *err) {
+    int magic = byte(s) << 8 | byte(s);
+    int method = byte(s);
+    int flags = byte(s);
+    if (flags < 0)
+        return unp_stream_bad(err, "gzip", "it is cut off");
+    if (magic != 0x1f8b || method != 8 || (flags & 0xe0) != 0)
+        return unp_stream_bad(err, "gzip", "it is not valid");
+    if (!skip_bytes(s, 6) || ((flags & FLAG_EXTRA) != 0 && !skip_extra(s)) ||
+        ((flags & FLAG_NAME) != 0 && !skip_text(s)) || ((flags & FLAG_COMMENT) != 0 && !skip_text(s)) ||
+        ((flags & FLAG_CRC) != 0 && !skip_bytes(s, 2)))
+        return unp_stream_bad(err, "gzip", "it is cut off");
+    return 0;
+}
+
 static int step(struct unp_stream *s, struct inflate_state *z, struct bh_err *err) {
     size_t room = 0;
     unsigned char *to = unp_stream_room(s, &room, err);
@@ -38,8 +84,11 @@ static int step(struct unp_stream *s, struct inflate_state *z, struct bh_err *er
 }
 
 static int member(struct unp_stream *s, struct inflate_state *z, struct bh_err *err) {
+    int bad = header(s, err);
+    if (bad != 0)
+        return bad;
     isal_inflate_reset(z);
-    z->crc_flag = ISAL_GZIP;
+    z->crc_flag = ISAL_GZIP_NO_HDR_VER;
     while (z->block_state != ISAL_BLOCK_FINISH) {
         bool input = unp_stream_more(s);
         uint64_t before = s->total;

@@ -191,8 +191,13 @@ static int take_block(struct unp_tar *t, const unsigned char *b, struct bh_err *
 
 /* ---- feeding ------------------------------------------------------------------------------- */
 
+/* What is all zeros at first and something else later is no tar (a disk image, say). */
+static bool looks_behind(const struct unp_tar *t) {
+    return t->limits.strict_end || t->entries == 0;
+}
+
 static int after_end(struct unp_tar *t, const unsigned char *p, size_t n, struct bh_err *err) {
-    for (size_t i = 0; t->limits.strict_end && i < n; i++)
+    for (size_t i = 0; looks_behind(t) && i < n; i++)
         if (p[i] != 0)
             return bad(t, err, "bytes behind the end of the archive");
     t->at += n;
@@ -239,7 +244,7 @@ int unp_tar_feed(struct unp_tar *t, const void *data, size_t n, struct bh_err *e
 
 uint64_t unp_tar_skippable(const struct unp_tar *t) {
     if (t->state == UNP_TAR_DONE)
-        return t->limits.strict_end ? 0 : UINT64_MAX;
+        return looks_behind(t) ? 0 : UINT64_MAX;
     return t->state == UNP_TAR_DATA ? t->skip : 0;
 }
 
@@ -256,6 +261,8 @@ int unp_tar_end(struct unp_tar *t, struct bh_err *err) {
     t->at += t->have;
     if (t->state == UNP_TAR_DONE)
         return 0;
+    if (t->at > 0 && t->at < UNP_TAR_BLK)
+        return bad(t, err, "the data is over; this is not a tar archive");
     if (t->state == UNP_TAR_DATA)
         return cut_off(t, err, "a file");
     if (t->state != UNP_TAR_HEADER || t->have != 0)

@@ -71,6 +71,7 @@ struct walk {
     size_t n;
     unsigned links;
     uint32_t at;
+    uint32_t depth; /* of at */
 };
 
 /* The parts of a target go onto the stack, last one first. */
@@ -92,8 +93,10 @@ static int push_target(struct walk *w, struct unp_text target, struct bh_err *er
         w->part[i] = w->part[j - 1];
         w->part[j - 1] = swap;
     }
-    if (target.s[0] == '/')
+    if (target.s[0] == '/') {
         w->at = UNP_ROOT;
+        w->depth = 0;
+    }
     return 0;
 }
 
@@ -118,6 +121,8 @@ static int step(struct walk *w, struct unp_text name, bool create, bool *gone, s
         rc = unp_tree_imply_dir(t, child, err);
     }
     w->at = child;
+    if (rc == 0 && ++w->depth > t->limits.max_depth)
+        return too_deep(err, name, t->limits.max_depth);
     return rc;
 }
 
@@ -128,12 +133,14 @@ int unp_tree_walk(struct unp_tree *t, const struct unp_path *path, size_t n, boo
     w.t = t;
     w.n = n;
     w.links = 0;
+    w.depth = 0;
     w.at = UNP_ROOT;
     for (size_t i = 0; i < n; i++)
         w.part[i] = path->part[n - 1 - i];
     while (w.n > 0 && !gone) {
         struct unp_text name = w.part[--w.n];
         if (is_dotdot(name)) {
+            w.depth -= w.at != UNP_ROOT;
             w.at = unp_dent_at(t, w.at)->parent;
             continue;
         }
