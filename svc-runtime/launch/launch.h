@@ -52,7 +52,7 @@ struct launch {
     gid_t monitor_gid, runtime_gid;
     int containers, monitors, run_monitor, lowest; /* folders: state/launch/containers, state/monitor, run/monitor,
                                                       state/launch */
-    int init_fd, tree_fd;          /* binaries that run as somebody else */
+    int tree_fd;                   /* bulkhead-tree: it runs as somebody who may not walk to it */
     bool force_extracted;
     bool no_cgroup;                /* the probe only succeeded without */
     struct rt_launch_info info;
@@ -107,7 +107,9 @@ struct lnc_mounts {
     int root; /* descriptor of the container's root, once mounted */
 };
 int lnc_userns(uint32_t base, int *out, struct bh_err *err);
-int lnc_stage(const struct launch *l, struct bh_err *err);
+/* Own mount namespace, a tmpfs on l->stage.  dir (may be NULL): a container's folder, opened anew, because a mount
+ * of the namespace before could not be copied. */
+int lnc_stage(const struct launch *l, const char *id, int *dir, struct bh_err *err);
 /* Mounts <stage>/<target> and opens it as m->root: layers and upper (writable), or read-only the layers alone or
  * with the upper as the highest of them. */
 int lnc_rootfs(struct lnc_mounts *m, const unsigned *slots, unsigned n, int container_dir, bool writable,

@@ -155,16 +155,16 @@ static int probe_bundle(const struct launch *l, struct bh_err *err) {
                               .userns = true, .cgroup = !l->no_cgroup};
     static const char *const dirs[] = {"proc", "sys", "dev"};
     BH_SCOPE_BUF struct bh_buf json = BH_BUF_INIT;
-    char path[96], source[48];
+    char path[96], source[PATH_MAX];
     BH_SCOPE_CLOSE int fd = -1, file = -1;
-    int r = lnc_stage(l, err);
+    int r = lnc_stage(l, NULL, NULL, err);
 
     for (size_t i = 0; i < BH_ARRAY_LEN(dirs) && r == 0; i++) {
         snprintf(path, sizeof(path), "%s/rootfs/%s", l->stage, dirs[i]);
         r = mkdir(path, 0755) == 0 ? 0 : bh_err_errno(err, errno, "make %s", path);
     }
     snprintf(path, sizeof(path), "%s/rootfs/init", l->stage);
-    snprintf(source, sizeof(source), "/proc/self/fd/%d", l->init_fd);
+    snprintf(source, sizeof(source), "%s/bulkhead-init", l->libexec);
     file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
     if (r == 0 && (file < 0 || mount(source, path, NULL, MS_BIND, NULL) != 0))
         r = bh_err_errno(err, errno, "put bulkhead-init in place");
@@ -289,21 +289,16 @@ static int choose_stage(struct launch *l, struct bh_err *err) {
     return bh_err_set(err, BH_E_UNAVAILABLE, "none of /mnt, /media, /srv, /opt, /home can be mounted over");
 }
 
-static int open_programs(struct launch *l, struct bh_err *err) {
-    const char *const names[] = {"bulkhead-init", "bulkhead-tree"};
-    int *const fds[] = {&l->init_fd, &l->tree_fd};
+static int open_tree_program(struct launch *l, struct bh_err *err) {
     char path[PATH_MAX];
+    int fd;
 
-    for (size_t i = 0; i < BH_ARRAY_LEN(names); i++) {
-        int fd;
-
-        snprintf(path, sizeof(path), "%s/%s", l->libexec, names[i]);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        *fds[i] = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 16) : -1;
-        if (fd < 0)
-            return bh_err_errno(err, errno, "open %s", path);
-        close(fd);
-    }
+    snprintf(path, sizeof(path), "%s/bulkhead-tree", l->libexec);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return bh_err_errno(err, errno, "open %s", path);
+    l->tree_fd = fcntl(fd, F_DUPFD_CLOEXEC, 16);
+    close(fd);
     return 0;
 }
 
@@ -311,7 +306,7 @@ int lnc_probe(struct launch *l, struct bh_err *err) {
     int r = choose_stage(l, err);
 
     if (r == 0)
-        r = open_programs(l, err);
+        r = open_tree_program(l, err);
     if (r != 0)
         return r;
     choose_form(l);

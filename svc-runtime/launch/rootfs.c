@@ -89,8 +89,8 @@ static int attach_at(int mount, int at, const char *path, struct bh_err *err) {
 
 /* ---- the stage and the root ------------------------------------------------------------------ */
 
-int lnc_stage(const struct launch *l, struct bh_err *err) {
-    char path[96];
+int lnc_stage(const struct launch *l, const char *id, int *dir, struct bh_err *err) {
+    char path[PATH_MAX];
 
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         return bh_err_errno(err, errno, "make a mount namespace for the container");
@@ -100,10 +100,15 @@ int lnc_stage(const struct launch *l, struct bh_err *err) {
         static const char *const names[] = {"rootfs", "bundle", "l"};
 
         snprintf(path, sizeof(path), "%s/%s", l->stage, names[i]);
-        if (mkdir(path, 0711) != 0)
+        if (mkdir(path, 0755) != 0) /* the OCI runtime opens rootfs as the container's root */
             return bh_err_errno(err, errno, "make %s", path);
     }
-    return 0;
+    if (dir == NULL)
+        return 0;
+    close(*dir);
+    snprintf(path, sizeof(path), "%s/state/launch/containers/%s", l->root, id);
+    *dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return *dir >= 0 ? 0 : bh_err_errno(err, errno, "open %s", path);
 }
 
 /* Attaches mount as <stage>/l/<n> and adds it in front of the list: the highest layer stands first. */

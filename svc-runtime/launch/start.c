@@ -264,11 +264,11 @@ static int take_record(struct child *c, struct bh_err *err) {
 }
 
 static int bind_init(const struct child *c, struct bh_err *err) {
-    char path[96], source[48];
+    char path[96], source[PATH_MAX];
     BH_SCOPE_CLOSE int fd = -1;
 
     snprintf(path, sizeof(path), "%s/init", c->l->stage);
-    snprintf(source, sizeof(source), "/proc/self/fd/%d", c->l->init_fd);
+    snprintf(source, sizeof(source), "%s/bulkhead-init", c->l->libexec);
     fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
     if (fd < 0 || mount(source, path, NULL, MS_BIND, NULL) != 0)
         return bh_err_errno(err, errno, "put bulkhead-init in place");
@@ -285,7 +285,7 @@ static int build(struct child *c, const unsigned *slots, struct bh_err *err) {
     snprintf(oci, sizeof(oci), "%s/run/launch/oci/%s", c->l->root, c->r->q.id);
     if (access(oci, F_OK) == 0)
         lnc_runtime_delete(c->l, c->r->q.id); /* left by the run before */
-    if ((r = lnc_binds_open(&c->spec, binds, err)) != 0 || (r = lnc_stage(c->l, err)) != 0 ||
+    if ((r = lnc_binds_open(&c->spec, binds, err)) != 0 || (r = lnc_stage(c->l, c->r->q.id, &c->dir, err)) != 0 ||
         (r = lnc_rootfs(&c->m, slots, c->r->q.n_layers, c->dir, true, false, "rootfs", err)) != 0 ||
         (r = lnc_lookup(c->m.root, c->m.userns, &c->spec, &c->user, err)) != 0 ||
         (r = lnc_files(&c->m, &c->spec, c->dir, err)) != 0 || (r = lnc_binds_attach(&c->m, &c->spec, binds, err)) != 0)
@@ -347,7 +347,7 @@ static int join(struct child *c, struct bh_err *err) {
     c->m.base = lnc_ct_base(&c->rec);
     c->spec.flags &= ~(uint32_t)(RT_INIT | RT_KEEP_LOG);
     if ((r = check_modes(c, err)) != 0 || (r = open_container_ns(c, pid, &root, err)) != 0 ||
-        (r = lnc_lookup(root, c->m.userns, &c->spec, &c->user, err)) != 0 || (r = lnc_stage(c->l, err)) != 0)
+        (r = lnc_lookup(root, c->m.userns, &c->spec, &c->user, err)) != 0 || (r = lnc_stage(c->l, c->r->q.id, &c->dir, err)) != 0)
         return r;
     o = oci_of(c);
     lnc_oci_process(&json, &o);

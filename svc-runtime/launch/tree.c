@@ -73,25 +73,25 @@ static const char *mode_name(int mode) {
 }
 
 /* a: what is walked; b: DIFF, what it is compared with. */
-static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, const unsigned *slots, int dir, int *a, int *b,
+static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, const unsigned *slots, int *dir, int *a, int *b,
                       struct bh_err *err) {
     int rc = 0;
 
     *b = -1;
     if (r->q.arg == RT_TREE_EXPORT || r->q.arg == RT_TREE_DIFF)
-        rc = lnc_stage(m->l, err);
+        rc = lnc_stage(m->l, r->q.id, dir, err);
     if (rc == 0 && r->q.arg == RT_TREE_EXPORT) {
-        rc = lnc_rootfs(m, slots, r->q.n_layers, dir, false, true, "rootfs", err);
+        rc = lnc_rootfs(m, slots, r->q.n_layers, *dir, false, true, "rootfs", err);
         *a = m->root;
         return rc;
     }
     if (rc == 0 && r->q.arg == RT_TREE_DIFF) {
-        rc = lnc_rootfs(m, slots, r->q.n_layers, dir, false, false, "rootfs", err);
+        rc = lnc_rootfs(m, slots, r->q.n_layers, *dir, false, false, "rootfs", err);
         /* Attached nowhere: ".." of its root leads nowhere. */
         if (rc == 0 && (*b = (int)syscall(SYS_open_tree, m->root, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)) < 0)
             rc = bh_err_errno(err, errno, "take the layers for the comparison");
     }
-    if (rc == 0 && (*a = openat(dir, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+    if (rc == 0 && (*a = openat(*dir, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
         rc = bh_err_errno(err, errno, "open the container's upper folder");
     return rc;
 }
@@ -108,7 +108,7 @@ static int run(const struct launch *l, const struct lnc_request *r, const unsign
     if (rc == 0 && m.base != 0)
         rc = lnc_userns(m.base, &m.userns, err);
     if (rc == 0)
-        rc = open_trees(&m, r, slots, dir, &a, &b, err);
+        rc = open_trees(&m, r, slots, &dir, &a, &b, err);
     if (rc != 0)
         return rc;
     /* O_PATH descriptors are no good for reading folders through "." after chroot: the tree opens them again itself. */
