@@ -120,12 +120,15 @@ static int take_pair(struct sup_engine *e, struct sup_room *room, int *out_fd, s
 
 static int spawn_launch(struct sup_engine *e, struct sup_room *room, struct bh_spawn_fd *fds, unsigned n_fds,
                         struct bh_err *err) {
-    char monitor[16], runtime[16];
-    const char *const argv[] = {room->row->binary, "--root", e->root,     "--monitor-uid", monitor,
-                                "--runtime-uid",   runtime,  "--bin-dir", e->libexec,      NULL};
+    const struct sup_user *monitor = &e->users[SUP_USER_MONITOR], *runtime = &e->users[SUP_USER_RUNTIME];
+    char ids[4][16];
+    const char *const argv[] = {
+        room->row->binary, "--root", e->root,         "--bin-dir", e->libexec,      "--monitor-uid", ids[0],
+        "--monitor-gid",   ids[1],   "--runtime-uid", ids[2],      "--runtime-gid", ids[3],          NULL};
+    const uid_t numbers[] = {monitor->uid, monitor->gid, runtime->uid, runtime->gid};
 
-    snprintf(monitor, sizeof monitor, "%u", e->users[SUP_USER_MONITOR].uid);
-    snprintf(runtime, sizeof runtime, "%u", e->users[SUP_USER_RUNTIME].uid);
+    for (unsigned i = 0; i < 4; i++)
+        snprintf(ids[i], sizeof ids[i], "%u", numbers[i]);
     struct bh_spawn s = {.name = room->row->name,
                          .argv = argv,
                          .n_fds = n_fds,

@@ -92,6 +92,33 @@ static int check_owner(const char *path, struct bh_err *err) {
     }
 }
 
+/* A typing error must not pass for a default.  Tables of the rooms are checked by them. */
+static int check_keys(struct bh_conf_table *top, struct bh_err *err) {
+    static const char *const known[][2] = {
+        {NULL, " engine rooms socket store limits runtime registry build storage_form test "},
+        {"engine", " root "},
+        {"rooms", " uid_base admin_uids "},
+        {"socket", " mode group "},
+    };
+    char word[64], where[PATH_MAX];
+    const char *key;
+
+    for (unsigned i = 0; i < BH_ARRAY_LEN(known); i++) {
+        struct bh_conf_table *t = top;
+        int rc = known[i][0] ? bh_conf_get_table(top, known[i][0], &t, err) : 1;
+        for (size_t k = 0; rc == 1 && (key = bh_conf_key_at(t, k)) != NULL; k++) {
+            snprintf(word, sizeof word, " %s ", key);
+            bh_conf_where(t, key, where, sizeof where);
+            if (!strstr(known[i][1], word))
+                return bh_err_set(err, BH_E_INVALID, "%s: unknown key \"%s\", expected one of:%s", where, key,
+                                  known[i][1]);
+        }
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 static int read_values(struct sup_config *c, struct bh_conf_table *t, struct bh_err *err) {
     const char *root = "", *mode = "0660", *group = NULL, *admins = "";
     uint64_t base = DEFAULT_UID_BASE;
@@ -135,7 +162,7 @@ int sup_config_load(struct sup_engine *e, struct bh_err *err) {
 
     if (path[0] && (check_owner(path, err) < 0 || bh_file_read(AT_FDCWD, path, BH_CONF_MAX_BYTES, &text, err) < 0))
         return err->code;
-    if (bh_conf_parse(bh_buf_str(&text), text.len, path, &conf, err) < 0 ||
+    if (bh_conf_parse(bh_buf_str(&text), text.len, path, &conf, err) < 0 || check_keys(bh_conf_root(conf), err) < 0 ||
         read_values(&fresh, bh_conf_root(conf), err) < 0)
         return err->code;
     int fd = seal(&text, err);

@@ -167,6 +167,14 @@ def test_refusals():
         check(ok, "a root whose sockets would not fit is refused" + ("" if ok else f": {text}"))
         ok, text = refused(["--root", root, "--config", "/nonexistent.toml"], "/nonexistent.toml", "No such file")
         check(ok, "a missing configuration is named" + ("" if ok else f": {text}"))
+        typo = os.path.join(top, "typo.toml")
+        for text, part in (("[rooms]\nuid_bas = 5\n", "typo.toml:2"), ("[sockets]\nmode = 1\n", '"sockets"'),
+                           ('[socket]\nmode = "0777"\n', "0666"), ("[rooms]\nadmin_uids = \"root\"\n", "1000,1001"),
+                           ("x = = 1\n", "typo.toml:1")):
+            with open(typo, "w") as f:
+                f.write(text)
+            ok, said = refused(["--root", root, "--config", typo], part)
+            check(ok, f"configuration {text!r} is refused" + ("" if ok else f": {said}"))
         as_nobody = subprocess.run([os.path.join(BUILD, "bin", "bulkheadd"), "--root", root], capture_output=True, text=True,
                                    user=65534, timeout=20, check=False)
         check(as_nobody.returncode == 1 and "needs root" in as_nobody.stderr, "without root: says so")
