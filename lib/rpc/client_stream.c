@@ -588,6 +588,16 @@ static void settle(struct bh_stream *s) {
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Must the service be told that nobody will ask about the call again? */
+static bool still_known(struct bh_stream *s) {
+    bool known;
+
+    pthread_mutex_lock(&s->lock);
+    known = !s->cancelled && !s->closed && s->failed != BH_E_UNAVAILABLE;
+    pthread_mutex_unlock(&s->lock);
+    return known;
+}
+
 int bh_stream_finish(struct bh_stream *s, const ProtobufCMessageDescriptor *reply_type, ProtobufCMessage **out_reply,
                      struct bh_err *err) {
     struct bh_err ignored = BH_ERR_INIT;
@@ -598,7 +608,7 @@ int bh_stream_finish(struct bh_stream *s, const ProtobufCMessageDescriptor *repl
     if (s->sent_any && !s->sent_end)
         (void)bh_stream_close_send(s, &ignored); /* what it did not take, its status tells */
     rc = await_done(s, err);
-    if (!s->cancelled && !s->closed && s->failed != BH_E_UNAVAILABLE)
+    if (still_known(s))
         bh_conn_send_cancel(s->conn, s->id);
     settle(s);
     return rc != 0 ? rc : unpack_reply(s, reply_type, out_reply, err);
