@@ -7,8 +7,10 @@
  * monitors'.  It cannot have a seccomp list of what it does: a filter would bind the OCI runtime and
  * the containers as well, for which docker's profile is set instead.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -71,14 +74,52 @@ static void read_config(struct launch *l) {
     }
 }
 
-/* Mounts of the host still come in, ours never go out.  crun refuses a hybrid cgroup tree: its empty
- * v2 part is hidden here. */
+#define CGROUP "/sys/fs/cgroup"
+
+/* One entry of the cgroup tree of before, put where it was, on the tmpfs that hides that tree. */
+static int keep_controller(int old, const char *name, struct bh_err *err) {
+    BH_SCOPE_CLOSE int tree = -1;
+    char path[320], target[256];
+    ssize_t n = readlinkat(old, name, target, sizeof(target) - 1);
+
+    snprintf(path, sizeof(path), CGROUP "/%s", name);
+    if (n > 0) {
+        target[n] = 0;
+        return symlink(target, path) == 0 ? 0 : bh_err_errno(err, errno, "link %s", path);
+    }
+    tree = (int)syscall(SYS_open_tree, old, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (tree < 0 || mkdir(path, 0755) != 0 ||
+        syscall(SYS_move_mount, tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0)
+        return bh_err_errno(err, errno, "keep %s", path);
+    return 0;
+}
+
+/* crun refuses a hybrid cgroup tree: our own namespace has one without its v2 part. */
+static int hide_unified(struct bh_err *err) {
+    int old = open(CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = NULL;
+    int r = 0;
+
+    if (access(CGROUP "/unified/cgroup.procs", F_OK) == 0)
+        d = fdopendir(old);
+    else if (old >= 0)
+        close(old);
+    if (d == NULL)
+        return 0;
+    if (mount("tmpfs", CGROUP, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") != 0)
+        r = bh_err_errno(err, errno, "mount over " CGROUP);
+    for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.' && strcmp(e->d_name, "unified") != 0)
+            r = keep_controller(old, e->d_name, err);
+    closedir(d);
+    return r;
+}
+
+/* Mounts of the host still come in, ours never go out. */
 static int own_mounts(struct bh_err *err) {
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         return bh_err_errno(err, errno, "make a mount namespace of our own");
-    if (access("/sys/fs/cgroup/unified/cgroup.procs", F_OK) == 0 && umount2("/sys/fs/cgroup/unified", MNT_DETACH) != 0)
-        bh_log(BH_LOG_WARN, "cgroup-unified-stays", "errno=%d", errno);
-    return 0;
+    return hide_unified(err);
 }
 
 int main(int argc, char **argv) {

@@ -2,11 +2,12 @@
  * tree.c - children of launch that start bulkhead-tree: walks of a container's files, and extraction.
  *
  * Room: launch.  What is walked was made by a container: bulkhead-tree therefore runs as root of a
- * user namespace with that container's map, chrooted, without a capability outside.  It gets its
+ * user namespace with that container's map, and chroots itself first thing.  It gets its
  * folders by descriptor, 3 and 4, its output as 5 and writes its report to 6.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include <cap-ng.h>
 
 #include "base/fdio.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "launch.h"
 
@@ -52,18 +54,25 @@ static int exec_tree(int program, const char *mode, struct bh_err *err) {
     return bh_err_errno(err, errno, "start bulkhead-tree");
 }
 
-/* Root of the container's ids; with the host's ids: root with no more than reading everything. */
-static int become_reader(int root, int userns, struct bh_err *err) {
-    if (userns >= 0 && setns(userns, CLONE_NEWUSER) != 0)
-        return bh_err_errno(err, errno, "join the container's user namespace");
-    if (fchdir(root) != 0 || chroot(".") != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
-        return bh_err_errno(err, errno, "enter the container's files");
+static int keep_caps(uint64_t caps, struct bh_err *err) {
     capng_clear(CAPNG_SELECT_BOTH);
-    capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_DAC_READ_SEARCH, -1);
+    for (unsigned i = 0; i < 64; i++)
+        if (caps & ((uint64_t)1 << i))
+            capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, i);
     if (capng_apply(CAPNG_SELECT_BOTH) != 0)
         return bh_err_set(err, BH_E_INTERNAL, "drop the capabilities of a walk");
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     return 0;
+}
+
+/* Root of the container's ids, who may read everything of theirs; with the host's ids: root with no more
+ * than that.  bulkhead-tree chroots itself before it looks at anything (its loader needs the host's libraries). */
+static int become_reader(int userns, struct bh_err *err) {
+    if (userns >= 0 && setns(userns, CLONE_NEWUSER) != 0)
+        return bh_err_errno(err, errno, "join the container's user namespace");
+    if (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+        return bh_err_errno(err, errno, "become root of the container");
+    return keep_caps((uint64_t)1 << CAP_DAC_READ_SEARCH | (uint64_t)1 << CAP_SYS_CHROOT, err);
 }
 
 static const char *mode_name(int mode) {
@@ -111,8 +120,7 @@ static int run(const struct launch *l, const struct lnc_request *r, const unsign
         rc = open_trees(&m, r, slots, &dir, &a, &b, err);
     if (rc != 0)
         return rc;
-    /* O_PATH descriptors are no good for reading folders through "." after chroot: the tree opens them again itself. */
-    if ((rc = place(a, b, r->fds[0], report, l->tree_fd, &program, err)) != 0 || (rc = become_reader(3, m.userns, err)) != 0)
+    if ((rc = become_reader(m.userns, err)) != 0 || (rc = place(a, b, r->fds[0], report, l->tree_fd, &program, err)) != 0)
         return rc;
     return exec_tree(program, mode_name(r->q.arg), err);
 }
@@ -126,17 +134,16 @@ _Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *
     _exit(1);
 }
 
-/* A throw-away process that may make files of every owner, in one folder and nowhere else. */
+/* A throw-away process that may make files of every owner; bulkhead-tree chroots itself to the folder that it fills. */
 _Noreturn void lnc_extract_child(const struct launch *l, int file, int dir) {
+    const uint64_t caps = (uint64_t)1 << CAP_CHOWN | (uint64_t)1 << CAP_FOWNER | (uint64_t)1 << CAP_FSETID |
+                          (uint64_t)1 << CAP_DAC_OVERRIDE | (uint64_t)1 << CAP_SETFCAP | (uint64_t)1 << CAP_MKNOD |
+                          (uint64_t)1 << CAP_SYS_CHROOT;
     struct bh_err err = BH_ERR_INIT;
     int program;
 
-    if (place(dir, file, -1, -1, l->tree_fd, &program, &err) == 0 && fchdir(3) == 0 && chroot(".") == 0) {
-        capng_clear(CAPNG_SELECT_BOTH);
-        capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_CHOWN, CAP_FOWNER, CAP_FSETID,
-                      CAP_DAC_OVERRIDE, CAP_SETFCAP, CAP_MKNOD, -1);
-        if (capng_apply(CAPNG_SELECT_BOTH) == 0)
-            exec_tree(program, "extract", &err);
-    }
+    if (place(dir, file, -1, -1, l->tree_fd, &program, &err) == 0 && keep_caps(caps, &err) == 0)
+        exec_tree(program, "extract", &err);
+    bh_log_err("extract-not-started", &err);
     _exit(1);
 }

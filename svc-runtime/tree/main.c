@@ -1,13 +1,16 @@
 /*
  * main.c - bulkhead-tree: one walk, then the end.
  *
- * Room: tree.  launch has chrooted it to what it walks, in the container's user namespace, and left
- * it one capability there (reading everything).  It closes the rest here: no paths but below its
- * root, no system calls but those of a walk.  `commit`, `export`, `diff`, `size`, `extract`.
+ * Room: tree.  launch has put it into the container's user namespace and left it two capabilities
+ * there: reading everything, and chroot, which it uses once, before it looks at anything.  Then no
+ * paths but below its root, no system calls but those of a walk.  `commit`, `export`, `diff`, `size`, `extract`.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cap-ng.h>
 
 #include "base/fdio.h"
 #include "base/log.h"
@@ -16,6 +19,15 @@
 #include "proc/sandbox.h"
 #include "tree.h"
 #include "wire/monitor_start.h"
+
+/* The right to chroot goes with its use. */
+static int enter(struct bh_err *err) {
+    if (fchdir(TREE_FD_ROOT) != 0 || chroot(".") != 0)
+        return bh_err_errno(err, errno, "enter the folder to walk");
+    capng_get_caps_process();
+    capng_update(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_CHROOT);
+    return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : bh_err_set(err, BH_E_INTERNAL, "drop the right to chroot");
+}
 
 static int confine_walk(bool with_other, struct bh_err *err) {
     static const char *const calls[] = {"openat", "open", "getdents64", "fchdir", "readlinkat", "readlink", "fgetxattr",
@@ -40,8 +52,10 @@ static int confine_extract(struct bh_err *err) {
 
 static int run(const char *mode, struct bh_err *err) {
     bool extract = strcmp(mode, "extract") == 0;
-    int r = extract ? confine_extract(err) : confine_walk(strcmp(mode, "diff") == 0, err);
+    int r = enter(err);
 
+    if (r == 0)
+        r = extract ? confine_extract(err) : confine_walk(strcmp(mode, "diff") == 0, err);
     if (r != 0)
         return r;
     if (extract)

@@ -254,7 +254,8 @@ static void test_tty(void **state) {
     live_run(&g, id, "", &s, "hello\n", 6, &r);
     show(&r);
     print_message("%s", r.out);
-    assert_non_null(strstr(r.out, "/dev/pts/0\r\n33 77\r\n"));
+    assert_non_null(strstr(r.out, "/dev/pts/0\r\n"));
+    assert_non_null(strstr(r.out, "33 77\r\n")); /* the echo of what was typed may stand anywhere */
     assert_non_null(strstr(r.out, "got hello\r\n"));
     live_run_free(&r);
     forget(id);
@@ -273,13 +274,13 @@ static void test_exec(void **state) {
     live_detached(&g, id, &s, &reply);
     assert_int_equal(reply.code, 0);
     monitor = live_connect(&g, id, "");
-    s = live_sh("id -un; pwd; ps | grep -c 'sleep 100'; cat; exit 5");
+    s = live_sh("id -un; pwd; ps -o args | grep -cx 'sleep 100'; cat; exit 5");
     s.user = "web";
     s.cwd = "/tmp";
     s.flags |= RT_OPEN_STDIN | RT_STDIN_ONCE;
     live_run(&g, id, eid, &s, "piped", 5, &r);
     show(&r);
-    assert_string_equal(r.out, "web\n/tmp\n2\npiped");
+    assert_string_equal(r.out, "web\n/tmp\n1\npiped");
     assert_int_equal(r.state.exit_code, 5);
     live_run_free(&r);
     s = live_sh("");
@@ -380,6 +381,8 @@ static void test_trees(void **state) {
     assert_int_equal(r.state.exit_code, 0);
     live_run_free(&r);
     text = live_tree(&g, id, RT_TREE_DIFF, &n, &reply);
+    if (reply.code != 0)
+        print_message("diff: %s\n", reply.msg);
     for (size_t i = 0; i < n; i += strlen(text + i) + 1)
         print_message("%s\n", text + i);
     assert_int_equal(reply.code, 0);
@@ -463,7 +466,7 @@ static void test_mounts(void **state) {
                            {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = file, .target = "/ro"},
                            {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_MAKE_SOURCE, .source = missing, .target = "/made"}};
     struct rt_spec s = live_sh("cat /data/in/f; echo x > /ro || echo ro; mount -o remount,rw /ro 2>/dev/null || echo locked; "
-                               "df /data | tail -1 | grep -o 1024; ls -d /made; mount | grep -c 'tmpfs on /data .*nosuid,nodev,noexec'");
+                               "df /data | tail -1 | grep -o ' 1024 ' | head -1; ls -d /made; mount | grep ' /data type tmpfs' | grep nosuid | grep nodev | grep -c noexec");
     struct live_run r;
     int fd;
 
@@ -481,7 +484,7 @@ static void test_mounts(void **state) {
     s.flags |= RT_INIT;
     live_run(&g, id, "", &s, NULL, 0, &r);
     show(&r);
-    assert_string_equal(r.out, "content\nro\nlocked\n1024\n/made\n1\n");
+    assert_string_equal(r.out, "content\nro\nlocked\n 1024 \n/made\n1\n");
     live_run_free(&r);
     forget(id);
 }
