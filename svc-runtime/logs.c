@@ -21,14 +21,13 @@ static int open_dir(struct rt_container *c) {
     return openat(c->room->monitor_dir, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-static int watch_dir(int dirfd, struct bh_err *err) {
-    char path[64];
+static int watch_dir(const struct rt_container *c, struct bh_err *err) {
+    char path[sizeof c->room->monitor_path + RT_ID_SIZE + 1];
     int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 
     if (fd < 0)
         return bh_err_errno(err, errno, "follow the log: make an inotify descriptor");
-    /* through /proc, because inotify has no call that takes a folder's descriptor */
-    snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd);
+    snprintf(path, sizeof path, "%s/%s", c->room->monitor_path, c->id);
     if (inotify_add_watch(fd, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM) < 0) {
         int e = errno;
 
@@ -107,7 +106,7 @@ int rt_logs(struct rt_container *c, const struct rt_log_want *want, bool follow,
     if (dirfd < 0)
         return errno == ENOENT ? 0 : bh_err_errno(err, errno, "open the log of container %s", c->id);
     if (follow) {
-        notify = watch_dir(dirfd, err);
+        notify = watch_dir(c, err);
         if (err->code != 0)
             return err->code;
     }

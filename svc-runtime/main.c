@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -44,6 +45,7 @@ static void launch_gone(void *arg) {
 static int open_parts(struct rt_room *rt, struct bh_err *err) {
     rt->table = rt_table_new();
     rt->execs = rt_execs_new();
+    snprintf(rt->monitor_path, sizeof rt->monitor_path, "%s", BH_ROOM_MONITOR);
     rt->monitor_dir = open(BH_ROOM_MONITOR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (rt->monitor_dir < 0)
         return bh_err_set(err, BH_E_INTERNAL, "open the folder of logs %s", BH_ROOM_MONITOR);

@@ -7,7 +7,6 @@
 #include "svc-runtime/monitor_client.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,7 +27,7 @@
 
 struct rt_monitors {
     int epoll;
-    char dir[64];
+    char dir[32];
 };
 
 struct rt_watch {
@@ -145,32 +144,11 @@ int rt_monitors_new(const char *dir, struct rt_monitors **out, struct bh_err *er
     return 0;
 }
 
-/* The name of a session's socket is longer than an address may be: then the socket is opened as a
- * path and dialled by way of its descriptor. */
-static int address_of(const struct rt_monitors *m, const char *id, const char *exec_id, struct sockaddr_un *out,
-                      int *out_hold, struct bh_err *err) {
-    char path[sizeof m->dir + 2 * 65 + 8];
-    int n = snprintf(path, sizeof path, "%s/%s%s%s.sock", m->dir, id, *exec_id != 0 ? "." : "", exec_id);
-
-    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if ((size_t)n < sizeof out->sun_path) {
-        memcpy(out->sun_path, path, (size_t)n + 1);
-        return 0;
-    }
-    *out_hold = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-    if (*out_hold < 0)
-        return bh_err_errno(err, errno, "find the socket of session %.12s", exec_id);
-    snprintf(out->sun_path, sizeof out->sun_path, "/proc/self/fd/%d", *out_hold);
-    return 0;
-}
-
 static int dial(const struct rt_monitors *m, const char *id, const char *exec_id, int *out_fd, struct bh_err *err) {
-    struct sockaddr_un addr;
-    BH_SCOPE_CLOSE int hold = -1;
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
     BH_SCOPE_CLOSE int fd = -1;
 
-    if (address_of(m, id, exec_id, &addr, &hold, err) != 0)
-        return err->code;
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%s/%s.sock", m->dir, *exec_id != 0 ? exec_id : id);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return bh_err_errno(err, errno, "make a socket");

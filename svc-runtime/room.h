@@ -30,7 +30,8 @@ struct rt_room {
     struct rt_execs *execs;
     struct rt_work *work;
     struct bh_control *control; /* NULL until ready */
-    int monitor_dir;            /* /monitor, for logs and exits */
+    int monitor_dir;            /* for logs and exits */
+    char monitor_path[32];      /* the same as a path: "/monitor" */
     atomic_bool syncing;        /* a rt_sync_store is queued */
 };
 

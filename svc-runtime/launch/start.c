@@ -137,7 +137,7 @@ static void write_orders(struct child *c, bool exec) {
 
     bh_str_copy(o->id, sizeof(o->id), q->id);
     bh_str_copy(o->exec_id, sizeof(o->exec_id), q->exec_id);
-    snprintf(o->socket_name, sizeof(o->socket_name), exec ? "%s.%s.sock" : "%s%s.sock", q->id, q->exec_id);
+    snprintf(o->socket_name, sizeof(o->socket_name), "%s.sock", exec ? q->exec_id : q->id);
     snprintf(o->record_name, sizeof(o->record_name), exec ? "exec-%s" : "run%s", q->exec_id);
     snprintf(o->stage, sizeof(o->stage), "%s", stage);
     snprintf(o->log_path, sizeof(o->log_path), "%s/bundle/log", stage);
@@ -169,7 +169,7 @@ static int listen_socket(const struct child *c, int *out, struct bh_err *err) {
     mode_t old;
     int r;
 
-    /* <id>.<exec_id>.sock is longer than an address may be: bind a short name, then rename. */
+    /* Should the name be longer than an address may be: bind a short one, then rename. */
     if (n >= (int)sizeof(a.sun_path))
         snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/.new-%.60s", c->l->run_monitor, c->r->q.exec_id);
     unlink(a.sun_path);

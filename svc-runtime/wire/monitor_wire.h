@@ -2,7 +2,7 @@
  * monitor_wire.h - runtime asks a monitor; a monitor tells how its process fares.
  *
  * Rooms: runtime (connects) and monitor (listens on DIR/run/monitor/<id>.sock for a container,
- * <id>.<exec_id>.sock for an exec session).  SOCK_SEQPACKET, one struct a message.  The monitor
+ * <exec_id>.sock for an exec session: an address has 107 bytes, too few for both ids).  SOCK_SEQPACKET, one struct a message.  The monitor
  * checks SO_PEERCRED: runtime's uid or root.  A monitor stays until its process has ended and its
  * outputs have drained; after the end it waits a short time for runtime to fetch the exit, then
  * leaves `exit` in state/monitor/<id> (containers) and goes.

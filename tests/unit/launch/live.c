@@ -265,24 +265,8 @@ int live_connect(struct live *l, const char *id, const char *exec_id) {
     assert_non_null(getcwd(cwd, sizeof(cwd)));
     snprintf(dir, sizeof(dir), "%s/run/monitor", l->root);
     assert_int_equal(chdir(dir), 0);
-    if (exec_id[0] != 0) {
-        int n = snprintf(a.sun_path, sizeof(a.sun_path), "%s.%s.sock", id, exec_id);
-        char link[32] = "link-for-test";
-
-        (void)n;
-        unlink(link);
-        {
-            char full[200];
-            snprintf(full, sizeof(full), "%s.%s.sock", id, exec_id);
-            assert_int_equal(symlink(full, link), 0);
-        }
-        snprintf(a.sun_path, sizeof(a.sun_path), "%s", link);
-        r = connect(fd, (struct sockaddr *)&a, sizeof(a));
-        unlink(link);
-    } else {
-        snprintf(a.sun_path, sizeof(a.sun_path), "%s.sock", id);
-        r = connect(fd, (struct sockaddr *)&a, sizeof(a));
-    }
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s.sock", exec_id[0] != 0 ? exec_id : id);
+    r = connect(fd, (struct sockaddr *)&a, sizeof(a));
     assert_int_equal(chdir(cwd), 0);
     if (r != 0) {
         close(fd);
