@@ -68,7 +68,7 @@ static void set_limits(sqlite3 *db) {
     sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 64 << 20);
     sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, 16 << 10);
     sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_limit(db, SQLITE_LIMIT_TRIGGER_DEPTH, 1);
+    sqlite3_limit(db, SQLITE_LIMIT_TRIGGER_DEPTH, 10); /* ON DELETE CASCADE counts as triggers */
     sqlite3_limit(db, SQLITE_LIMIT_EXPR_DEPTH, 64);
     sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
