@@ -62,17 +62,24 @@ static int read_options(int argc, char **argv, struct options *o) {
     return -1;
 }
 
-/* The folder of this very program when the rooms' programs are beside it (build/bin), else the installed one. */
+/* The folder of this very program when the rooms' programs are beside it (build/bin), else where an
+ * installation has them, seen from there. */
 static int find_libexec(struct sup_engine *e, const char *chosen, struct bh_err *err) {
-    char path[PATH_MAX] = "", probe[PATH_MAX + 32];
+    char path[PATH_MAX] = "", beside[PATH_MAX + 64];
 
-    if (!chosen) {
-        if (readlink("/proc/self/exe", path, sizeof path - 1) > 0)
-            *strrchr(path, '/') = '\0';
-        snprintf(probe, sizeof probe, "%s/%s", path, sup_rows[SUP_STORE].binary);
-        chosen = access(probe, X_OK) == 0 ? path : BH_LIBEXECDIR;
+    if (!chosen && readlink("/proc/self/exe", path, sizeof path - 1) > 0) {
+        *strrchr(path, '/') = '\0';
+        snprintf(beside, sizeof beside, "%s/%s", path, sup_rows[SUP_STORE].binary);
+        if (access(beside, X_OK) < 0)
+            snprintf(beside, sizeof beside, "%s/%s", path, BH_LIBEXEC_FROM_BIN);
+        else
+            *strrchr(beside, '/') = '\0';
+        chosen = beside;
     }
-    return realpath(chosen, e->libexec) ? 0 : bh_err_errno(err, errno, "open folder of programs %s", chosen);
+    if (chosen && realpath(chosen, e->libexec))
+        return 0;
+    bh_err_errno(err, errno, "open folder of programs %s", chosen ? chosen : "");
+    return bh_err_hint(err, "build or install all of Bulkhead, or name its folder with --libexec");
 }
 
 static int check_root(struct bh_err *err) {

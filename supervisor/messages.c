@@ -6,6 +6,7 @@
  * layouts are told in lib/proc/control.h.
  */
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -105,9 +106,10 @@ void sup_control_readable(struct sup_engine *e, struct sup_source *s) {
     int rc = bh_fdpass_recv(s->fd, &m, sizeof m, &n, fds, BH_CONTROL_MAX_FDS, &n_fds, &err);
     if (rc == BH_FDPASS_AGAIN)
         return;
-    if (rc == BH_FDPASS_OK && n == 0) { /* it has ended, or closed what it must keep open */
+    if (rc == BH_FDPASS_OK && n == 0) { /* it ends just now, or it closed what it must keep open */
+        struct pollfd ended = {.fd = room->process.fd, .events = POLLIN};
         sup_unwatch(e, s);
-        if (room->state != SUP_STOPPING)
+        if (room->state != SUP_STOPPING && poll(&ended, 1, 100) == 0)
             sup_room_kill(room, "it closed its channel");
         return;
     }
