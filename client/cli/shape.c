@@ -27,8 +27,14 @@ json_t *shape_strings(const bulkhead_value *list) {
     return out;
 }
 
-json_t *shape_string_list(const bulkhead_value *message) {
-    return message == NULL ? json_null() : shape_strings(bulkhead_get(message, "value"));
+/* RunConfig.lists: an empty list and none at all are two things. */
+enum list_bit { LIST_ENV = 1, LIST_ENTRYPOINT = 2, LIST_CMD = 4, LIST_ON_BUILD = 32, LIST_SHELL = 64, LIST_LABELS = 128 };
+
+static json_t *shape_list(const bulkhead_value *config, enum list_bit bit, const char *field) {
+    const bulkhead_value *list = bulkhead_get(config, field);
+    bool there = bulkhead_count(list) > 0 || (bulkhead_get_uint(config, "lists") & bit) != 0;
+
+    return there ? shape_strings(list) : json_null();
 }
 
 json_t *shape_pairs(const bulkhead_value *pairs) {
@@ -85,7 +91,8 @@ static json_t *shape_healthcheck(const bulkhead_value *h) {
 json_t *shape_run_config(const bulkhead_value *c) {
     json_t *out = json_object();
     json_t *health = shape_healthcheck(bulkhead_get(c, "healthcheck"));
-    bool labels = bulkhead_get_bool(c, "labels_present") || bulkhead_count(bulkhead_get(c, "label")) > 0;
+    uint64_t lists = bulkhead_get_uint(c, "lists");
+    bool labels = (lists & LIST_LABELS) != 0 || bulkhead_count(bulkhead_get(c, "labels")) > 0;
 
     json_object_set_new(out, "Hostname", shape_text(bulkhead_get_str(c, "hostname")));
     json_object_set_new(out, "Domainname", shape_text(bulkhead_get_str(c, "domainname")));
@@ -93,29 +100,29 @@ json_t *shape_run_config(const bulkhead_value *c) {
     json_object_set_new(out, "AttachStdin", json_false());
     json_object_set_new(out, "AttachStdout", json_false());
     json_object_set_new(out, "AttachStderr", json_false());
-    if (bulkhead_count(bulkhead_get(c, "exposed_port")) > 0)
-        json_object_set_new(out, "ExposedPorts", shape_set(bulkhead_get(c, "exposed_port")));
+    if (bulkhead_count(bulkhead_get(c, "exposed_ports")) > 0)
+        json_object_set_new(out, "ExposedPorts", shape_set(bulkhead_get(c, "exposed_ports")));
     json_object_set_new(out, "Tty", json_false());
     json_object_set_new(out, "OpenStdin", json_false());
     json_object_set_new(out, "StdinOnce", json_false());
-    json_object_set_new(out, "Env", shape_string_list(bulkhead_get(c, "env")));
-    json_object_set_new(out, "Cmd", shape_string_list(bulkhead_get(c, "cmd")));
+    json_object_set_new(out, "Env", shape_list(c, LIST_ENV, "env"));
+    json_object_set_new(out, "Cmd", shape_list(c, LIST_CMD, "cmd"));
     if (health != NULL)
         json_object_set_new(out, "Healthcheck", health);
     if (bulkhead_get_bool(c, "args_escaped"))
         json_object_set_new(out, "ArgsEscaped", json_true());
     json_object_set_new(out, "Image", json_string(""));
-    json_object_set_new(out, "Volumes", shape_set(bulkhead_get(c, "volume")));
+    json_object_set_new(out, "Volumes", shape_set(bulkhead_get(c, "volumes")));
     json_object_set_new(out, "WorkingDir", shape_text(bulkhead_get_str(c, "working_dir")));
-    json_object_set_new(out, "Entrypoint", shape_string_list(bulkhead_get(c, "entrypoint")));
-    json_object_set_new(out, "OnBuild", shape_string_list(bulkhead_get(c, "on_build")));
-    json_object_set_new(out, "Labels", labels ? shape_pairs(bulkhead_get(c, "label")) : json_null());
+    json_object_set_new(out, "Entrypoint", shape_list(c, LIST_ENTRYPOINT, "entrypoint"));
+    json_object_set_new(out, "OnBuild", shape_list(c, LIST_ON_BUILD, "on_build"));
+    json_object_set_new(out, "Labels", labels ? shape_pairs(bulkhead_get(c, "labels")) : json_null());
     if (bulkhead_get_str(c, "stop_signal")[0] != '\0')
         json_object_set_new(out, "StopSignal", shape_text(bulkhead_get_str(c, "stop_signal")));
     if (bulkhead_get_bool(c, "has_stop_timeout"))
         json_object_set_new(out, "StopTimeout", json_integer(bulkhead_get_int(c, "stop_timeout")));
-    if (bulkhead_get(c, "shell") != NULL)
-        json_object_set_new(out, "Shell", shape_string_list(bulkhead_get(c, "shell")));
+    if ((lists & LIST_SHELL) != 0)
+        json_object_set_new(out, "Shell", shape_list(c, LIST_SHELL, "shell"));
     return out;
 }
 
@@ -149,7 +156,7 @@ json_t *shape_image(const bulkhead_value *reply) {
     json_object_set_new(driver, "Name", json_string("bulkhead"));
     json_object_set_new(out, "GraphDriver", driver);
     json_object_set_new(rootfs, "Type", json_string("layers"));
-    json_object_set_new(rootfs, "Layers", shape_strings(bulkhead_get(config, "diff_id")));
+    json_object_set_new(rootfs, "Layers", shape_strings(bulkhead_get(config, "diff_ids")));
     json_object_set_new(out, "RootFS", rootfs);
     json_object_set_new(meta, "LastTagTime", shape_time(bulkhead_get_int(reply, "last_tag_ns")));
     json_object_set_new(out, "Metadata", meta);

@@ -13,8 +13,6 @@
 
 /* Repeated strings -> array; NULL or absent -> null. */
 json_t *shape_strings(const bulkhead_value *list);
-/* A StringList message -> array, null when it is absent. */
-json_t *shape_string_list(const bulkhead_value *message);
 /* Repeated Pair -> object. */
 json_t *shape_pairs(const bulkhead_value *pairs);
 /* {"80/tcp": {}} of a list of names; null when empty. */
