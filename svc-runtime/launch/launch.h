@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "rightless/lookup.h"
 #include "wire/launch_wire.h"
 #include "wire/monitor_start.h"
 #include "wire/spec.h"
@@ -96,9 +97,6 @@ void lnc_layers_sweep(struct launch *l);
 int lnc_layer_fs(int file, int *out_mount, struct bh_err *err);
 /* In a child: a detached, id-mapped copy of the layer's tree. */
 int lnc_layer_tree(const struct launch *l, unsigned slot, int userns, int *out_mount, struct bh_err *err);
-/* verify.c: the whole index of a layer file against docs/store-format.md, section 3. */
-int lnc_verify(int fd, const unsigned char diff_id[32], struct bh_err *err);
-
 /* rootfs.c: all in a child. */
 struct lnc_mounts {
     const struct launch *l;
@@ -129,17 +127,7 @@ int lnc_rightless(int keep_a, int keep_b, struct bh_err *err);
 int lnc_enter(int root, int userns, struct bh_err *err);
 
 /* lookup.c */
-struct lnc_user {
-    int32_t code;
-    uint32_t uid, gid, n_groups;
-    uint32_t groups[256];
-    char home[1024];
-    char msg[256];
-};
 int lnc_lookup(int root, int userns, const struct rt_spec *spec, struct lnc_user *out, struct bh_err *err);
-/* What it does once in the container's root; alone for the unit test. */
-void lnc_lookup_in(const char *passwd, size_t n_passwd, const char *group, size_t n_group, const char *user,
-                   const struct rt_strings *add, struct lnc_user *out);
 
 /* oci.c: JSON for crun and runc. */
 struct lnc_oci {

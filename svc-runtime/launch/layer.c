@@ -24,9 +24,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "launch.h"
-#include "proc/sandbox.h"
-
-#define NOBODY 65534
+#include "rightless/verify.h"
 
 /* No writer is left (the lease proves it), none can come (owner and mode), and where the file system
  * can, the bytes are pinned by fs-verity. */
@@ -55,7 +53,7 @@ static _Noreturn void verify_child(int fd, const unsigned char *diff_id, int rep
     struct bh_err err = BH_ERR_INIT;
 
     if (lnc_rightless(fd, report, &err) == 0)
-        lnc_verify(fd, diff_id, &err);
+        lnc_verify_layer(fd, diff_id, &err);
     lnc_report(report, 0, &err);
     _exit(0);
 }

@@ -7,8 +7,9 @@
  * entry first names it, so there is at any time exactly one place where the next may lie; memory is
  * 16 bytes for each 64 bytes of index.  Nothing is ever read outside the mapped index.
  */
-#include "launch.h"
+#include "rightless/verify.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +18,7 @@
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "layer/layer_check.h"
-#include "verify_xattr.h"
+#include "rightless/verify_xattr.h"
 
 #define BAD(v, ...) bh_err_set((v)->err, BH_E_DATA_LOSS, "verify layer: " __VA_ARGS__)
 
@@ -338,7 +339,7 @@ static int check_tree(struct verify *v) {
     return check_links(v);
 }
 
-static int check_mapped(const struct bh_layer_header *h, const unsigned char *index, struct bh_err *err) {
+int lnc_verify_index(const struct bh_layer_header *h, const unsigned char *index, struct bh_err *err) {
     struct verify v = {.h = h, .inodes = index, .tail = index + h->inode_size, .next = BH_EROFS_INODE_STEP, .err = err};
     int r;
 
@@ -353,7 +354,7 @@ static int check_mapped(const struct bh_layer_header *h, const unsigned char *in
     return r;
 }
 
-int lnc_verify(int fd, const unsigned char diff_id[32], struct bh_err *err) {
+int lnc_verify_layer(int fd, const unsigned char diff_id[32], struct bh_err *err) {
     struct bh_layer_header h;
     uint64_t page, size;
     unsigned char *map;
@@ -369,7 +370,7 @@ int lnc_verify(int fd, const unsigned char diff_id[32], struct bh_err *err) {
     if (map == MAP_FAILED)
         return bh_err_set(err, BH_E_LIMIT, "verify layer: cannot map an index of %llu bytes",
                           (unsigned long long)h.index_size);
-    r = check_mapped(&h, map + page, err);
+    r = lnc_verify_index(&h, map + page, err);
     munmap(map, size);
     return r;
 }

@@ -1,7 +1,7 @@
 /*
  * verify_xattr.c - see verify_xattr.h.
  */
-#include "verify_xattr.h"
+#include "rightless/verify_xattr.h"
 
 #include <stdbool.h>
 #include <string.h>
