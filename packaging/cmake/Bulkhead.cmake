@@ -44,7 +44,8 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   # clang's analyser and the sanitizers look for the real cases.
   target_compile_options(bh_flags INTERFACE -Wno-format-truncation -Wno-stringop-truncation -Wno-maybe-uninitialized)
 else()
-  target_compile_options(bh_flags INTERFACE -Wno-gnu-statement-expression -Wno-implicit-int-float-conversion)
+  target_compile_options(bh_flags INTERFACE -Wno-gnu-statement-expression -Wno-implicit-int-float-conversion
+    -Wno-missing-field-initializers) # libseccomp's macros
 endif()
 if(BH_SANITIZE)
   string(REPLACE ";" "," joined "${BH_SANITIZE}")
