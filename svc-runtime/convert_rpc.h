@@ -17,11 +17,6 @@
 
 int rt_request_of(const RT_MSG(ContainerSpec) * msg, struct bh_arena *arena, struct rt_request *out,
                   struct bh_err *err);
-int rt_config_of(const Bulkhead__Image__V1__ImageConfig *msg, struct bh_arena *arena, struct bh_image_config *out,
-                 struct bh_err *err);
-/* In the arena; NULL with *err set. */
-Bulkhead__Image__V1__ImageConfig *rt_config_msg(const struct bh_image_config *config, struct bh_arena *arena,
-                                                struct bh_err *err);
 struct bh_strlist rt_list_of(char **v, size_t n);
 /* Sorted by key, of two the last counts. */
 int rt_pairs_of(Bulkhead__Common__V1__Pair **v, size_t n, struct bh_arena *arena, struct bh_pairs *out,

@@ -164,13 +164,17 @@ static void show_images(struct rt_room *room, struct rt_item *items, size_t n, s
     }
 }
 
-static void measure(struct rt_item *items, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        struct bh_err err = BH_ERR_INIT;
+void rt_item_measure(struct rt_item *it, struct bh_arena *arena) {
+    struct rt_image_ask ask = {
+        .name = it->c->image_id, .owner = it->c->owner, .container_id = "", .container_name = ""};
+    struct bh_err err = BH_ERR_INIT;
+    struct rt_image image = {0};
 
-        if (items[i].status.started_ns != 0 && rt_tree_size(items[i].c, &items[i].size_rw, &err) != 0)
-            items[i].size_rw = 0; /* removed a moment ago */
-    }
+    if (it->status.started_ns != 0 && rt_tree_size(it->c, &it->size_rw, &err) != 0)
+        it->size_rw = 0; /* removed a moment ago */
+    bh_err_clear(&err);
+    if (rt_store_image(it->c->room->store, &ask, arena, &image, &err) == 0)
+        it->size_root = image.size + it->size_rw;
 }
 
 int rt_list(struct rt_room *room, const struct rt_caller *who, const struct rt_list_want *want, struct bh_arena *arena,
@@ -184,8 +188,8 @@ int rt_list(struct rt_room *room, const struct rt_caller *who, const struct rt_l
     if (r == 0) {
         *out_n = cut_list(*out, *out_n, want, want->all || f.wants_all);
         show_images(room, *out, *out_n, arena);
-        if (want->size)
-            measure(*out, *out_n);
+        for (size_t i = 0; want->size && i < *out_n; i++)
+            rt_item_measure(&(*out)[i], arena);
     }
     rt_filter_fini(&f);
     return r;

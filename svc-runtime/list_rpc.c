@@ -70,6 +70,7 @@ static int summary(struct rt_item *it, struct bh_arena *arena, RT_MSG(ContainerS
     m->state = &p->state;
     m->network = (char *)c->facts->network;
     m->size_rw = it->size_rw;
+    m->size_root = it->size_root;
     m->owner = c->owner;
     m->port = (char **)c->facts->ports.v;
     m->n_port = c->facts->ports.n;
@@ -182,15 +183,14 @@ static int inspect(struct rt_room *room, struct bh_call *call, const RT_MSG(Cont
     RT_MSG(ContainerInspectReply) reply = BULKHEAD__RUNTIME__V1__CONTAINER_INSPECT_REPLY__INIT;
     RT_SCOPE_CONTAINER struct rt_container *c = NULL;
     struct rt_launch_info info = {0};
-    struct bh_err ignored = BH_ERR_INIT;
     struct rt_item it;
 
     if (rt_find(room, call, msg->container, &c, err) != 0)
         return err->code;
     it = (struct rt_item){.c = c, .status = rt_container_status(c), .image = c->image};
     rt_table_name(room->table, c, it.name);
-    if (msg->size && it.status.started_ns != 0 && rt_tree_size(c, &it.size_rw, &ignored) != 0)
-        it.size_rw = 0;
+    if (msg->size)
+        rt_item_measure(&it, arena);
     if (fill_inspect(room, &it, arena, &info, &reply, err) != 0)
         return err->code;
     return bh_call_reply(call, &reply.base, err);

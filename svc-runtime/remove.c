@@ -3,7 +3,8 @@
  *
  * Room: runtime.  Order of a removal: launch frees the files and the id range, then the row goes,
  * then the store's note.  A death in between leaves a row whose files are gone; removing it again
- * works, because launch does not mind a container that it does not know.
+ * works, because launch does not mind a container that it does not know.  With --rm nobody shall
+ * wait for the files: the container is out of sight first, its row says "removing" until they are gone.
  */
 #include <string.h>
 
@@ -57,48 +58,57 @@ static int free_files(struct rt_container *c, struct bh_err *err) {
     return 0;
 }
 
-static void forget_job(void *room, void *arg) {
-    struct rt_container *c = arg;
+static void forget_in_store(struct rt_container *c) {
     struct bh_err err = BH_ERR_INIT;
 
-    (void)room;
     pthread_mutex_lock(&c->note);
     if (rt_store_forget(c->room->store, c->id, &err) != 0) {
         bh_log_err("container-forget", &err);
         rt_sync_later(c->room);
     }
     pthread_mutex_unlock(&c->note);
-    rt_container_unref(c);
 }
 
-static int remove_stopped(struct rt_container *c, struct bh_err *err) {
-    if (!rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVING}))
-        return bh_err_set(err, BH_E_CONFLICT, "removal of container %s is already in progress", c->id);
-    if (free_files(c, err) != 0 || rt_db_delete(c->room->db, c->id, err) != 0) {
-        rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVE_FAILED, .text = err->msg});
-        return err->code;
-    }
+/* The store is told before those who wait: they may ask for `rmi` of the image at once. */
+static void out_of_sight(struct rt_container *c) {
     rt_table_bury(c->room->table, c);
     rt_table_remove(c->room->table, c);
+    forget_in_store(c);
     pthread_mutex_lock(&c->state.lock);
     c->removed = true;
     rt_waitq_wake(&c->state);
     pthread_mutex_unlock(&c->state.lock);
-    return 0;
 }
 
-/* The store must know before the caller asks for `rmi` of the image. */
-static int remove_locked(struct rt_container *c, bool force, struct bh_err *err) {
+static int free_all(struct rt_container *c, struct bh_err *err) {
+    return free_files(c, err) != 0 ? err->code : rt_db_delete(c->room->db, c->id, err);
+}
+
+static int begin_removal(struct rt_container *c, bool force, struct bh_err *err) {
+    bool removed;
+
     pthread_mutex_lock(&c->state.lock);
-    if (c->removed) {
-        pthread_mutex_unlock(&c->state.lock);
+    removed = c->removed;
+    pthread_mutex_unlock(&c->state.lock);
+    if (removed) {
         bh_err_set(err, BH_E_NOT_FOUND, "No such container: %s", c->id);
         return bh_err_reason(err, "no-such-container");
     }
-    pthread_mutex_unlock(&c->state.lock);
-    if (make_stopped(c, force, err) != 0 || remove_stopped(c, err) != 0)
+    if (make_stopped(c, force, err) != 0)
         return err->code;
-    forget_job(c->room, rt_container_ref(c));
+    if (!rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVING}))
+        return bh_err_set(err, BH_E_CONFLICT, "removal of container %s is already in progress", c->id);
+    return 0;
+}
+
+static int remove_locked(struct rt_container *c, bool force, struct bh_err *err) {
+    if (begin_removal(c, force, err) != 0)
+        return err->code;
+    if (free_all(c, err) != 0) {
+        rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVE_FAILED, .text = err->msg});
+        return err->code;
+    }
+    out_of_sight(c);
     return 0;
 }
 
@@ -111,11 +121,26 @@ int rt_remove(struct rt_container *c, bool force, struct bh_err *err) {
     return r;
 }
 
+/* Should the files not go, the row stays and the next start of the room tries again. */
+static int auto_remove_locked(struct rt_container *c, struct bh_err *err) {
+    struct rt_status status;
+
+    if (begin_removal(c, false, err) != 0)
+        return err->code;
+    status = rt_container_status(c);
+    if (rt_db_set_status(c->room->db, c->id, &status, false, err) != 0) {
+        rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVE_FAILED, .text = err->msg});
+        return err->code;
+    }
+    out_of_sight(c);
+    return free_all(c, err);
+}
+
 void rt_auto_remove(struct rt_container *c) {
     struct bh_err err = BH_ERR_INIT;
 
     pthread_mutex_lock(&c->op);
-    if (remove_locked(c, false, &err) != 0 && err.code != BH_E_NOT_FOUND && err.code != BH_E_CONFLICT)
+    if (auto_remove_locked(c, &err) != 0 && err.code != BH_E_NOT_FOUND && err.code != BH_E_CONFLICT)
         bh_log_err("auto-remove", &err);
     pthread_mutex_unlock(&c->op);
 }

@@ -78,7 +78,7 @@ struct rt_exec_request {
     struct bh_strlist command;
     struct bh_strlist env;
     const char *workdir, *user;
-    bool tty, privileged, detach;
+    bool tty, privileged, detach, open_stdin;
     uint32_t tty_rows, tty_cols;
 };
 

@@ -72,7 +72,8 @@ struct rt_stop_how {
 int rt_stop(struct rt_container *c, const struct rt_stop_how *how, int cancel_fd, bool *out_was_running,
             struct bh_err *err);
 int rt_restart(struct rt_container *c, const struct rt_stop_how *how, int cancel_fd, struct bh_err *err);
-int rt_kill(struct rt_container *c, const char *signal, struct bh_err *err);
+/* text: how the caller named it. */
+int rt_kill(struct rt_container *c, const char *text, const char *signal, struct bh_err *err);
 int rt_signal(struct rt_container *c, int number, bool all, struct bh_err *err);
 
 /* ---- wait.c ---- */
@@ -93,8 +94,8 @@ struct rt_item {
     struct rt_container *c;
     struct rt_status status;
     char name[RT_NAME_SIZE];
-    const char *image; /* shown: as written, or the id when the name means another image now */
-    uint64_t size_rw;
+    const char *image;           /* shown: as written, or the id when the name means another image now */
+    uint64_t size_rw, size_root; /* the second: with the image */
 };
 struct rt_list_want {
     bool all, size;
@@ -105,6 +106,8 @@ struct rt_list_want {
 /* Newest first; references until rt_items_free. */
 int rt_list(struct rt_room *room, const struct rt_caller *who, const struct rt_list_want *want, struct bh_arena *arena,
             struct rt_item **out, size_t *out_n, struct bh_err *err);
+/* Fills the sizes; what cannot be told any more stays 0. */
+void rt_item_measure(struct rt_item *it, struct bh_arena *arena);
 void rt_items_free(struct rt_item *items, size_t n);
 int rt_select(struct rt_room *room, const struct rt_caller *who, struct rt_filter *f, struct bh_arena *arena,
               struct rt_item **out, size_t *out_n, struct bh_err *err);

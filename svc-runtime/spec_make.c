@@ -226,7 +226,8 @@ int rt_spec_make_exec(const struct rt_exec_request *req, const struct rt_spec *b
         .tty_rows = req->tty_rows,
         .tty_cols = req->tty_cols,
         .flags = (base->flags & (RT_NO_NEW_PRIVS | RT_SECCOMP_UNCONFINED | RT_PRIVILEGED | RT_USERNS_HOST)) |
-                 (req->tty ? (uint32_t)RT_TTY : 0) | (req->privileged ? (uint32_t)RT_EXEC_PRIVILEGED : 0),
+                 (req->tty ? (uint32_t)RT_TTY : 0) | (req->privileged ? (uint32_t)RT_EXEC_PRIVILEGED : 0) |
+                 (req->open_stdin ? (uint32_t)(RT_OPEN_STDIN | RT_STDIN_ONCE) : 0),
     };
 
     if (req->command.n == 0)

@@ -28,7 +28,7 @@ void rt_note_now(struct rt_container *c) {
     pthread_mutex_lock(&c->note);
     pthread_mutex_lock(&c->state.lock);
     status = c->status;
-    removed = c->removed;
+    removed = c->removed || status.state == RT_REMOVING; /* its row and note are about to go */
     pthread_mutex_unlock(&c->state.lock);
     if (!removed) {
         struct rt_note note = {.id = c->id,

@@ -30,13 +30,13 @@ int rt_signal(struct rt_container *c, int number, bool all, struct bh_err *err) 
     return err->code;
 }
 
-int rt_kill(struct rt_container *c, const char *signal, struct bh_err *err) {
+int rt_kill(struct rt_container *c, const char *text, const char *signal, struct bh_err *err) {
     int number = SIG_KILL;
 
     if (*signal != 0 && rt_signal_parse(signal, &number, err) != 0)
         return err->code;
     if (rt_signal(c, number, false, err) != 0)
-        return bh_err_prefix(err, "cannot kill container: %s", c->id);
+        return bh_err_prefix(err, "cannot kill container: %s", text);
     return 0;
 }
 

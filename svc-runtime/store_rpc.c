@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "imageconf/imageconf.h"
 #include "proc/fdpass.h"
 #include "rpc/client.h"
 #include "store.pb-c.h"
@@ -67,7 +68,8 @@ static int keep_image(const ST_MSG(ImageOpenReply) * reply, struct bh_arena *are
         return err->code;
     if (reply->config == NULL)
         return bh_err_set(err, BH_E_INTERNAL, "the store gave no config of the image");
-    if (rt_config_of(reply->config, arena, &shared, err) != 0)
+    out->size = reply->size;
+    if (bh_imageconf_from_msg(reply->config, arena, &shared, err) != 0)
         return err->code;
     return bh_image_config_copy(&shared, arena, &out->config, err);
 }

@@ -240,6 +240,7 @@ static struct rt_exec_request exec_request(const RT_MSG(ContainerExecRequest) * 
                                     .tty = msg->tty,
                                     .privileged = msg->privileged,
                                     .detach = msg->detach,
+                                    .open_stdin = (msg->stdio & 1) != 0,
                                     .tty_rows = msg->tty_rows,
                                     .tty_cols = msg->tty_cols};
 }

@@ -13,6 +13,16 @@ struct until {
     uint64_t exits; /* more than so many */
 };
 
+/* `run --rm` asks for the end; what it does next (the same name again, rmi of the image) needs the
+ * container to be gone. */
+static bool settled(void *arg) {
+    const struct until *u = arg;
+    const struct rt_container *c = u->c;
+    bool goes = c->auto_remove && !c->keep && c->status.started_ns != 0 && c->status.state != RT_DEAD;
+
+    return c->removed || (!rt_status_running(&c->status) && !goes);
+}
+
 static bool stopped(void *arg) {
     const struct until *u = arg;
 
@@ -39,7 +49,7 @@ int rt_wait_stopped(struct rt_container *c, int timeout_ms, int cancel_fd, struc
 
 static int pick(const char *condition, bool (**out)(void *), struct bh_err *err) {
     if (*condition == 0 || strcmp(condition, "not-running") == 0)
-        *out = stopped;
+        *out = settled;
     else if (strcmp(condition, "next-exit") == 0)
         *out = ended_again;
     else if (strcmp(condition, "removed") == 0)

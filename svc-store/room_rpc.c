@@ -98,6 +98,8 @@ static int open_reply(const struct opened *o, bool layers, struct bh_arena *aren
     reply->reference = (char *)o->reference;
     reply->os = (char *)o->image.os;
     reply->architecture = (char *)o->image.arch;
+    for (size_t i = 0; i < o->n_layers; i++)
+        reply->size += o->layers[i].tar_size;
     if (!layers)
         return 0;
     reply->diff_id = bh_oci_alloc(arena, (o->n_layers + 1) * sizeof(char *), err);
