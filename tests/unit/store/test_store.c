@@ -1,0 +1,261 @@
+/*
+ * test_store.c - index and files: finding by name and id, leases and the collector, restart, check.
+ */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "svc-store/check.h"
+#include "svc-store/gc.h"
+#include "svc-store/lease.h"
+#include "svc-store/place.h"
+
+static int find(struct fixture *f, const char *text, struct store_found *out, struct bh_err *err) {
+    STORE_SCOPE_READ struct store_db *db = NULL;
+
+    *err = (struct bh_err)BH_ERR_INIT;
+    assert_ok(store_read_begin(f->store.index, &db, err), *err);
+    return store_find(db, &fixture_root, text, out, err);
+}
+
+static void names_ids_and_prefixes(void **state) {
+    struct fixture *f = *state;
+    const char *id = fixture_image(f, &(struct fixture_image){.name = "debian:12", .layers = {"one"}});
+    char prefix[30];
+    struct store_found found;
+    struct bh_err err;
+
+    assert_ok(find(f, "debian:12", &found, &err), err);
+    assert_true(found.by_name);
+    assert_ok(find(f, "docker.io/library/debian:12", &found, &err), err);
+    assert_int_equal(find(f, "debian", &found, &err), BH_E_NOT_FOUND);
+    assert_string_equal(err.msg, "No such image: debian:latest");
+    assert_string_equal(err.reason, "no-such-image");
+    assert_ok(find(f, id, &found, &err), err);
+    assert_false(found.by_name);
+    snprintf(prefix, sizeof prefix, "%.12s", id + 7);
+    assert_ok(find(f, prefix, &found, &err), err);
+    assert_string_equal(found.id, id);
+    snprintf(prefix, sizeof prefix, "%.15s", id);
+    assert_ok(find(f, prefix, &found, &err), err);
+    assert_int_equal(find(f, "UPPER", &found, &err), BH_E_INVALID);
+    assert_non_null(strstr(err.msg, "must be lowercase"));
+}
+
+static void a_manifest_digest_finds_too(void **state) {
+    struct fixture *f = *state;
+    const char *id = fixture_image(f, &(struct fixture_image){.name = "debian:12", .layers = {"one"}});
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    struct store_found found;
+    struct store_image im;
+    struct bh_err err;
+    char by_digest[200];
+
+    assert_ok(find(f, id, &found, &err), err);
+    assert_ok(store_read_begin(f->store.index, &db, &err), err);
+    assert_ok(store_image_get(db, found.k, &f->arena, &im, &err), err);
+    store_read_end(db);
+    db = NULL;
+    assert_ok(find(f, im.manifest, &found, &err), err);
+    assert_string_equal(found.id, id);
+    snprintf(by_digest, sizeof by_digest, "debian@%s", im.manifest);
+    assert_ok(find(f, by_digest, &found, &err), err);
+    snprintf(by_digest, sizeof by_digest, "other@%s", im.manifest);
+    assert_int_equal(find(f, by_digest, &found, &err), BH_E_NOT_FOUND);
+}
+
+static void a_name_wins_over_a_prefix(void **state) {
+    struct fixture *f = *state;
+    const char *id = fixture_image(f, &(struct fixture_image){.layers = {"one"}});
+    struct store_found found;
+    struct bh_err err;
+    char name[16];
+    const char *named;
+
+    snprintf(name, sizeof name, "%.5s", id + 7);
+    named = fixture_image(f, &(struct fixture_image){.name = name, .layers = {"two"}});
+    assert_ok(find(f, name, &found, &err), err);
+    assert_string_equal(found.id, named);
+}
+
+static void ambiguous_prefixes_name_the_candidates(void **state) {
+    struct fixture *f = *state;
+    struct store_found found;
+    struct bh_err err;
+    char prefix[2] = "0";
+    int ambiguous = 0;
+
+    for (int i = 0; i < 40; i++) {
+        char cmd[8];
+
+        snprintf(cmd, sizeof cmd, "%d", i);
+        fixture_image(f, &(struct fixture_image){.layers = {"one"}, .cmd = cmd});
+    }
+    for (const char *digit = "0123456789abcdef"; *digit != '\0'; digit++) {
+        prefix[0] = *digit;
+        if (find(f, prefix, &found, &err) == BH_E_INVALID) {
+            ambiguous++;
+            assert_string_equal(err.reason, "ambiguous-id");
+            assert_non_null(strstr(err.msg, "images start so: "));
+        }
+    }
+    assert_true(ambiguous > 5); /* 80 digests over 16 digits */
+}
+
+static void leased_content_is_not_collected(void **state) {
+    struct fixture *f = *state;
+    struct bh_err err = BH_ERR_INIT;
+    int64_t lease;
+
+    assert_ok(store_lease_take(&f->store, 0, "test", &lease, &err), err);
+    fixture_layer(f, 0, lease, "mine");
+    fixture_layer(f, 0, STORE_LEASE_NONE, "nobody's");
+    store_gc_now(&f->store);
+    assert_int_equal(fixture_count(f, "SELECT count(*) FROM layer"), 1);
+    store_lease_drop(&f->store, &lease);
+    store_gc_now(&f->store);
+    assert_int_equal(fixture_count(f, "SELECT count(*) FROM layer"), 0);
+    fixture_clean(f);
+}
+
+static void leases_end_with_the_process(void **state) {
+    struct fixture *f = *state;
+    struct bh_err err = BH_ERR_INIT;
+    int64_t lease;
+
+    assert_ok(store_lease_take(&f->store, 0, "test", &lease, &err), err);
+    fixture_layer(f, 0, lease, "half-done");
+    fixture_restart(f);
+    assert_int_equal(fixture_count(f, "SELECT (SELECT count(*) FROM layer) + (SELECT count(*) FROM lease)"), 0);
+    fixture_clean(f);
+}
+
+static void put_file(struct fixture *f, const char *path, const char *text) {
+    char full[200];
+    int fd;
+
+    snprintf(full, sizeof full, "%s/%s", f->dir, path);
+    fd = open(full, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(bh_write_all(fd, text, strlen(text)), 0);
+    close(fd);
+}
+
+static void make_folder(struct fixture *f, const char *path) {
+    char full[200];
+
+    snprintf(full, sizeof full, "%s/%s", f->dir, path);
+    mkdir(full, 0700);
+}
+
+#define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void a_start_removes_what_a_crash_left(void **state) {
+    struct fixture *f = *state;
+
+    fixture_image(f, &(struct fixture_image){.name = "a:1", .layers = {"one"}});
+    put_file(f, "ingest/t1", "half");
+    make_folder(f, "layers/sha256/01");
+    put_file(f, "layers/sha256/01/" HEX64, "layer without row");
+    fixture_restart(f);
+    assert_true(fixture_exists(f, &fixture_root, "a:1"));
+    fixture_clean(f);
+}
+
+static uint64_t check(struct fixture *f, bool repair) {
+    const struct store_check c = {.repair = repair};
+    struct bh_err err = BH_ERR_INIT;
+    uint64_t checked, findings;
+
+    assert_ok(store_check(&f->store, &c, &checked, &findings, &err), err);
+    return findings;
+}
+
+static void check_finds_and_repairs_strays(void **state) {
+    struct fixture *f = *state;
+
+    make_folder(f, "layers/sha256/01");
+    put_file(f, "layers/sha256/01/" HEX64, "layer without row");
+    put_file(f, "layers/sha256/01/README", "no layer at all");
+    assert_int_equal(check(f, false), 2);
+    assert_int_equal(check(f, true), 2);
+    assert_int_equal(check(f, false), 0);
+}
+
+static void check_finds_a_changed_byte(void **state) {
+    struct fixture *f = *state;
+    const char *id = fixture_image(f, &(struct fixture_image){.name = "a:1", .layers = {"one", "two"}});
+    const char *other = fixture_image(f, &(struct fixture_image){.name = "b:1", .layers = {"two"}});
+    const char *layer = fixture_layer(f, 0, STORE_LEASE_NONE, "one");
+    char path[300];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/layers/sha256/%.2s/%s", f->dir, layer + 7, layer + 7);
+    assert_int_equal(chmod(path, 0600), 0);
+    fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "X", 1, 4096 + 7), 1);
+    close(fd);
+    assert_int_equal(check(f, false), 1);
+    assert_int_equal(check(f, true), 1);
+    assert_false(fixture_exists(f, &fixture_root, id));
+    assert_true(fixture_exists(f, &fixture_root, other));
+    fixture_clean(f);
+}
+
+static void check_finds_a_lost_file(void **state) {
+    struct fixture *f = *state;
+    const char *id = fixture_image(f, &(struct fixture_image){.name = "a:1", .layers = {"one"}});
+    struct bh_err err = BH_ERR_INIT;
+
+    assert_ok(store_file_unlink(&f->store.place, STORE_BLOBS, id, &err), err);
+    assert_int_equal(check(f, false), 1);
+    assert_int_equal(check(f, true), 1);
+    fixture_clean(f);
+    assert_int_equal(fixture_count(f, "SELECT count(*) FROM image"), 0);
+}
+
+static void list_is_newest_first(void **state) {
+    struct fixture *f = *state;
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    struct store_image *v;
+    size_t n;
+
+    fixture_image(f, &(struct fixture_image){.name = "old:1", .layers = {"one"}, .label = "k=v"});
+    fixture_image(f, &(struct fixture_image){.name = "new:1", .layers = {"one", "two"}});
+    assert_ok(store_read_begin(f->store.index, &db, &err), err);
+    assert_ok(store_image_list(db, &fixture_root, &f->arena, &v, &n, &err), err);
+    assert_int_equal(n, 2);
+    assert_string_equal(v[0].names[0].repo, "docker.io/library/new");
+    assert_string_equal(v[1].labels.v[0].value, "v");
+    assert_int_equal(v[0].size, 1024);
+    assert_ok(store_image_sizes(db, v, n, &err), err);
+    assert_int_equal(v[0].shared, 512);
+    assert_int_equal(v[0].unique, 512);
+    assert_int_equal(v[1].unique, 0);
+}
+
+#define T(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        T(names_ids_and_prefixes),
+        T(a_manifest_digest_finds_too),
+        T(a_name_wins_over_a_prefix),
+        T(ambiguous_prefixes_name_the_candidates),
+        T(leased_content_is_not_collected),
+        T(leases_end_with_the_process),
+        T(a_start_removes_what_a_crash_left),
+        T(check_finds_and_repairs_strays),
+        T(check_finds_a_changed_byte),
+        T(check_finds_a_lost_file),
+        T(list_is_newest_first),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
