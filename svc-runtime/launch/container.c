@@ -2,8 +2,8 @@
  * container.c - the folders of containers, their id ranges, signals, freezing, removal.
  *
  * Room: launch.  A container's folder is named by its id, which loop.c has checked to be 64 hex
- * digits.  What lies in `upper` was made by the container: it is removed by descriptors, without
- * following a link, and never opened otherwise.
+ * digits.  What lies in `upper` was made by the container and is never opened here: bulkhead-tree
+ * removes it, confined to that folder.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -179,54 +179,18 @@ int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err) {
 
 /* ---- removal --------------------------------------------------------------------------------- */
 
-/* Folders below this depth are lifted to the top before they are emptied: a container may nest them
- * deeper than we have descriptors. */
-#define REMOVE_DEPTH 32
+/* state/monitor/<id>: flat, only its monitor wrote there. */
+static int remove_logs(const struct launch *l, const char *id, struct bh_err *err) {
+    int fd = openat(l->monitors, id, OPEN_DIR);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 
-static int remove_below(int top, int dir, unsigned depth, unsigned *lifted) {
-    DIR *d = fdopendir(openat(dir, ".", OPEN_DIR));
-    char name[32];
-    int r = d == NULL ? -1 : 0;
-
-    for (struct dirent *e; r == 0 && (errno = 0, e = readdir(d)) != NULL;) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (unlinkat(dir, e->d_name, 0) == 0 || errno == ENOENT)
-            continue;
-        if (errno != EISDIR && errno != EPERM) {
-            r = -1;
-        } else if (unlinkat(dir, e->d_name, AT_REMOVEDIR) == 0) {
-            continue;
-        } else if (depth >= REMOVE_DEPTH) {
-            snprintf(name, sizeof(name), ".lifted-%u", ++*lifted);
-            r = renameat(dir, e->d_name, top, name);
-        } else {
-            BH_SCOPE_CLOSE int sub = openat(dir, e->d_name, OPEN_DIR);
-
-            r = sub < 0 ? -1 : remove_below(top, sub, depth + 1, lifted);
-            if (r == 0)
-                r = unlinkat(dir, e->d_name, AT_REMOVEDIR);
-        }
-    }
-    if (d != NULL)
-        closedir(d);
-    return r;
-}
-
-static int remove_tree(int parent, const char *name, struct bh_err *err) {
-    BH_SCOPE_CLOSE int dir = openat(parent, name, OPEN_DIR);
-    unsigned lifted = 0, before;
-
-    if (dir < 0)
-        return errno == ENOENT ? 0 : bh_err_errno(err, errno, "open %s to remove it", name);
-    do { /* what was lifted while the top was being read may not have been seen */
-        before = lifted;
-        if (remove_below(dir, dir, 0, &lifted) != 0)
-            return bh_err_errno(err, errno, "remove what is in %s", name);
-    } while (lifted != before);
-    if (unlinkat(parent, name, AT_REMOVEDIR) != 0)
-        return bh_err_errno(err, errno, "remove %s", name);
-    return 0;
+    if (d == NULL)
+        return fd < 0 && errno == ENOENT ? 0 : bh_err_errno(err, errno, "open the logs");
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        if (e->d_type != DT_DIR)
+            unlinkat(fd, e->d_name, 0);
+    closedir(d);
+    return unlinkat(l->monitors, id, AT_REMOVEDIR) == 0 ? 0 : bh_err_errno(err, errno, "remove the logs");
 }
 
 /* In a child.  The record goes last: after a crash the removal can be asked for again. */
@@ -241,13 +205,12 @@ int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, str
     else if (r == 0 && rt_pid_open(dir, "run", &pidfd, NULL, &ignored) == 0)
         return bh_err_set(err, BH_E_CONFLICT, "container %.12s is running", id);
     lnc_runtime_delete(l, id);
-    r = remove_tree(l->monitors, id, err);
+    r = remove_logs(l, id, err);
     if (r == 0 && dir >= 0)
-        r = remove_tree(dir, "upper", err);
-    if (r == 0 && dir >= 0)
-        r = remove_tree(dir, "work", err);
-    if (r == 0)
-        r = remove_tree(l->containers, id, err);
+        r = lnc_tree_helper(l, "remove", dir, -1, err);
+    if (r == 0 && dir >= 0 &&
+        ((unlinkat(dir, "info", 0) != 0 && errno != ENOENT) || unlinkat(l->containers, id, AT_REMOVEDIR) != 0))
+        r = bh_err_errno(err, errno, "remove its folder");
     if (r != 0)
         return bh_err_prefix(err, "remove container %.12s", id);
     *out_slot = (int32_t)rec.slot;

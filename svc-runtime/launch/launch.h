@@ -143,7 +143,8 @@ void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c);
 extern const char lnc_seccomp_allowed[]; /* names, a blank between */
 
 /* tree.c */
-_Noreturn void lnc_extract_child(const struct launch *l, int file, int dir);
+/* In a child: bulkhead-tree "extract" (other: the layer file) or "remove", in dir, with the rights for files of any owner. */
+int lnc_tree_helper(const struct launch *l, const char *mode, int dir, int other, struct bh_err *err);
 
 /* start.c: children for START and EXEC; they become the monitor. */
 _Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report);

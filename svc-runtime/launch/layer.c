@@ -204,20 +204,14 @@ int lnc_layers_ready(struct launch *l, const struct lnc_request *r, unsigned fir
 static int extract(const struct launch *l, const struct lnc_layer *y, const char *hex, struct bh_err *err) {
     char temp[96], final[96];
     BH_SCOPE_CLOSE int dir = -1;
-    int status = 1;
-    pid_t pid;
 
     snprintf(final, sizeof(final), "extracted/%s", hex);
     snprintf(temp, sizeof(temp), "extracted/.%s.%d", hex, (int)getpid());
     if (mkdirat(l->lowest, temp, 0755) != 0 ||
         (dir = openat(l->lowest, temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         return bh_err_errno(err, errno, "make a folder for an extracted layer");
-    pid = fork();
-    if (pid == 0)
-        lnc_extract_child(l, y->file, dir);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-        return bh_err_set(err, BH_E_INTERNAL, "extract layer sha256:%.12s: the process that does it failed (%d)", hex,
-                          status);
+    if (lnc_tree_helper(l, "extract", dir, y->file, err) != 0)
+        return bh_err_prefix(err, "layer sha256:%.12s", hex);
     if (syncfs(dir) != 0)
         return bh_err_errno(err, errno, "sync an extracted layer");
     if (renameat(l->lowest, temp, l->lowest, final) != 0 && errno != EEXIST && errno != ENOTEMPTY)

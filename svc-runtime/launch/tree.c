@@ -1,5 +1,5 @@
 /*
- * tree.c - children of launch that start bulkhead-tree: walks of a container's files, and extraction.
+ * tree.c - children of launch that start bulkhead-tree: walks of a container's files, extraction, removal.
  *
  * Room: launch.  What is walked was made by a container: bulkhead-tree therefore runs as root of a
  * user namespace with that container's map, and chroots itself first thing.  It gets its
@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cap-ng.h>
@@ -134,16 +135,27 @@ _Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *
     _exit(1);
 }
 
-/* A throw-away process that may make files of every owner; bulkhead-tree chroots itself to the folder that it fills. */
-_Noreturn void lnc_extract_child(const struct launch *l, int file, int dir) {
+/* A throw-away process that makes (extract) or removes files of every owner, chrooted to one folder. */
+static _Noreturn void helper_child(const struct launch *l, const char *mode, int dir, int other) {
     const uint64_t caps = (uint64_t)1 << CAP_CHOWN | (uint64_t)1 << CAP_FOWNER | (uint64_t)1 << CAP_FSETID |
                           (uint64_t)1 << CAP_DAC_OVERRIDE | (uint64_t)1 << CAP_SETFCAP | (uint64_t)1 << CAP_MKNOD |
                           (uint64_t)1 << CAP_SYS_CHROOT;
     struct bh_err err = BH_ERR_INIT;
     int program;
 
-    if (place(dir, file, -1, -1, l->tree_fd, &program, &err) == 0 && keep_caps(caps, &err) == 0)
-        exec_tree(program, "extract", &err);
-    bh_log_err("extract-not-started", &err);
+    if (place(dir, other, -1, -1, l->tree_fd, &program, &err) == 0 && keep_caps(caps, &err) == 0)
+        exec_tree(program, mode, &err);
+    bh_log_err("helper-not-started", &err);
     _exit(1);
+}
+
+int lnc_tree_helper(const struct launch *l, const char *mode, int dir, int other, struct bh_err *err) {
+    int status = 1;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        helper_child(l, mode, dir, other);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+        return bh_err_set(err, BH_E_INTERNAL, "bulkhead-tree %s failed (%d): see the log", mode, status);
+    return 0;
 }

@@ -51,6 +51,13 @@ static void last_message(const char *text, char *out, size_t size) {
             end--;
     }
     bh_str_escape(out, size, line, (size_t)(end - line), false);
+    for (char *from = out, *to = out;; from++) { /* runc escapes quotes inside its own quotes */
+        if (msg != NULL && from[0] == '\\' && (from[1] == '"' || from[1] == '\\'))
+            from++;
+        *to++ = *from;
+        if (*from == 0)
+            break;
+    }
 }
 
 int mon_runtime_failed(const char *text, const char *program, int *out_hint, struct bh_err *err) {

@@ -3,7 +3,8 @@
  *
  * Room: tree.  launch has put it into the container's user namespace and left it two capabilities
  * there: reading everything, and chroot, which it uses once, before it looks at anything.  Then no
- * paths but below its root, no system calls but those of a walk.  `commit`, `export`, `diff`, `size`, `extract`.
+ * paths but below its root, no system calls but those of a walk.  `commit`, `export`, `diff`, `size`;
+ * `extract` and `remove` run with the rights for files of any owner, in one folder.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -50,16 +51,36 @@ static int confine_extract(struct bh_err *err) {
     return r == 0 ? bh_sandbox_seccomp(lists, BH_SECCOMP_FORK, err) : r;
 }
 
+static int confine_remove(struct bh_err *err) {
+    static const char *const calls[] = {"openat", "getdents64", "unlinkat", "renameat", "renameat2", NULL};
+    static const char *const *const lists[] = {bh_syscalls_base, calls, NULL};
+    const struct bh_landlock_rule all = {"/", BH_LANDLOCK_WRITE};
+    int r = bh_sandbox_limits(NULL, 0, err);
+
+    if (r == 0)
+        r = bh_sandbox_landlock(&all, 1, 0, NULL, err);
+    return r == 0 ? bh_sandbox_seccomp(lists, 0, err) : r;
+}
+
+static int confine(const char *mode, struct bh_err *err) {
+    if (strcmp(mode, "extract") == 0)
+        return confine_extract(err);
+    if (strcmp(mode, "remove") == 0)
+        return confine_remove(err);
+    return confine_walk(strcmp(mode, "diff") == 0, err);
+}
+
 static int run(const char *mode, struct bh_err *err) {
-    bool extract = strcmp(mode, "extract") == 0;
     int r = enter(err);
 
     if (r == 0)
-        r = extract ? confine_extract(err) : confine_walk(strcmp(mode, "diff") == 0, err);
+        r = confine(mode, err);
     if (r != 0)
         return r;
-    if (extract)
+    if (strcmp(mode, "extract") == 0)
         return tree_extract(err);
+    if (strcmp(mode, "remove") == 0)
+        return tree_remove(err);
     if (strcmp(mode, "commit") == 0)
         return tree_archive(true, err);
     if (strcmp(mode, "export") == 0)
@@ -74,12 +95,12 @@ static int run(const char *mode, struct bh_err *err) {
 int main(int argc, char **argv) {
     struct bh_err err = BH_ERR_INIT;
     struct rt_monitor_report rep = {0};
-    bool extract = argc == 2 && strcmp(argv[1], "extract") == 0;
+    bool helper = argc == 2 && (strcmp(argv[1], "extract") == 0 || strcmp(argv[1], "remove") == 0);
     int r = argc == 2 ? run(argv[1], &err) : bh_err_set(&err, BH_E_INVALID, "usage: bulkhead-tree MODE");
 
-    if (extract) { /* launch reads the exit status alone */
+    if (helper) { /* launch reads the exit status alone */
         if (r != 0)
-            bh_log_err("extract-failed", &err);
+            bh_log_err("tree-failed", &err);
         return r == 0 ? 0 : 1;
     }
     rep.code = r;

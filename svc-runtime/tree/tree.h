@@ -75,5 +75,7 @@ int tree_archive(bool overlay, struct bh_err *err); /* commit, export */
 int tree_diff(struct bh_err *err);
 int tree_size(struct bh_err *err);
 int tree_extract(struct bh_err *err);
+/* All below the root but for the file `info`, which tells launch whose folder it was. */
+int tree_remove(struct bh_err *err);
 
 #endif
