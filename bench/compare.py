@@ -107,8 +107,8 @@ class Bulkhead(Side):
     name = "bulkhead"
 
     def __init__(self, folder, build):
-        self.engine = Engine(build=build, root=str(folder / "bulkhead"))
         os.makedirs(folder / "bulkhead")
+        self.engine = Engine(build=build, root=str(folder / "bulkhead"))
         self.engine.own_root = True
 
     def start(self):
@@ -313,7 +313,10 @@ def run_all(b, folder):
     sides = b.sides
 
     def forget(name):
-        return lambda s: s.cli("rmi", "-f", s.ref(name), check=False)
+        def gone(s):
+            if s.cli("inspect", s.ref(name), check=False).returncode == 0:
+                s.cli("rmi", "-f", s.ref(name))
+        return gone
 
     for s in sides:
         s.cli("load", "-i", str(folder / "bb.tar"))
