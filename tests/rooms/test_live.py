@@ -2,11 +2,15 @@
 """What the kernel says of each real room: ids, capabilities, filter, namespaces, mounts, descriptors."""
 
 import os
+import signal
 import stat
+import subprocess
 import sys
+import tarfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from engine import ROOMS, Engine, build_dir, namespace, need_root, read_proc, status_of  # noqa: E402
+from engine import (ROOMS, Engine, build_dir, children_of, namespace, need_root, read_proc, status_of,  # noqa: E402
+                    wait_for)
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else build_dir()
 CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT, CAP_SYS_TIME, CAP_MAC_ADMIN, CAP_BPF = 16, 17, 22, 25, 33, 39
@@ -105,6 +109,70 @@ def test_supervisor(pid):
     check(not inet, "supervisor: no socket of a network")
 
 
+def find_child(engine, binary):
+    """A worker is the supervisor's child; a monitor has the engine's mounts."""
+    for pid in (int(n) for n in os.listdir("/proc") if n.isdigit()):
+        if os.path.basename(read_proc(pid, "cmdline").split("\0")[0]) == binary:
+            if pid in children_of(engine.process.pid) or engine.root + "/" in read_proc(pid, "mountinfo"):
+                return pid
+    return None
+
+
+def test_worker(engine, uids):
+    """The worker of an import that takes a while, held still to be looked at."""
+    archive = os.path.join(engine.root, "large.tar")
+    header = tarfile.TarInfo("zeros")
+    header.size = 512 << 20
+    with open(archive, "wb") as f:  # sparse: it costs nothing
+        f.write(header.tobuf())
+        f.truncate(header.size + 10240)
+    load = engine.cli_start("import", archive, "rooms:zeros", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        pid = wait_for("a worker", 10, lambda: next((p for p in children_of(engine.process.pid)
+                       if read_proc(p, "cmdline").startswith("bulkhead-unpack")
+                       and status_of(p).get("Seccomp") == "2"), None))
+        os.kill(pid, signal.SIGSTOP)
+        status = status_of(pid)
+        test_ids("worker", status, uids)
+        test_locks("worker", pid, status)
+        test_namespaces("worker", pid)
+        writable = {p for p, options in mounts(pid).items() if "rw" in options} - {"/dev/null", "/proc"}
+        check(not writable, "worker: nowhere to write")
+        given = descriptors(pid)
+        check(len(given) <= 3 + 16 and not any(t.startswith(("/etc", "/usr", "/home")) for t in given.values()),
+              f"worker: {len(given)} descriptors, all given to it")
+        os.kill(pid, signal.SIGCONT)
+        check(load.wait(60) == 0, "worker: goes on and does its job")
+    finally:
+        load.kill()
+        load.wait()
+
+
+def test_container(engine):
+    """A container and its monitor, if there is a busybox to make an image of."""
+    maker = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "packaging", "busybox-image.py")
+    image = os.path.join(engine.root, "busybox.tar")
+    if subprocess.run([sys.executable, maker, image, "rooms:test"], capture_output=True, check=False).returncode != 0:
+        print("     no busybox-static: container not looked at")
+        return
+    engine.cli("load", "-i", image)
+    engine.cli("run", "-d", "rooms:test", "sleep", "100")
+    monitor = wait_for("a monitor", 10, lambda: find_child(engine, "bulkhead-monitor"))
+    wait_for("its lock", 10, lambda: status_of(monitor).get("Seccomp") == "2")
+    status = status_of(monitor)
+    check(status["Uid"].split()[0] not in ("0", status_of(engine.rooms()["runtime"])["Uid"].split()[0]),
+          f"monitor: a uid of its own ({status['Uid'].split()[0]})")
+    check(caps(status, "Eff") == caps(status, "Prm") == caps(status, "Amb") == 0, "monitor: no capability")
+    check(status["NoNewPrivs"] == "1", "monitor: no_new_privs")
+    pid = wait_for("its container", 10, lambda: next(iter(children_of(monitor)), None))
+    status = status_of(pid)
+    check(int(status["Uid"].split()[0]) >= 1 << 28, f"container: its root is {status['Uid'].split()[0]} outside")
+    check(caps(status, "Eff") == 0xA80425FB, "container: docker's default capabilities")
+    check(status["Seccomp"] == "2", "container: seccomp filter")
+    shared = {k for k in ("mnt", "pid", "net", "ipc", "uts", "user") if namespace(pid, k) == namespace("self", k)}
+    check(not shared, "container: shares no namespace with the host" + (f": {shared}" if shared else ""))
+
+
 need_root()
 missing = [n for n in ROOMS if not os.path.exists(os.path.join(BUILD, "bin", "bulkhead-" + n))]
 if missing:
@@ -122,6 +190,8 @@ with Engine(build=BUILD) as engine:
         test_mounts(room, pids[room])
         test_descriptors(room, pids[room])
     test_launch(pids["launch"])
+    test_worker(engine, seen_uids)
+    test_container(engine)
     test_supervisor(engine.process.pid)
     test_folders(engine)
 sys.exit(1 if failures else 0)
