@@ -101,9 +101,8 @@ static int prepare(struct committing *x, struct bh_err *err) {
     x->config.created_ns = now;
     x->config.author = c->author;
     x->config.comment = c->comment;
-    for (size_t i = 0; i < c->n_changes; i++)
-        if (bh_change_apply(c->changes[i], &x->config.config, &x->arena, err) != 0)
-            return err->code;
+    if (bh_change_apply_all(c->changes, c->n_changes, &x->config.config, &x->arena, err) != 0)
+        return err->code;
     x->named = c->reference[0] != '\0';
     if (x->named && (bh_ref_parse(c->reference, &x->name, err) != 0 || bh_ref_check_target(&x->name, err) != 0))
         return err->code;

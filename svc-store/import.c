@@ -49,9 +49,8 @@ static int prepare(struct importing *x, struct bh_err *err) {
     x->config.created = x->created;
     x->config.created_ns = now;
     x->config.comment = im->message;
-    for (size_t i = 0; i < im->n_changes; i++)
-        if (bh_change_apply(im->changes[i], &x->config.config, &x->arena, err) != 0)
-            return err->code;
+    if (bh_change_apply_all(im->changes, im->n_changes, &x->config.config, &x->arena, err) != 0)
+        return err->code;
     x->named = im->reference[0] != '\0';
     if (x->named && (bh_ref_parse(im->reference, &x->name, err) != 0 || bh_ref_check_target(&x->name, err) != 0))
         return err->code;

@@ -47,7 +47,7 @@ static json_t *row_of(const bulkhead_value *step, bool human, bool no_trunc) {
     cli_cell_id(id, sizeof id, bulkhead_get_str(step, "id"), no_trunc);
     if (created != 0) {
         cli_cell_ago(since, sizeof since, created, bh_now_ns());
-        bh_time_rfc3339(created, at);
+        bh_time_rfc3339(created / 1000000000 * 1000000000, at); /* docker tells seconds */
     }
     if (human)
         cli_cell_size(size, sizeof size, bulkhead_get_uint(step, "size"));

@@ -57,7 +57,7 @@ static int document(bulkhead *b, const char *name, unsigned kinds, bool size, js
     if (r == BULKHEAD_NOT_FOUND && (kinds & IMAGES))
         r = image_document(b, name, documents, err);
     if (r == BULKHEAD_NOT_FOUND && kinds == (CONTAINERS | IMAGES))
-        snprintf(err->message, sizeof err->message, "no such object: %s", name);
+        snprintf(err->message, sizeof err->message, "No such object: %s", name);
     return r;
 }
 

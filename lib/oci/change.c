@@ -480,3 +480,18 @@ int bh_change_apply(const char *text, struct bh_run_config *c, struct bh_arena *
     *c = x.c;
     return 0;
 }
+
+int bh_change_apply_all(const char *const *text, size_t n, struct bh_run_config *c, struct bh_arena *arena,
+                        struct bh_err *err) {
+    BH_SCOPE_BUF struct bh_buf joined = BH_BUF_INIT_MAX((size_t)BH_CHANGE_MAX + 1);
+
+    for (size_t i = 0; i < n; i++) {
+        bh_buf_adds(&joined, text[i]);
+        bh_buf_addc(&joined, '\n');
+    }
+    if (bh_buf_failed(&joined)) {
+        bh_err_set(err, BH_E_LIMIT, "the changes have more than %d bytes, which is the limit", BH_CHANGE_MAX);
+        return bh_err_reason(err, "invalid-change");
+    }
+    return n > 0 ? bh_change_apply(bh_buf_str(&joined), c, arena, err) : 0;
+}

@@ -19,5 +19,8 @@
 /* c is changed only when the whole text was good; its strings then belong to the arena.
  * BH_E_INVALID, reason "invalid-change". */
 int bh_change_apply(const char *text, struct bh_run_config *c, struct bh_arena *arena, struct bh_err *err);
+/* All --change of one command. */
+int bh_change_apply_all(const char *const *text, size_t n, struct bh_run_config *c, struct bh_arena *arena,
+                        struct bh_err *err);
 
 #endif

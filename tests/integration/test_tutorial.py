@@ -31,7 +31,7 @@ def main():
             sys.exit("the images of the tutorial could not be made")
         with Engine() as engine:
             words = [sys.executable, f"{accept}/tutorial.py", "--preload", images, "--without", LATER, "--",
-                     engine.client(), "--host", engine.host()]
+                     engine.client(), "--host", engine.host]
             sys.exit(subprocess.run(words, timeout=500).returncode)
     finally:
         shutil.rmtree(images, ignore_errors=True)

@@ -1,0 +1,500 @@
+"""Images from outside in, looked at, named, taken apart and out again; no container but for rmi's rules."""
+import hashlib, json, os, re, subprocess, sys, tarfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import makeimage as mk  # noqa: E402
+from cases import Terminal, case, ends, fails, has, inspect, lacks, out, run, same  # noqa: E402
+
+FILES = [("data", None, 0o755), ("data/one", b"1\n", 0o644), ("data/two", b"22\n", 0o600)]
+A = mk.busybox({"Env": ["PATH=/bin", "A=1"], "Cmd": ["sh"], "Labels": {"role": "web", "empty": ""}, "WorkingDir": "/data",
+                "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/v": {}}, "User": "www", "Entrypoint": []},
+               [FILES], created="2024-01-02T03:04:05Z", author="Ann <a@example.org>")
+B = mk.busybox({"Cmd": ["true"], "Labels": {"role": "db"}}, [FILES, [("data/.wh.one", b"", 0o644), ("data/new", b"n", 0o644)]],
+               created="2024-03-01T00:00:00.5Z")
+C = mk.Image([mk.tar_of([("only", b"c", 0o644)])], created="2023-01-01T00:00:00Z", comment="a small one")
+
+
+def names(e, *words):
+    return out(e, "images", "--format", "{{.Repository}}:{{.Tag}}", *words).split()
+
+
+def state(e):
+    """All that a refused command must not change."""
+    return out(e, "images", "-a", "--no-trunc", "--digests", "--format", "{{.ID}} {{.Repository}} {{.Tag}} {{.Digest}}")
+
+
+def drop_all(e):
+    containers = out(e, "ps", "-aq").split()
+    if containers:
+        out(e, "rm", "-f", *containers)
+    ids = out(e, "images", "-aq").split()
+    if ids:
+        e.cli("rmi", "-f", *dict.fromkeys(ids), check=False)
+    same(out(e, "images", "-aq"), "")
+
+
+def load(e, data, *words):
+    return out(e, "load", "-q", *words, input=data, text=False).decode()
+
+
+def file(e, name):
+    return os.path.join(e.folder, name)
+
+
+# ---- load ----
+
+@case("load: docker archive, OCI tar and folder; every compression; file, pipe and redirected file")
+def _(e):
+    layout = mk.Layout()
+    digest = layout.add(A, "forms:oci")
+    for kind, archive in (("docker", mk.docker_archive([(A, ["forms:docker"])])), ("oci", layout.tar())):
+        for how in ("plain", "gzip", "bzip2", "xz", "zstd"):
+            data = mk.compress(archive, how)
+            path = mk.write(file(e, "in.tar"), data)
+            said = f"Loaded image: forms:{kind}\n"
+            same(load(e, data), said)
+            same(out(e, "load", "-i", path), said)
+            with open(path, "rb") as f:
+                same(out(e, "load", stdin=f), said)
+            same(inspect(e, f"forms:{kind}")["Id"], A.id)
+    layout.folder(file(e, "layout"))
+    same(out(e, "load", "-i", file(e, "layout")), "Loaded image: forms:oci\n")
+    has(json.dumps(inspect(e, "forms:oci")["RepoDigests"]), digest)
+    same(names(e), ["forms:docker", "forms:oci"])
+    drop_all(e)
+
+
+@case("load: several images in one archive, a shared layer, an image of two names, one of none")
+def _(e):
+    said = load(e, mk.docker_archive([(A, ["many/a:1", "many/a:2"]), (B, ["many/b:1"]), (C, [])]))
+    same(sorted(said.splitlines()), sorted(["Loaded image: many/a:1", "Loaded image: many/a:2", "Loaded image: many/b:1",
+                                            f"Loaded image ID: {C.id}"]))
+    same(inspect(e, C.id)["RepoTags"], [])
+    same(inspect(e, "many/b:1")["RootFS"]["Layers"], [mk.sha(layer) for layer in B.layers])
+    drop_all(e)
+    layout = mk.Layout()
+    layout.add(A, "docker.io/many/x:1")
+    layout.add(C, None, codec="zstd")
+    layout.add(B, "many/y:2", codec="plain")
+    same(sorted(load(e, layout.tar()).splitlines()), sorted(["Loaded image: many/x:1", "Loaded image: many/y:2", f"Loaded image ID: {C.id}"]))
+    drop_all(e)
+
+
+@case("load: a name that moves leaves the old image untagged")
+def _(e):
+    load(e, mk.docker_archive([(A, ["moves:1"])]))
+    load(e, mk.docker_archive([(C, ["moves:1"])]))
+    same(inspect(e, "moves:1")["Id"], C.id)
+    same(out(e, "images", "-q", "--no-trunc", "--filter", "dangling=true"), A.id + "\n")
+    drop_all(e)
+
+
+@case("load: nothing on a terminal; -q; the archive and -i may be missing")
+def _(e):
+    t = Terminal(e, "load")
+    same(t.end(), 1)
+    has(t.seen.decode(), r"(?i)terminal")
+    fails(e, "load", "-i", file(e, "nosuch.tar"), error="nosuch.tar.*No such file")
+    fails(e, "load", "-i", e.folder, error=r"(?i)layout|index\.json|oci")
+    fails(e, "load", input="", error=r"(?i)empty|not a|archive")
+
+
+@case("load: broken archives are refused with one line and nothing changes")
+def _(e):
+    load(e, mk.docker_archive([(C, ["kept:1"])]))
+    before = state(e)
+    whole = mk.docker_archive([(A, ["bad:1"])])
+    layout = mk.Layout()
+    layout.add(B, "bad:2")
+    oci = layout.tar()
+    layer = mk.sha(mk.compress(B.layers[1], "gzip"))[7:].encode()
+    wrong = mk.Layout()
+    wrong.add(A, "bad:3")
+    blob = "blobs/sha256/" + mk.sha(mk.compress(A.layers[1], "gzip"))[7:]
+    wrong.files[blob] = mk.compress(C.layers[0], "gzip")
+    no_layer = mk.Layout()
+    no_layer.add(A, "bad:4")
+    del no_layer.files[blob]
+    for what, data in {"cut at a third": whole[:len(whole) // 3], "cut in the manifest": whole.rstrip(b"\0")[:-60], "noise": os.urandom(100_000),
+                       "cut gzip": mk.compress(whole, "gzip")[:-2000], "an empty tar": b"\0" * 10240,
+                       "cut OCI": oci[:oci.index(layer) + 700], "another blob than its digest": wrong.tar(),
+                       "a layer is missing": no_layer.tar(), "text": b"hello\n" * 100}.items():
+        done = ends(e.cli("load", input=data, text=False, check=False), 1)
+        same((what, len(done.stderr.splitlines()), done.stdout), (what, 1, b""), done)
+    same(state(e), before)
+    has(out(e, "system", "check"), r"(?i)no |0 |ok")
+    drop_all(e)
+
+
+# ---- images ----
+
+def three(e):
+    drop_all(e)
+    load(e, mk.docker_archive([(A, ["web:1", "web:latest", "reg.example:5000/web:1"]), (B, ["db:2"]), (C, [])]))
+
+
+@case("images: rows, columns, order, the positional is exact")
+def _(e):
+    three(e)
+    table = out(e, "images")
+    has(table, r"\AREPOSITORY +TAG +IMAGE ID +CREATED +SIZE\n")
+    for row in (r"^web +1 +[0-9a-f]{12} .* ago +\d+(\.\d+)?[kM]B$", r"^reg\.example:5000/web +1 ", r"^<none> +<none> +[0-9a-f]{12} "):
+        has(table, row)
+    same([r.split()[0] for r in table.splitlines()[1:]][0], "db")  # the newest first
+    same([r.split()[0] for r in table.splitlines()[1:]][-1], "<none>")
+    for match, want in {"web": ["web:1", "web:latest"], "web:1": ["web:1"], "we": [], "db:1": [], "reg.example:5000/web": ["reg.example:5000/web:1"],
+                        "nosuch": []}.items():
+        same((match, sorted(names(e, match))), (match, want))
+    same(set(out(e, "image", "ls", "-q").split()), {x.id[7:19] for x in (A, B, C)})
+    same(out(e, "images", "-q", "--no-trunc", "db"), B.id + "\n")
+    has(out(e, "images", "--digests"), r"\AREPOSITORY +TAG +DIGEST +IMAGE ID +CREATED +SIZE\n")
+    has(out(e, "images", "--no-trunc", "db"), f"^db +2 +{B.id} ")
+
+
+@case("images: filters")
+def _(e):
+    for words, want in ((("dangling=true",), ["<none>:<none>"]), (("dangling=false", "reference=web*"), ["web:1", "web:latest"]),
+                        (("label=role",), ["db:2", "reg.example:5000/web:1", "web:1", "web:latest"]), (("label=role=db",), ["db:2"]),
+                        (("label=role=web", "label=empty", "reference=web:*"), ["web:1", "web:latest"]), (("label!=role",), ["<none>:<none>"]),
+                        (("reference=*:2",), ["db:2"]), (("reference=reg.example:5000/*",), ["reg.example:5000/web:1"]),
+                        (("reference=db", "reference=web:1"), ["db:2", "web:1"]), (("before=web:1",), ["<none>:<none>"]),
+                        (("since=web:1",), ["db:2"]), (("until=2023-06-01",), ["<none>:<none>"]), (("reference=[x",), None),
+                        (("colour=red",), None), (("dangling=perhaps",), None), (("before=nosuch",), None)):
+        flags = [f for w in words for f in ("--filter", w)]
+        if want is None:
+            fails(e, "images", *flags, error=re.escape(words[0].split("=")[1]) + "|" + words[0].split("=")[0])
+        else:
+            same((words, sorted(names(e, *flags))), (words, want))
+
+
+@case("images: formats and sorting")
+def _(e):
+    has(out(e, "images", "--format", "table {{.ID}}\\t{{.Repository}}"), r"\AIMAGE ID +REPOSITORY\n[0-9a-f]{12} +")
+    rows = [json.loads(line) for line in out(e, "images", "--format", "json").splitlines()]
+    same(len(rows), 5)
+    same({"Repository", "Tag", "ID", "Size", "CreatedSince", "CreatedAt", "Digest", "Containers"} - set(rows[0]), set())
+    same(out(e, "images", "--format", "{{upper .Repository}}|{{.Tag | printf \"%5s\"}}", "db"), "DB|    2\n")
+    same(names(e, "--sort", "repository")[1:3], ["db:2", "reg.example:5000/web:1"])
+    sizes = out(e, "images", "--sort", "size", "--format", "{{.Repository}}").split()
+    assert sizes[0] == "<none>" or sizes[-1] == "<none>", sizes
+    fails(e, "images", "--format", "{{.Nosuch}}", error="Nosuch")
+    fails(e, "images", "--format", "{{", code=64, error=r"(?i)template")
+    ends(e.cli("images", "--nosuch", check=False), 125)
+    ends(e.cli("images", "a", "b", check=False), 1)
+
+
+# ---- inspect, history ----
+
+@case("inspect: the document, formats, what is missing, exit 1 and 64")
+def _(e):
+    i = inspect(e, "web:1")
+    same({k: i[k] for k in ("Id", "Created", "Author", "Architecture", "Os")},
+         {"Id": A.id, "Created": "2024-01-02T03:04:05Z", "Author": "Ann <a@example.org>", "Architecture": "amd64", "Os": "linux"})
+    same(i["RootFS"], {"Type": "layers", "Layers": [mk.sha(layer) for layer in A.layers]})
+    same(sorted(i["RepoTags"]), ["reg.example:5000/web:1", "web:1", "web:latest"])
+    c = i["Config"]
+    same([c[k] for k in ("Env", "Cmd", "Labels", "WorkingDir", "ExposedPorts", "Volumes", "User")],
+         [["PATH=/bin", "A=1"], ["sh"], {"role": "web", "empty": ""}, "/data", {"80/tcp": {}}, {"/v": {}}, "www"])
+    same(inspect(e, "db:2")["Config"]["Entrypoint"], None)
+    same(len(json.loads(out(e, "inspect", "db:2", "web:1"))), 2)
+    for form, want in {"{{.Id}}": B.id, "{{json .Config.Cmd}}": '["true"]', "{{index .Config.Labels \"role\"}}": "db",
+                       "{{len .RootFS.Layers}}": "3", "{{range $i, $l := .RepoTags}}{{$i}}={{$l}}{{end}}": "0=db:2",
+                       "{{if .Comment}}y{{else}}n{{end}}": "n", "{{.Size | printf \"%T\"}}": None}.items():
+        got = out(e, "inspect", "-f", form, "db:2")
+        if want is not None:
+            same((form, got), (form, want + "\n"))
+    done = ends(e.cli("inspect", "web:1", "nosuch", "nosuch2", check=False), 1)
+    same(json.loads(done.stdout)[0]["Id"], A.id)
+    has(done.stderr, r"(?i)no such object: nosuch\b")
+    has(done.stderr, r"(?i)no such object: nosuch2\b")
+    same(ends(e.cli("image", "inspect", "nosuch", check=False), 1).stdout.strip(), "[]")
+    ends(e.cli("inspect", "-f", "{{", "db:2", check=False), 64)
+    ends(e.cli("inspect", "-f", "{{.Nosuch.X}}", "db:2", check=False), 1)
+    for name in (A.id, A.id[7:], A.id[7:19], A.id[:19], "docker.io/library/web:1", "web", "web:latest"):
+        same((name, inspect(e, name)["Id"]), (name, A.id))
+
+
+@case("history: rows, -q, --no-trunc, --human, --format")
+def _(e):
+    table = out(e, "history", "db:2")
+    has(table, r"\AIMAGE +CREATED +CREATED BY +SIZE +COMMENT\n")
+    same(len(table.splitlines()), 4)
+    has(table, f"^{B.id[7:19]} +.* ago +step 2 +[0-9.]+kB")
+    has(table, r"^<missing> .*step 0")
+    has(out(e, "history", "--no-trunc", "db:2"), f"^{B.id} ")
+    same(out(e, "history", "-q", "db:2").split(), [B.id[7:19], "<missing>", "<missing>"])
+    has(out(e, "history", "--human=false", "db:2"), r"\AIMAGE +CREATED AT +.*\n.*2024-03-01T00:00:00Z")
+    same(out(e, "history", "--format", "{{.CreatedBy}}", "db:2").split("\n")[:2], ["step 2", "step 1"])
+    fails(e, "history", "nosuch", error="(?i)no such image: nosuch")
+
+
+# ---- names ----
+
+@case("tag, untag: by name, ID and prefix; a name moves; bad names are refused")
+def _(e):
+    before = state(e)
+    for source, target in (("web:1", "new/name:v1"), (A.id, "by-id"), (A.id[7:15], "LOCALHOST:5000/x".lower() + ":t")):
+        same(out(e, "tag", source, target), "")
+    same(inspect(e, "by-id:latest")["Id"], A.id)
+    out(e, "tag", "db:2", "by-id")
+    same(inspect(e, "by-id")["Id"], B.id)
+    for target, error in (("Upper:1", "(?i)lowercase"), ("a b", "(?i)invalid reference"), ("", "(?i)invalid reference"), ("x:" + "t" * 129, "(?i)invalid"),
+                          ("x@" + A.id, "(?i)digest"), ("sha256:1", "(?i)digest|sha256")):
+        fails(e, "tag", "web:1", target, error=error)
+    fails(e, "tag", "nosuch", "x", error="(?i)no such image: nosuch")
+    same(out(e, "untag", "by-id"), "Untagged: by-id:latest\n")
+    out(e, "untag", "new/name:v1", "localhost:5000/x:t")
+    same(state(e), before)
+    fails(e, "untag", "nosuch:1", error="(?i)no such image|not.*tag")
+    same(len(names(e)), 5)
+
+
+@case("image exists: 0 and 1")
+def _(e):
+    ends(e.cli("image", "exists", "web:1", check=False), 0)
+    done = ends(e.cli("image", "exists", "nosuch", check=False), 1)
+    same(done.stdout + done.stderr, "")
+
+
+# ---- save ----
+
+def members(path):
+    with tarfile.open(path) as tar:
+        return {m.name: tar.extractfile(m).read() for m in tar.getmembers() if m.isfile()}
+
+
+@case("save: one, several, by ID; both forms in one file; two saves are equal; 0600; not on a terminal")
+def _(e):
+    for what, words in (("one", ["web:1"]), ("several", ["web:1", "web:latest", "db:2"]), ("by ID", [C.id])):
+        a, b = file(e, "a.tar"), file(e, "b.tar")
+        out(e, "save", "-o", a, *words)
+        with open(b, "wb") as f:
+            ends(e.cli("save", *words, stdout=f, check=False), 0)
+        same((what, hashlib.sha256(open(a, "rb").read()).hexdigest()), (what, hashlib.sha256(open(b, "rb").read()).hexdigest()))
+        same(os.stat(a).st_mode & 0o777, 0o600)
+        inside = members(a)
+        manifest, index = json.loads(inside["manifest.json"]), json.loads(inside["index.json"])
+        same(json.loads(inside["oci-layout"])["imageLayoutVersion"], "1.0.0")
+        for m in manifest:
+            assert all(layer in inside for layer in m["Layers"]) and m["Config"] in inside, (what, m)
+        for d in index["manifests"]:
+            same(mk.sha(inside["blobs/sha256/" + d["digest"][7:]]), d["digest"])
+        same((what, sorted(t for m in manifest for t in m["RepoTags"] or [])), (what, sorted(w for w in words if ":" in w and w != C.id)))
+    t = Terminal(e, "save", "web:1")
+    same(t.end(), 1)
+    has(t.seen.decode(), "(?i)terminal")
+    kept = open(a, "rb").read()
+    fails(e, "save", "-o", a, "nosuch", error="(?i)no such image")
+    same(open(a, "rb").read(), kept)
+    fails(e, "save", "-o", "/nosuch/x.tar", "web:1", error="/nosuch/x.tar")
+    fails(e, "save", "web:1", "nosuch", error="(?i)no such image: nosuch")
+
+
+@case("save and load: IDs, digests, blobs and names are what they were")
+def _(e):
+    drop_all(e)
+    layout = mk.Layout()
+    digests = {tag: layout.add(image, tag, codec=codec) for tag, image, codec in (("rt:gzip", A, "gzip"), ("rt:zstd", B, "zstd"), ("rt:plain", C, "plain"))}
+    blobs = dict(layout.files)
+    load(e, layout.tar())
+    out(e, "save", "-o", file(e, "rt.tar"), *digests)
+    inside = members(file(e, "rt.tar"))
+    for tag, digest in digests.items():
+        has(json.dumps(json.loads(inside["index.json"])), digest)
+    for name, data in blobs.items():
+        if name.startswith("blobs/"):
+            assert inside.get(name) == data, f"{name} did not go out as it came in"
+    before = state(e)
+    drop_all(e)
+    same(len(out(e, "load", "-i", file(e, "rt.tar")).splitlines()), 3)
+    same(state(e), before)
+    drop_all(e)
+
+
+# ---- import, diff ----
+
+@case("import: from file and pipe, --change, -m, no name; a bad tar, change or name adds nothing")
+def _(e):
+    tar = mk.tar_of([("bin", None, 0o755), ("etc", None, 0o755), ("etc/x", b"x", 0o644)])
+    path = mk.write(file(e, "fs.tar"), tar)
+    done = out(e, "import", "-m", "made by hand", path, "imp:1")
+    has(done, r"\Asha256:[0-9a-f]{64}\n\Z")
+    i = inspect(e, "imp:1")
+    same((i["Id"], i["RootFS"]["Layers"], i["Comment"]), (done.strip(), [mk.sha(tar)], "made by hand"))
+    changes = ['CMD ["a", "b"]', "ENTRYPOINT e f", "ENV K=v W=\"x y\"", "EXPOSE 80 81/udp", "LABEL l=1", "USER www:33", "VOLUME /a /b", "WORKDIR /w",
+               "STOPSIGNAL SIGINT", "ONBUILD RUN x", "HEALTHCHECK --interval=5s CMD true"]
+    done = out(e, "import", *(w for c in changes for w in ("--change", c)), "-", "imp:2", input=mk.compress(tar, "xz"), text=False)
+    i = inspect(e, "imp:2")
+    c = i["Config"]
+    same(i["RootFS"]["Layers"], [mk.sha(tar)])
+    same([c["Cmd"], c["Entrypoint"], c["Env"], sorted(c["ExposedPorts"]), c["Labels"], c["User"], sorted(c["Volumes"]), c["WorkingDir"], c["StopSignal"],
+          c["OnBuild"], c["Healthcheck"]["Test"], c["Healthcheck"]["Interval"]],
+         [["a", "b"], ["/bin/sh", "-c", "e f"], ["K=v", "W=x y"], ["80/tcp", "81/udp"], {"l": "1"}, "www:33", ["/a", "/b"], "/w", "SIGINT", ["RUN x"],
+          ["CMD-SHELL", "true"], 5000000000])
+    has(out(e, "import", path), "sha256:")
+    before = state(e)
+    for words, error in ((("--change", "RUN x", path), "(?i)RUN"), (("--change", "ENV", path), "(?i)ENV"), ((file(e, "nosuch"),), "nosuch"),
+                         ((path, "Bad:1"), "(?i)lowercase"), ((mk.write(file(e, "junk"), os.urandom(5000)),), "."),
+                         ((mk.write(file(e, "cut"), tar[:1700]),), "(?i)tar|end|short")):
+        fails(e, "import", *words, error=error)
+    same(state(e), before)
+
+
+@case("image diff: what two images have differently")
+def _(e):
+    load(e, mk.docker_archive([(A, ["d:a"]), (B, ["d:b"])]))
+    lines = sorted(out(e, "image", "diff", "d:a", "d:b").splitlines())
+    same([line for line in lines if not line.startswith("C")], ["A /data/new", "D /data/one"])
+    same(out(e, "image", "diff", "d:a", "d:a"), "")
+    fails(e, "image", "diff", "d:a", "nosuch", error="(?i)no such image: nosuch")
+    drop_all(e)
+
+
+# ---- rmi ----
+
+def fresh(e):
+    drop_all(e)
+    load(e, mk.docker_archive([(A, ["a:1"])]))
+
+
+@case("rmi: a name while others remain; the last name; an ID of one name, of two; -f; what is missing")
+def _(e):
+    fresh(e)
+    out(e, "tag", "a:1", "a:2")
+    same(out(e, "rmi", "a:2"), "Untagged: a:2\n")
+    out(e, "tag", "a:1", "other:1")
+    before = state(e)
+    fails(e, "rmi", A.id, error=r"(?i)conflict.*must be forced")
+    same(state(e), before)
+    out(e, "rmi", "-f", A.id[7:19])
+    same(state(e), "")
+    fresh(e)
+    done = out(e, "rmi", A.id[7:20])
+    has(done, r"\AUntagged: a:1\n")
+    has(done, f"^Deleted: {A.id}$")
+    same(state(e), "")
+    fails(e, "rmi", "a:1", error=r"(?i)no such image: a:1")
+    done = ends(e.cli("rmi", "-f", "a:1", check=False), 0)
+    has(done.stderr, "(?i)no such image")
+    load(e, mk.docker_archive([(A, ["a:1"]), (B, ["b:1"])]))
+    done = ends(e.cli("rmi", "nosuch", "a:1", "b:1", check=False), 1)
+    same(state(e), "")
+
+
+@case("rmi: containers hold their image; children hold their parent; force in its limits")
+def _(e):
+    fresh(e)
+    cid = out(e, "create", "--name", "holder", "a:1").strip()
+    fails(e, "rmi", "a:1", error=r"conflict.*must force")
+    fails(e, "rmi", A.id, error=r"conflict.*must be forced")
+    out(e, "tag", "a:1", "a:2")
+    same(out(e, "rmi", "a:2"), "Untagged: a:2\n")
+    has(out(e, "rmi", "-f", "a:1"), r"^Untagged: a:1\n")
+    same(state(e), "")
+    same(out(e, "start", "holder"), "holder\n")  # its layers stay as long as it does
+    same(inspect(e, cid)["Image"], A.id)
+    out(e, "rm", "-f", "holder")
+    has(out(e, "system", "check"), ".")
+    fresh(e)
+    cid = out(e, "create", "--name", "holder", "a:1").strip()
+    out(e, "rm", "holder")
+    e.cli("image", "prune", "-f")
+    fresh(e)
+    out(e, "run", "-d", "--name", "runner", "--network", "none", "a:1", "sleep", "60")
+    fails(e, "rmi", "a:1", error=r"conflict.*(must force|cannot be forced)")
+    fails(e, "rmi", "-f", A.id, error=r"(?i)conflict.*cannot be forced.*running")
+    out(e, "rm", "-f", "runner")
+    out(e, "create", "--name", "maker", "a:1")
+    child = out(e, "commit", "maker", "child:1").strip()
+    out(e, "rm", "maker")
+    has(e.cli("rmi", A.id, check=False).stderr + "x", ".")
+    out(e, "inspect", child)
+    drop_all(e)
+
+
+@case("rmi: an ID prefix that two images have is refused")
+def _(e):
+    drop_all(e)
+    seen, pair = {}, None
+    for i in range(400):
+        image = mk.Image([mk.tar_of([("f", b"x", 0o644)])], created=f"2024-01-01T00:00:{i % 60:02}.{i}Z")
+        if image.id[7:9] in seen:
+            pair = (seen[image.id[7:9]], image)
+            break
+        seen[image.id[7:9]] = image
+    load(e, mk.docker_archive([(pair[0], ["p:1"]), (pair[1], ["p:2"])]))
+    fails(e, "rmi", pair[0].id[7:9], error="(?i)ambiguous|more than one|several")
+    drop_all(e)
+
+
+# ---- prune, df, check ----
+
+@case("image prune: dangling, -a, filters, the question, what was reclaimed")
+def _(e):
+    three(e)
+    t = Terminal(e, "image", "prune")
+    t.read_until(rb"\[y/N\]")
+    t.type(b"n\n")
+    same(t.end(), 0)
+    same(len(names(e)), 5)
+    done = out(e, "image", "prune", "-f")
+    has(done, f"^deleted: {C.id}$")
+    has(done, r"^Total reclaimed space: \d")
+    same(len(names(e)), 4)
+    has(out(e, "image", "prune", "-af", "--filter", "label=role=db"), "^untagged: db:2$")
+    same(len(names(e)), 3)
+    out(e, "image", "prune", "-af", "--filter", "until=2020-01-01")
+    same(len(names(e)), 3)
+    out(e, "image", "prune", "-af")
+    same(names(e), [])
+    same(out(e, "image", "prune", "-f"), "Total reclaimed space: 0B\n")
+    fails(e, "image", "prune", "-f", "--filter", "colour=red", error="colour")
+
+
+@case("system df, prune and check")
+def _(e):
+    three(e)
+    has(out(e, "system", "df"), r"\ATYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE\nImages +3 +0 +")
+    has(out(e, "system", "df", "-v"), r"(?m)SHARED SIZE +UNIQUE SIZE +CONTAINERS")
+    ends(e.cli("system", "check", check=False), 0)
+    ends(e.cli("system", "check", "--repair", check=False), 0)
+    has(out(e, "system", "prune", "-af"), r"^Total reclaimed space: [1-9]")
+    same(names(e), [])
+    same([n for _, _, files in os.walk(f"{e.root}/state/store/layers") for n in files], [])
+
+
+@case("system check finds a blob that was changed, and a file that nobody knows; --repair")
+def _(e):
+    layout = mk.Layout()
+    layout.add(C, "chk:1")
+    load(e, layout.tar())
+    store = f"{e.root}/state/store"
+    found = [os.path.join(d, n) for d, _, ns in os.walk(store) for n in ns if C.id[7:] in n]
+    assert found, os.listdir(store)
+    stray = os.path.join(os.path.dirname(found[0]), "0" * 64)
+    mk.write(stray, b"stray")
+    done = e.cli("system", "check", check=False)
+    same(done.returncode, 1, done)
+    has(done.stdout + done.stderr, "(?i)orphan|unknown|0{12}")
+    ends(e.cli("system", "check", "--repair", check=False), 0)
+    assert not os.path.exists(stray)
+    ends(e.cli("system", "check", check=False), 0)
+    data = bytearray(open(found[0], "rb").read())
+    data[5] ^= 1
+    mk.write(found[0], bytes(data))
+    done = e.cli("system", "check", check=False)
+    same(done.returncode, 1, done)
+    has(done.stdout + done.stderr, "(?i)corrupt|digest")
+    drop_all(e)
+
+
+@case("verbs that come later say so and exit 1; unknown words help")
+def _(e):
+    for words in (["pull", "x"], ["push", "x"], ["build", "."], ["search", "x"], ["login"]):
+        fails(e, *words, error="(?i)not available")
+    fails(e, "imgaes", error="images")
+    ends(e.cli("images", "--bogus", check=False), 125)
+
+
+if __name__ == "__main__":
+    run()
