@@ -170,7 +170,8 @@ static int make_tty(const struct rt_request *req, struct rt_spec *spec, struct b
     spec->tty_cols = req->tty_cols;
     spec->flags |= (req->tty ? (uint32_t)RT_TTY : 0) | (req->open_stdin ? (uint32_t)RT_OPEN_STDIN : 0) |
                    (req->open_stdin && req->stdin_once ? (uint32_t)RT_STDIN_ONCE : 0) |
-                   (req->init ? (uint32_t)RT_INIT : 0) | (req->read_only ? (uint32_t)RT_READONLY_ROOTFS : 0);
+                   (req->auto_remove ? (uint32_t)RT_VOLATILE : 0) | (req->init ? (uint32_t)RT_INIT : 0) |
+                   (req->read_only ? (uint32_t)RT_READONLY_ROOTFS : 0);
     return 0;
 }
 

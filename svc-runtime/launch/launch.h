@@ -103,6 +103,7 @@ struct lnc_mounts {
     int userns; /* -1: the host's ids */
     uint32_t base;
     int root; /* descriptor of the container's root, once mounted */
+    bool fleeting; /* RT_VOLATILE */
 };
 int lnc_userns(uint32_t base, int *out, struct bh_err *err);
 /* Own mount namespace, a tmpfs on l->stage.  dir (may be NULL): a container's folder, opened anew, because a mount

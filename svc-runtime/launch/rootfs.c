@@ -179,6 +179,12 @@ static int mount_overlay(const struct lnc_mounts *m, const struct bh_buf *lowers
         work = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (upper < 0 || work < 0)
             return bh_err_errno(err, errno, "open the container's upper folder");
+        /* The last unmount of an overlay syncs the host's whole file system, unless it is volatile; such an
+         * upper is marked, and the mark must go before it is mounted again (restart). */
+        if (m->fleeting) {
+            (void)unlinkat(work, "work/incompat/volatile", AT_REMOVEDIR);
+            bh_buf_adds(&opts, ",volatile");
+        }
         bh_buf_addf(&opts, ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d", upper, work);
     }
     snprintf(path, sizeof(path), "%s/l", m->l->stage);

@@ -257,6 +257,7 @@ static int take_record(struct child *c, struct bh_err *err) {
         return bh_err_set(err, BH_E_CONFLICT, "container %.12s is running already", c->r->q.id);
     c->rec.spec_flags = c->spec.flags;
     c->m.base = lnc_ct_base(&c->rec);
+    c->m.fleeting = (c->spec.flags & RT_VOLATILE) != 0;
     r = check_modes(c, err);
     if (r == 0)
         r = lnc_ct_save(c->dir, &c->rec, err);

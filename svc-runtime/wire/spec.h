@@ -80,6 +80,7 @@ enum rt_spec_flags {
     RT_INIT = 1 << 14,      /* --init: bulkhead-init is process 1 */
     RT_KEEP_LOG = 1 << 15,  /* write the log; off for RUN steps of a build that read stdio themselves */
     RT_EXEC_PRIVILEGED = 1 << 16, /* exec --privileged */
+    RT_VOLATILE = 1 << 17,  /* --rm: what it writes need not outlive a power cut, nor be synced at its end */
 };
 
 struct rt_spec {
