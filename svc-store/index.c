@@ -12,8 +12,9 @@
 #include "base/mem.h"
 #include "place.h"
 
-#define READERS   2
-#define CACHE_MAX 128 /* prepared statements of a connection; there are fewer literals than that */
+#define OPEN_NEEDS ((uint64_t)1 << 20)
+#define READERS    2
+#define CACHE_MAX  128 /* prepared statements of a connection; there are fewer literals than that */
 
 struct store_db {
     struct store_index *ix;
@@ -141,7 +142,7 @@ static int quick_check(struct store_db *db, struct bh_err *err) {
     return r;
 }
 
-int store_index_open(struct store_place *place, struct store_index **out, struct bh_err *err) {
+static int index_open(struct store_place *place, struct store_index **out, struct bh_err *err) {
     struct store_index *ix = bh_xcalloc(1, sizeof *ix);
     char path[sizeof place->path + 16];
 
@@ -160,6 +161,16 @@ int store_index_open(struct store_place *place, struct store_index **out, struct
         }
     *out = ix;
     return 0;
+}
+
+/* SQLite needs some room even to read; on a full disk the reserve is what that room is for. */
+int store_index_open(struct store_place *place, struct store_index **out, struct bh_err *err) {
+    if (index_open(place, out, err) == 0)
+        return 0;
+    if (store_place_free(place) > OPEN_NEEDS || !store_reserve_take(place))
+        return err->code;
+    bh_err_clear(err);
+    return index_open(place, out, err);
 }
 
 static void db_close(struct store_db *db) {

@@ -349,9 +349,11 @@ int store_room_check(struct store_place *p, const char *what, uint64_t need, str
     return disk_full(p, what, need, err);
 }
 
-void store_reserve_take(struct store_place *p) {
-    if (unlinkat(p->root_fd, RESERVE_NAME, 0) == 0)
-        bh_log(BH_LOG_WARN, "reserve-used", "bytes=%llu", (unsigned long long)p->reserve);
+bool store_reserve_take(struct store_place *p) {
+    if (unlinkat(p->root_fd, RESERVE_NAME, 0) != 0)
+        return false;
+    bh_log(BH_LOG_WARN, "reserve-used", "bytes=%llu", (unsigned long long)p->reserve);
+    return true;
 }
 
 void store_reserve_restore(struct store_place *p) {

@@ -49,8 +49,9 @@ int store_write_error(struct store_place *p, int errno_value, const char *what, 
 int store_worker_full(struct store_place *p, const char *what, uint64_t need, struct bh_err *err);
 /* Is there room for so many bytes?  BH_E_LIMIT as above. */
 int store_room_check(struct store_place *p, const char *what, uint64_t need, struct bh_err *err);
-/* The reserve: a file of zeros that is given up while the index must be written on a full disk. */
-void store_reserve_take(struct store_place *p);
+/* The reserve: a file of zeros that is given up while the index must be written on a full disk.
+ * take: false when it is gone already. */
+bool store_reserve_take(struct store_place *p);
 void store_reserve_restore(struct store_place *p);
 /* Free bytes of the file system, and bytes that the store's files take. */
 uint64_t store_place_free(const struct store_place *p);
