@@ -42,8 +42,10 @@ bool unp_stream_more(struct unp_stream *s) {
             unp_ring_release(s->in, 1);
         s->next = unp_ring_next(s->in, 1, &s->left);
         s->holds = s->next != NULL;
-        if (s->next == NULL)
+        if (s->next == NULL) {
+            s->next = (const unsigned char *)""; /* decoders add 0 to it */
             return false;
+        }
     }
     return true;
 }

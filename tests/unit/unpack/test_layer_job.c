@@ -1,0 +1,196 @@
+/*
+ * test_layer_job.c - a whole layer job on memory files: its result, its file, launch's verifier over it, the same
+ * bytes twice, and what happens when memory runs out at each place in turn.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/fdio.h"
+#include "layer/layer_check.h"
+#include "rightless/verify.h"
+#include "support.h"
+#include "unpack/crew.h"
+#include "unpack/job.h"
+#include "unpack/result_pb.h"
+
+void *__real_malloc(size_t n);
+void *__real_realloc(void *p, size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_malloc(size_t n);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+
+static long left = -1; /* allocations until the one that fails; negative: none does */
+
+static bool fails(void) {
+    return __atomic_load_n(&left, __ATOMIC_RELAXED) >= 0 && __atomic_fetch_sub(&left, 1, __ATOMIC_RELAXED) == 0;
+}
+void *__wrap_malloc(size_t n) {
+    return fails() ? NULL : __real_malloc(n);
+}
+void *__wrap_realloc(void *p, size_t n) {
+    return fails() ? NULL : __real_realloc(p, n);
+}
+void *__wrap_calloc(size_t n, size_t size) {
+    return fails() ? NULL : __real_calloc(n, size);
+}
+
+static void sample(struct bh_buf *tar) {
+    made_add(tar, (struct made){.name = "usr/bin/", .type = '5', .mode = 0755});
+    made_add(tar, (struct made){.name = "usr/bin/tool", .data = "#!/bin/sh\n", .mode = 04755, .uid = 12});
+    made_add(tar, (struct made){.name = "usr/bin/alias", .type = '1', .link = "usr/bin/tool"});
+    made_add(tar, (struct made){.name = "bin", .type = '2', .link = "usr/bin"});
+    made_add(tar, (struct made){.name = "etc/.wh.gone"});
+    made_add(tar, (struct made){.name = "var/.wh..wh..opq"});
+    made_add(tar, (struct made){.name = "var/pipe", .type = '6'});
+    made_add(tar, (struct made){.name = "dev/null", .type = '3'});
+    for (int i = 0; i < 300; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "usr/share/doc/package-%d/changelog", i % 50 * 6 + i / 50);
+        made_add(tar, (struct made){.name = name, .data = name});
+    }
+    made_end(tar);
+}
+
+static int job(const struct bh_buf *tar, int out, struct bh_buf *result, struct bh_err *err) {
+    struct bh_job_params p = {.magic = BH_JOB_PARAMS_MAGIC, .size = BH_JOB_TO_END};
+    int source = memfd_create("source", 0);
+    bh_pwrite_all(source, tar->data, tar->len, 0);
+    const struct unp_fds fds = {.source = source, .out = out, .blob = -1};
+    unp_params_settle(&p, err);
+    int rc = unp_job_layer(&fds, &p, result, err);
+    close(source);
+    return rc;
+}
+
+static void good(void **state) {
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_layer_header h;
+    int out = memfd_create("layer", 0);
+    (void)state;
+    sample(&tar);
+    assert_int_equal(job(&tar, out, &result, &err), 0);
+    Bulkhead__Worker__V1__Result *r =
+        bulkhead__worker__v1__result__unpack(NULL, result.len, (const uint8_t *)result.data);
+    assert_non_null(r);
+    assert_int_equal(r->result_case, BULKHEAD__WORKER__V1__RESULT__RESULT_LAYER);
+    assert_int_equal(r->layer->entries, 308);
+    assert_int_equal(r->layer->left_out, 1);
+    assert_int_equal(r->layer->whiteouts, 2);
+    assert_int_equal(r->layer->tar_size, tar.len);
+    assert_string_equal(r->layer->digest, r->layer->diff_id);
+    assert_int_equal(bh_layer_open(out, &h, &err), 0);
+    assert_int_equal(h.inodes, r->layer->inodes);
+    assert_int_equal(h.flags, BH_LAYER_F_ROOT_IMPLIED);
+    if (lnc_verify_layer(out, h.diff_id, &err) != 0)
+        fail_msg("%s", err.msg);
+    bulkhead__worker__v1__result__free_unpacked(r, NULL);
+    close(out);
+}
+
+static void same_twice(void **state) {
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    struct stat st[2];
+    char *bytes[2];
+    (void)state;
+    sample(&tar);
+    for (int i = 0; i < 2; i++) {
+        BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+        int out = memfd_create("layer", 0);
+        assert_int_equal(job(&tar, out, &result, &err), 0);
+        fstat(out, &st[i]);
+        bytes[i] = test_malloc((size_t)st[i].st_size);
+        assert_int_equal(bh_pread_full(out, bytes[i], (size_t)st[i].st_size, 0), st[i].st_size);
+        close(out);
+    }
+    assert_int_equal(st[0].st_size, st[1].st_size);
+    assert_memory_equal(bytes[0], bytes[1], (size_t)st[0].st_size);
+    test_free(bytes[0]);
+    test_free(bytes[1]);
+}
+
+/* Memory fails at the first allocation, the second, ..: an error with a message each time, nothing else. */
+static void no_memory(void **state) {
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    int rc = -1;
+    (void)state;
+    sample(&tar);
+    for (long i = 0; rc != 0 && i < 5000; i++) {
+        BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+        struct bh_err err = BH_ERR_INIT;
+        int out = memfd_create("layer", 0);
+        __atomic_store_n(&left, i, __ATOMIC_RELAXED);
+        rc = job(&tar, out, &result, &err);
+        bool ran_out = __atomic_exchange_n(&left, -1, __ATOMIC_RELAXED) < 0;
+        if (rc != 0)
+            assert_true(err.code == rc && err.msg[0] != '\0');
+        assert_true(rc == 0 || ran_out);
+        close(out);
+    }
+    assert_int_equal(rc, 0);
+}
+
+/* A full disk: the write says so. */
+static void no_space(void **state) {
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    FILE *full = fopen("/dev/full", "r+");
+    (void)state;
+    if (full == NULL)
+        skip();
+    sample(&tar);
+    int rc = job(&tar, fileno(full), &result, &err);
+    assert_int_equal(rc, err.code);
+    assert_non_null(strstr(err.msg, "No space left"));
+    fclose(full);
+}
+
+static void header_lies(void **state) {
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_layer_header h;
+    int out = memfd_create("layer", 0);
+    (void)state;
+    sample(&tar);
+    assert_int_equal(job(&tar, out, &result, &err), 0);
+    /* Any byte of the fields that say where things are. */
+    for (off_t at = 0; at < 96; at++) {
+        unsigned char b;
+        if (at >= 88 && at < 96)
+            continue; /* entries: nothing depends on it */
+        assert_int_equal(pread(out, &b, 1, at), 1);
+        b ^= 2;
+        assert_int_equal(pwrite(out, &b, 1, at), 1);
+        assert_int_equal(bh_layer_open(out, &h, &err), BH_E_DATA_LOSS);
+        b ^= 2;
+        assert_int_equal(pwrite(out, &b, 1, at), 1);
+    }
+    assert_int_equal(bh_layer_open(out, &h, &err), 0);
+    assert_int_equal(ftruncate(out, 4000), 0);
+    assert_int_equal(bh_layer_open(out, &h, &err), BH_E_DATA_LOSS);
+    close(out);
+}
+
+int main(void) {
+    struct bh_err err = BH_ERR_INIT;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good),     cmocka_unit_test(same_twice),  cmocka_unit_test(no_memory),
+        cmocka_unit_test(no_space), cmocka_unit_test(header_lies),
+    };
+    if (unp_crew_start(&err) != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
