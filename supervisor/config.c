@@ -153,7 +153,8 @@ static int seal(const struct bh_buf *text, struct bh_err *err) {
     return bh_take_fd(&fd);
 }
 
-/* What was valid before stays when the new text is not. */
+/* Called again with every SIGHUP: a text with an error changes nothing; a good one goes to the rooms,
+ * while users and sockets stay as they were made at the start. */
 int sup_config_load(struct sup_engine *e, struct bh_err *err) {
     struct sup_config fresh = {0};
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(BH_CONF_MAX_BYTES);
@@ -170,7 +171,8 @@ int sup_config_load(struct sup_engine *e, struct bh_err *err) {
         return fd;
     if (e->config_fd >= 0)
         close(e->config_fd);
+    else
+        e->config = fresh;
     e->config_fd = fd;
-    e->config = fresh;
     return 0;
 }
