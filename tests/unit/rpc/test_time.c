@@ -180,12 +180,32 @@ static void threads_end_after_idling(void **state) {
     assert_int_equal(threads, 0);
 }
 
+static void *nothing(void *arg) {
+    return arg;
+}
+
+/* A service that nobody can reach any more ends, so that it is started again. */
+static void an_unreachable_service_ends(void **state) {
+    struct bh_server *s = echo.server;
+    char path[96];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/rpc.sock", echo.dir);
+    assert_int_equal(unlink(path), 0);
+    pthread_mutex_lock(&s->lock);
+    s->last_join -= 30 * BH_NSEC;
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(echo.thread, NULL);
+    assert_int_equal(echo.rc, BH_E_UNAVAILABLE);
+    pthread_create(&echo.thread, NULL, nothing, NULL); /* for tear_down to join */
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(no_pull_is_held_for_ever),    T(a_forgotten_stream_is_cancelled), T(the_end_is_remembered_for_a_minute),
-        T(cancel_and_last_pull_forget), T(threads_end_after_idling),
+        T(cancel_and_last_pull_forget), T(threads_end_after_idling),        T(an_unreachable_service_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
