@@ -272,6 +272,13 @@ static void add_names(struct bh_buf *b, unsigned bits, const char *const *names,
     }
 }
 
+/* A message carries 1 MiB, whatever a row says. */
+static uint32_t max_request(const struct bh_method *m) {
+    if (m->max_request == 0)
+        return 256u << 10;
+    return m->max_request < BH_FRAME_MAX_CHUNK ? m->max_request : (uint32_t)BH_FRAME_MAX_CHUNK;
+}
+
 static void add_row(struct bh_buf *b, const struct bh_service *s, const struct bh_method *m) {
     static const char *const roles[] = {"admin", "user", "store", "registry", "build", "runtime"};
     static const char *const flags[] = {"idempotent", "fds", "audited", "secret"};
@@ -279,7 +286,7 @@ static void add_row(struct bh_buf *b, const struct bh_service *s, const struct b
 
     bh_buf_addf(b, "| %s | %s | %s | %s | ", m->name, kinds[m->kind], d->input->short_name, d->output->short_name);
     add_names(b, m->roles, roles, BH_ARRAY_LEN(roles), "anybody");
-    bh_buf_addf(b, " | %u | ", (m->max_request != 0 ? m->max_request : 256u << 10) >> 10);
+    bh_buf_addf(b, " | %u | ", max_request(m) >> 10);
     if (m->deadline_ms != 0)
         bh_buf_addf(b, "%u s", m->deadline_ms / 1000);
     bh_buf_adds(b, " | ");
