@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -503,6 +504,17 @@ static _Noreturn void be_worker(void) {
     _exit(0);
 }
 
+/* What the network's room must still be able to do: names and connections. */
+static void use_network(void) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    int rc = getaddrinfo("localhost", "443", &hints, &list);
+
+    report("may-resolve", rc == 0, rc == 0 ? "done" : gai_strerror(rc));
+    freeaddrinfo(list);
+    report("may-connect", connect_tcp() == 0, "done");
+    report("may-read-certificates", can_open("/etc/ssl/certs", O_RDONLY | O_DIRECTORY) == 0, "done");
+}
+
 static void spawn_worker(struct bh_room *room) {
     struct bh_worker *w;
     struct bh_err err = BH_ERR_INIT;
@@ -545,6 +557,8 @@ static _Noreturn void be_room(int argc, char **argv) {
         bh_room_end(&room, &err);
     if (act)
         try_all(spec.network);
+    if (act && spec.network)
+        use_network();
     if (act && strcmp(self, "store") == 0)
         spawn_worker(&room);
     speak_out_of_turn(&room);

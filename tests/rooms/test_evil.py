@@ -58,7 +58,8 @@ def test_acts(libexec):
     engine.own_root = True
     try:
         with engine:
-            wait_for("all twins are through", 60, lambda: len(engine.log_lines("act=end")) >= 5)
+            wait_for("all twins are through", 60, lambda: len(engine.log_lines("act=end")) >= 5
+                     and engine.log_lines("act=may-read-certificates"))
             judge(results(engine), victim)
     finally:
         victim.kill()
@@ -78,6 +79,8 @@ def judge(found, victim):
         check(len(acts) >= count - 3 and not through, f"{room}: {len(acts)} acts refused" + (f", but {through}" if through else ""))
         how = acts.get("landlock", ("", ""))[1]
         check(sanitized() or how in ("EACCES", "SIGSYS"), f"{room}: Landlock answers {how}")
+    rights = {act: done for act, (done, _) in found["registry"].items() if act.startswith("may-")}
+    check(len(rights) == 3 and set(rights.values()) == {"yes"}, f"registry: keeps what it needs: {rights}")
     check(victim.poll() is None, "the process outside lives")
 
 
