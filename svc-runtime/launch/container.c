@@ -171,6 +171,8 @@ int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err) {
         if ((r = folder(l->containers, id, 0700, &dir, err)) != 0 || (r = folder(dir, "upper", 0755, &sub, err)) != 0 ||
             (r = folder(dir, "work", 0700, &work, err)) != 0 || (r = lnc_ct_save(dir, &rec, err)) != 0)
             lnc_ct_free_slot(l, rec.slot);
+        else if (fchown(sub, lnc_ct_base(&rec), lnc_ct_base(&rec)) != 0) /* for a walk before the first start */
+            r = bh_err_errno(err, errno, "give the upper folder to the container");
     } else if (r != 0) {
         *err = none;
     }
@@ -198,6 +200,7 @@ int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, str
     BH_SCOPE_CLOSE int dir = -1, pidfd = -1;
     struct bh_err ignored = BH_ERR_INIT;
     struct lnc_record rec = {0};
+    char name[80];
     int r = lnc_ct_open(l, id, &dir, &rec, &ignored);
 
     if (r == BH_E_NOT_FOUND)
@@ -205,6 +208,8 @@ int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, str
     else if (r == 0 && rt_pid_open(dir, "run", &pidfd, NULL, &ignored) == 0)
         return bh_err_set(err, BH_E_CONFLICT, "container %.12s is running", id);
     lnc_runtime_delete(l, id);
+    snprintf(name, sizeof(name), "%s.sock", id); /* of a monitor that was killed */
+    unlinkat(l->run_monitor, name, 0);
     r = remove_logs(l, id, err);
     if (r == 0 && dir >= 0)
         r = lnc_tree_helper(l, "remove", dir, -1, err);

@@ -68,7 +68,7 @@ struct lnc_record {
     uint32_t version; /* 1 */
     uint32_t slot;
     uint32_t spec_flags; /* of the last start */
-    uint32_t zero;
+    uint32_t started;    /* once: the upper has the owner and mode of the highest layer's root */
 };
 
 /* One request, with the descriptors in the order of launch_wire.h. */
@@ -102,7 +102,8 @@ struct lnc_mounts {
     const struct launch *l;
     int userns; /* -1: the host's ids */
     uint32_t base;
-    int root; /* descriptor of the container's root, once mounted */
+    bool dress; /* the first start: give the upper what the highest layer's root has */
+    int root;   /* descriptor of the container's root, once mounted */
     bool fleeting; /* RT_VOLATILE */
 };
 int lnc_userns(uint32_t base, int *out, struct bh_err *err);
@@ -158,5 +159,7 @@ void lnc_runtime_delete(const struct launch *l, const char *id);
 
 /* probe.c */
 int lnc_probe(struct launch *l, struct bh_err *err);
+/* layer.c: what an extraction that was cut off has left. */
+void lnc_extracted_clean(const struct launch *l);
 
 #endif

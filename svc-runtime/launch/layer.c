@@ -5,6 +5,7 @@
  * without rights has verified its index; before that it is sealed, so that what was verified is what
  * stays.  The kernel reads it only after both.  docs/store-format.md; lib/layer/layer_format.h.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fsverity.h>
@@ -129,13 +130,52 @@ static void forget(struct launch *l, unsigned slot) {
     l->layer[slot] = (struct lnc_layer){.file = -1};
 }
 
+static const char *path_of(const char *name, char out[96]) {
+    snprintf(out, 96, "extracted/%s", name);
+    return out;
+}
+
+/* A folder below extracted/, by a child that nobody waits for: loop.c reaps it. */
+static void drop_extracted(const struct launch *l, const char *name) {
+    int at = openat(l->lowest, "extracted", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = at >= 0 ? openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    struct bh_err err = BH_ERR_INIT;
+
+    if (dir >= 0 && fork() == 0) {
+        if (lnc_tree_helper(l, "remove", dir, -1, &err) == 0)
+            unlinkat(at, name, AT_REMOVEDIR);
+        _exit(0);
+    }
+    if (dir >= 0)
+        close(dir);
+    if (at >= 0)
+        close(at);
+}
+
+void lnc_extracted_clean(const struct launch *l) {
+    DIR *d = fdopendir(openat(l->lowest, "extracted", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        if (e->d_name[0] == '.' && strlen(e->d_name) > 2)
+            drop_extracted(l, e->d_name);
+    if (d != NULL)
+        closedir(d);
+}
+
 /* A layer that the store has removed must not hold its disk space because we remember it. */
 void lnc_layers_sweep(struct launch *l) {
+    char hex[65], gone[72], from[96], to[96];
     struct stat st;
 
-    for (unsigned i = 0; i < LNC_MAX_CACHED; i++)
-        if (l->layer[i].file >= 0 && (fstat(l->layer[i].file, &st) != 0 || st.st_nlink == 0))
-            forget(l, i);
+    for (unsigned i = 0; i < LNC_MAX_CACHED; i++) {
+        if (l->layer[i].file < 0 || (fstat(l->layer[i].file, &st) == 0 && st.st_nlink > 0))
+            continue;
+        bh_hex(l->layer[i].diff_id, 32, hex);
+        snprintf(gone, sizeof(gone), ".%s.gone", hex);
+        if (!l->layer[i].mounted && renameat(l->lowest, path_of(hex, from), l->lowest, path_of(gone, to)) == 0)
+            drop_extracted(l, gone); /* renamed first: the same layer may be wanted again while this is removed */
+        forget(l, i);
+    }
 }
 
 /* Same inode, unchanged since (sealing it again would change ctime), for the same diffID. */
@@ -214,9 +254,12 @@ static int extract(const struct launch *l, const struct lnc_layer *y, const char
         return bh_err_prefix(err, "layer sha256:%.12s", hex);
     if (syncfs(dir) != 0)
         return bh_err_errno(err, errno, "sync an extracted layer");
-    if (renameat(l->lowest, temp, l->lowest, final) != 0 && errno != EEXIST && errno != ENOTEMPTY)
+    if (renameat(l->lowest, temp, l->lowest, final) == 0)
+        return 0;
+    if (errno != EEXIST && errno != ENOTEMPTY)
         return bh_err_errno(err, errno, "name an extracted layer");
-    return 0; /* EEXIST: another start was faster; the left-over is removed at the next start of launch */
+    drop_extracted(l, strrchr(temp, '/') + 1); /* another start was faster */
+    return 0;
 }
 
 int lnc_layer_tree(const struct launch *l, unsigned slot, int userns, int *out_mount, struct bh_err *err) {

@@ -309,6 +309,7 @@ int lnc_probe(struct launch *l, struct bh_err *err) {
         r = open_tree_program(l, err);
     if (r != 0)
         return r;
+    lnc_extracted_clean(l);
     choose_form(l);
     choose_runtime(l);
     l->info.kernel_overlay_fd = l->info.form == RT_FORM_EROFS;

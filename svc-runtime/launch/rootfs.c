@@ -147,17 +147,14 @@ static int add_lowers(struct lnc_mounts *m, const unsigned *slots, unsigned n, i
     return r;
 }
 
-/* The root folder's owner and mode are those of the highest layer, as they would be had it been
- * extracted; done once, when the upper is still untouched. */
+/* The root folder's owner and mode are those of the highest layer, as if that had been extracted. */
 static int dress_upper(const struct lnc_mounts *m, unsigned n_layers, int container_dir, struct bh_err *err) {
-    struct stat upper, lower;
+    struct stat lower;
     char path[96];
 
     snprintf(path, sizeof(path), "%s/l/%u", m->l->stage, n_layers > 0 ? n_layers - 1 : 0);
-    if (fstatat(container_dir, "upper", &upper, AT_SYMLINK_NOFOLLOW) != 0 || stat(path, &lower) != 0)
-        return bh_err_errno(err, errno, "look at the container's upper folder");
-    if (upper.st_uid != 0 || m->base == 0)
-        return 0;
+    if (stat(path, &lower) != 0)
+        return bh_err_errno(err, errno, "look at the highest layer");
     if (fchownat(container_dir, "upper", lower.st_uid, lower.st_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
         fchmodat(container_dir, "upper", lower.st_mode & 07777, 0) != 0)
         return bh_err_errno(err, errno, "give the upper folder to the container");
@@ -204,7 +201,7 @@ int lnc_rootfs(struct lnc_mounts *m, const unsigned *slots, unsigned n, int cont
     ssize_t len;
     int r = add_lowers(m, slots, n, container_dir, with_upper, &lowers, &n_lowers, err);
 
-    if (r == 0 && writable)
+    if (r == 0 && writable && m->dress)
         r = dress_upper(m, n, container_dir, err);
     if (r != 0)
         return r;

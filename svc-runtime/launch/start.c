@@ -5,6 +5,7 @@
  * and its mounts with it.  It reads the specification (decoded and bounded by wire/spec.c) and
  * passes nothing on that is not written out by oci.c.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -221,7 +222,8 @@ static int monitor_exec(struct child *c, struct bh_err *err) {
     from[RT_MFD_RUN] = c->l->run_monitor;
     if (from[RT_MFD_STATE] < 0)
         return bh_err_errno(err, errno, "open the container's state folder");
-    unlinkat(from[RT_MFD_STATE], c->orders.exec_id[0] != 0 ? "" : "exit", 0); /* of a run before this one */
+    if (c->orders.exec_id[0] == 0)
+        unlinkat(from[RT_MFD_STATE], "exit", 0); /* of the run before this one */
     if ((r = listen_socket(c, &from[RT_MFD_LISTEN], err)) != 0 || (r = orders_file(c, &from[RT_MFD_ORDERS], err)) != 0)
         return r;
     for (int i = 0; i < 3; i++)
@@ -255,7 +257,9 @@ static int take_record(struct child *c, struct bh_err *err) {
         return r;
     if (rt_pid_open(c->dir, "run", &pidfd, NULL, &ended) == 0)
         return bh_err_set(err, BH_E_CONFLICT, "container %.12s is running already", c->r->q.id);
+    c->m.dress = !c->rec.started;
     c->rec.spec_flags = c->spec.flags;
+    c->rec.started = 1;
     c->m.base = lnc_ct_base(&c->rec);
     c->m.fleeting = (c->spec.flags & RT_VOLATILE) != 0;
     r = check_modes(c, err);
@@ -332,6 +336,24 @@ static int open_container_ns(struct child *c, pid_t pid, int *out_root, struct b
     return 0;
 }
 
+/* Records of exec sessions that have ended would pile up in a container that lives for long. */
+static void prune_execs(int dir) {
+    DIR *d = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct bh_err ended = BH_ERR_INIT;
+    int pidfd;
+
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        if (strncmp(e->d_name, "exec-", 5) != 0)
+            continue;
+        if (rt_pid_open(dir, e->d_name, &pidfd, NULL, &ended) == 0)
+            close(pidfd);
+        else
+            unlinkat(dir, e->d_name, 0);
+    }
+    if (d != NULL)
+        closedir(d);
+}
+
 static int join(struct child *c, struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf json = BH_BUF_INIT;
     BH_SCOPE_CLOSE int pidfd = -1, root = -1;
@@ -345,6 +367,7 @@ static int join(struct child *c, struct bh_err *err) {
         bh_err_set(err, BH_E_CONFLICT, "container %.12s is not running", c->r->q.id);
         return bh_err_reason(err, "not-running");
     }
+    prune_execs(c->dir);
     c->m.base = lnc_ct_base(&c->rec);
     c->spec.flags &= ~(uint32_t)(RT_INIT | RT_KEEP_LOG);
     if ((r = check_modes(c, err)) != 0 || (r = open_container_ns(c, pid, &root, err)) != 0 ||
