@@ -16,7 +16,8 @@
 #include "remove.h"
 #include "result.h"
 
-#define MSG(name) Bulkhead__Store__V1__##name
+#define MSG(name)  Bulkhead__Store__V1__##name
+#define LIST_BYTES ((size_t)1000 << 10) /* below what one message can carry */
 
 static char *str(const char *s) {
     return (char *)s; /* protobuf-c has char * where it only reads */
@@ -133,18 +134,51 @@ int store_summaries_msg(const struct store_image *images, size_t n, struct bh_ar
     return 0;
 }
 
+/* Images behind the one with id `after`; all when it has gone meanwhile. */
+static void skip_to(const char *after, struct store_image **images, size_t *n) {
+    for (size_t i = 0; i < *n && after[0] != '\0'; i++)
+        if (strcmp((*images)[i].id, after) == 0) {
+            *images += i + 1;
+            *n -= i + 1;
+            return;
+        }
+}
+
+/* A message has a limit: a part for who asked for parts, else a list without labels, which few look at. */
+static void fit(const MSG(ImageListRequest) * req, MSG(ImageListReply) * reply) {
+    size_t size = 0;
+
+    for (size_t i = 0; i < reply->n_image; i++) {
+        size += protobuf_c_message_get_packed_size(&reply->image[i]->base) + 8;
+        if (size <= LIST_BYTES)
+            continue;
+        if (req->paged && i > 0) {
+            reply->n_image = i;
+            reply->more = true;
+            return;
+        }
+        break;
+    }
+    for (size_t i = 0; i < reply->n_image && size > LIST_BYTES; i++)
+        reply->image[i]->n_label = 0;
+}
+
 int store_rpc_image_list(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const struct store_who who = store_who_of(call);
+    const MSG(ImageListRequest) *req = (const MSG(ImageListRequest) *)request;
     MSG(ImageListReply) reply = BULKHEAD__STORE__V1__IMAGE_LIST_REPLY__INIT;
     STORE_SCOPE_ARENA struct bh_arena arena;
     struct store_image *images;
     size_t n;
 
     bh_arena_init(&arena, STORE_REPLY_ARENA);
-    if (list(room, &who, (const MSG(ImageListRequest) *)request, &arena, &images, &n, err) != 0 ||
-        store_summaries_msg(images, n, &arena, &reply.image, err) != 0)
+    if (list(room, &who, req, &arena, &images, &n, err) != 0)
+        return err->code;
+    skip_to(req->after, &images, &n);
+    if (store_summaries_msg(images, n, &arena, &reply.image, err) != 0)
         return err->code;
     reply.n_image = n;
+    fit(req, &reply);
     return bh_call_reply(call, &reply.base, err);
 }
 
