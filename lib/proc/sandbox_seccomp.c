@@ -142,12 +142,14 @@ static int add_socket(scmp_filter_ctx ctx, int nr, bool inet) {
     return rc;
 }
 
-static int add_ioctl(scmp_filter_ctx ctx) {
-    static const unsigned long known[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX};
+static int add_ioctl(scmp_filter_ctx ctx, bool tty) {
+    static const unsigned long known[] = {TCGETS, TIOCGWINSZ, TIOCSWINSZ, FIONREAD, FIONBIO, FIOCLEX};
     int rc = 0;
 
     for (unsigned i = 0; i < BH_ARRAY_LEN(known) && rc == 0; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, known[i]));
+    if (rc == 0 && tty)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TIOCSWINSZ));
     return rc;
 }
 
@@ -181,7 +183,7 @@ static int add_checked(scmp_filter_ctx ctx, int nr, unsigned flags, bool *out_do
     if (nr == SCMP_SYS(socket) || nr == SCMP_SYS(socketpair))
         return add_socket(ctx, nr, (flags & BH_SECCOMP_INET) != 0);
     if (nr == SCMP_SYS(ioctl))
-        return add_ioctl(ctx);
+        return add_ioctl(ctx, (flags & BH_SECCOMP_TTY) != 0);
     if (nr == SCMP_SYS(prctl))
         return add_prctl(ctx);
     if (nr == SCMP_SYS(prlimit64))
