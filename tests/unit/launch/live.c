@@ -255,6 +255,21 @@ void live_detached(struct live *l, const char *id, const struct rt_spec *spec, s
     live_reply(l, start(l, id, "", spec, NULL), out);
 }
 
+void live_parallel(struct live *l, unsigned first, unsigned n, const struct rt_spec *spec) {
+    uint64_t seq[64];
+
+    for (unsigned i = 0; i < n; i++)
+        seq[i] = start(l, live_id(first + i), "", spec, NULL);
+    for (unsigned i = 0; i < n; i++) {
+        struct rt_launch_reply reply;
+
+        live_reply(l, seq[i], &reply);
+        if (reply.code != 0)
+            print_message("start: %s\n", reply.msg);
+        assert_int_equal(reply.code, 0);
+    }
+}
+
 int live_connect(struct live *l, const char *id, const char *exec_id) {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     char dir[128], cwd[128];

@@ -54,6 +54,8 @@ void live_run(struct live *l, const char *id, const char *exec_id, const struct 
 void live_run_free(struct live_run *r);
 /* Starts without attaching anything. */
 void live_detached(struct live *l, const char *id, const struct rt_spec *spec, struct rt_launch_reply *out);
+/* n containers with ids from first on, all asked for before the first answer. */
+void live_parallel(struct live *l, unsigned first, unsigned n, const struct rt_spec *spec);
 int live_connect(struct live *l, const char *id, const char *exec_id);
 /* Watches until the end. */
 void live_wait(int monitor, struct rt_monitor_state *out);

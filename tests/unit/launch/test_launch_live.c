@@ -426,6 +426,266 @@ static void test_trees(void **state) {
     forget(id2);
 }
 
+static void test_start_again(void **state) {
+    const char *id = live_id(20);
+    struct live_run r;
+
+    (void)state;
+    need_live();
+    for (int i = 0; i < 3; i++) { /* the monitor of the run before may still linger */
+        run_sh(id, "echo x >> /count; wc -l < /count", 0, &r);
+        assert_int_equal(r.reply.code, 0);
+        assert_int_equal(r.out[0], '1' + i);
+        assert_int_equal(r.state.exit_code, 0);
+        live_run_free(&r);
+    }
+    forget(id);
+}
+
+static void test_in_parallel(void **state) {
+    struct rt_launch_reply reply;
+    struct rt_monitor_state st;
+    struct rt_spec s = live_sh("sleep 0.2; exit 4");
+    uint64_t base[8];
+
+    (void)state;
+    need_live();
+    for (unsigned i = 0; i < 8; i++) {
+        live_simple(&g, RT_LAUNCH_PREPARE, live_id(200 + i), 0, 0, &reply);
+        assert_int_equal(reply.code, 0);
+        base[i] = reply.id_base;
+        for (unsigned k = 0; k < i; k++)
+            assert_true(base[k] != base[i]);
+    }
+    live_parallel(&g, 200, 8, &s);
+    for (unsigned i = 0; i < 8; i++) {
+        int m = live_connect(&g, live_id(200 + i), "");
+
+        if (m >= 0) {
+            live_wait(m, &st);
+            assert_int_equal(st.exit_code, 4);
+            close(m);
+        }
+        live_simple(&g, RT_LAUNCH_DELETE, live_id(200 + i), 0, 0, &reply);
+        assert_int_equal(reply.code, 0);
+    }
+    live_simple(&g, RT_LAUNCH_PREPARE, live_id(210), 0, 0, &reply);
+    assert_int_equal(reply.id_base, base[0]); /* the smallest that is free */
+    forget(live_id(210));
+}
+
+/* One client does not read, one goes away: all bytes reach the log and the client that reads late. */
+static void test_slow_client(void **state) {
+    const char *id = live_id(21);
+    struct rt_spec s = live_sh("head -c 3000000 /dev/zero; echo; sleep 0.3; echo end");
+    struct rt_monitor_request q = {.type = RT_MONITOR_ATTACH, .stdio = 2};
+    struct rt_launch_reply reply;
+    struct rt_monitor_state st;
+    struct bh_err err = BH_ERR_INIT;
+    static char data[65536];
+    size_t got = 0;
+    ssize_t n;
+    int slow[2], gone[2], monitor;
+
+    (void)state;
+    need_live();
+    s.args.item[2] = "read x; head -c 3000000 /dev/zero; echo; sleep 0.3; echo end";
+    s.flags |= RT_OPEN_STDIN;
+    live_detached(&g, id, &s, &reply);
+    assert_int_equal(reply.code, 0);
+    monitor = live_connect(&g, id, "");
+    assert_int_equal(pipe2(slow, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(gone, O_CLOEXEC), 0);
+    assert_int_equal(bh_fdpass_send(monitor, &q, sizeof(q), &slow[1], 1, &err), 0);
+    assert_int_equal(recv(monitor, &st, sizeof(st), 0), sizeof(st));
+    assert_int_equal(bh_fdpass_send(monitor, &q, sizeof(q), &gone[1], 1, &err), 0);
+    assert_int_equal(recv(monitor, &st, sizeof(st), 0), sizeof(st));
+    close(slow[1]);
+    close(gone[1]);
+    close(gone[0]);
+    q.type = RT_MONITOR_CLOSE_STDIN;
+    q.stdio = 0;
+    assert_int_equal(send(monitor, &q, sizeof(q), 0), sizeof(q));
+    assert_int_equal(recv(monitor, &st, sizeof(st), 0), sizeof(st));
+    usleep(300000);
+    while ((n = read(slow[0], data, sizeof(data))) > 0)
+        got += (size_t)n;
+    assert_int_equal(got, 3000000 + 5);
+    live_wait(monitor, &st);
+    assert_int_equal(st.exit_code, 0);
+    close(monitor);
+    close(slow[0]);
+    forget(id);
+}
+
+static void test_resize(void **state) {
+    const char *id = live_id(22);
+    struct rt_spec s = live_sh("trap 'stty size; exit 9' WINCH; while :; do sleep 0.05; done");
+    struct rt_monitor_request q = {.type = RT_MONITOR_RESIZE, .rows = 12, .cols = 34};
+    struct rt_launch_reply reply;
+    struct rt_monitor_state st;
+    int monitor;
+
+    (void)state;
+    need_live();
+    s.flags |= RT_TTY | RT_OPEN_STDIN;
+    live_detached(&g, id, &s, &reply);
+    assert_int_equal(reply.code, 0);
+    monitor = live_connect(&g, id, "");
+    usleep(300000);
+    assert_int_equal(send(monitor, &q, sizeof(q), 0), sizeof(q));
+    assert_int_equal(recv(monitor, &st, sizeof(st), 0), sizeof(st));
+    assert_int_equal(st.code, 0);
+    live_wait(monitor, &st);
+    assert_int_equal(st.exit_code, 9);
+    close(monitor);
+    forget(id);
+}
+
+/* The store keeps a descriptor that could write: the layer is refused, whatever it holds. */
+static void test_seal(void **state) {
+    const char *id = live_id(23);
+    struct rt_spec s = live_sh("true");
+    struct rt_launch_reply reply;
+    char path[128], copy[160], line[400];
+    int writer, was = g.layer[0];
+
+    (void)state;
+    need_live();
+    snprintf(path, sizeof(path), "%s/layer-0", g.root);
+    snprintf(copy, sizeof(copy), "%s/copy", g.root);
+    snprintf(line, sizeof(line), "cp %s %s && chmod 644 %s", path, copy, copy);
+    assert_int_equal(system(line), 0);
+    writer = open(copy, O_RDWR);
+    g.layer[0] = open(copy, O_RDONLY | O_CLOEXEC);
+    live_detached(&g, id, &s, &reply);
+    assert_int_equal(reply.code, BH_E_CONFLICT);
+    assert_non_null(strstr(reply.msg, "open for writing"));
+    close(writer);
+    live_detached(&g, id, &s, &reply);
+    assert_int_equal(reply.code, 0);
+    close(g.layer[0]);
+    g.layer[0] = was;
+    {
+        struct rt_monitor_state st;
+        int m = live_connect(&g, id, "");
+
+        if (m >= 0) {
+            live_wait(m, &st);
+            close(m);
+        }
+    }
+    unlink(copy);
+    forget(id);
+}
+
+/* A container that may mount cannot take nodev off its root, nor nosuid off a bind mount. */
+static void test_locked_flags(void **state) {
+    const char *id = live_id(24);
+    char source[128];
+    struct rt_mount m[] = {{.kind = RT_MOUNT_BIND, .source = source, .target = "/b"}};
+    struct rt_spec s = live_sh("mount -o remount,bind,dev / && echo BAD; mount -o remount,bind,suid,dev /b && echo BAD; "
+                               "mkdir /t && mount -t tmpfs t /t && echo mounts; mknod /t/null c 1 3 && echo BAD; true");
+    struct live_run r;
+
+    (void)state;
+    need_live();
+    snprintf(source, sizeof(source), "%s/locked", g.root);
+    mkdir(source, 0755);
+    s.mounts = m;
+    s.n_mounts = 1;
+    s.caps |= (uint64_t)1 << 21;
+    live_run(&g, id, "", &s, NULL, 0, &r);
+    assert_string_equal(r.out, "mounts\n");
+    live_run_free(&r);
+    forget(id);
+}
+
+static void test_walk_before_start(void **state) {
+    const char *id = live_id(25);
+    struct rt_launch_reply reply;
+    size_t n;
+    char *text;
+
+    (void)state;
+    need_live();
+    live_simple(&g, RT_LAUNCH_PREPARE, id, 0, 0, &reply);
+    text = live_tree(&g, id, RT_TREE_COMMIT, &n, &reply);
+    assert_int_equal(reply.code, 0);
+    assert_int_equal(n, 1024); /* nothing but the end */
+    free(text);
+    text = live_tree(&g, id, RT_TREE_DIFF, &n, &reply);
+    assert_int_equal(reply.code, 0);
+    assert_int_equal(n, 0);
+    free(text);
+    text = live_tree(&g, id, RT_TREE_EXPORT, &n, &reply);
+    assert_int_equal(reply.code, 0);
+    assert_true(n > 100000);
+    free(text);
+    forget(id);
+}
+
+/* The same upper always gives the same tar; opaque folders and long names are told. */
+static void test_commit_form(void **state) {
+    const char *id = live_id(26);
+    struct rt_launch_reply reply;
+    struct live_run r;
+    char *a, *b, path[128], line[256];
+    size_t n, k;
+    int fd;
+
+    (void)state;
+    need_live();
+    run_sh(id,
+           "rm -rf /home && mkdir -p /home/new; cd /tmp; touch $(head -c 200 /dev/zero | tr '\\0' x); mkdir -p "
+           "$(for i in 1 2 3 4 5 6 7 8 9; do printf 'a-long-folder-name-for-the-tar-header/'; done); for i in $(seq 500); do echo $i > $i; done",
+           0, &r);
+    assert_int_equal(r.state.exit_code, 0);
+    live_run_free(&r);
+    a = live_tree(&g, id, RT_TREE_COMMIT, &n, &reply);
+    b = live_tree(&g, id, RT_TREE_COMMIT, &k, &reply);
+    assert_int_equal(n, k);
+    assert_memory_equal(a, b, n);
+    snprintf(path, sizeof(path), "%s/form.tar", g.root);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(bh_write_all(fd, a, n), 0);
+    close(fd);
+    snprintf(line, sizeof(line), "tar tf %s > %s.list && grep -qx home/.wh..wh..opq %s.list && grep -qx tmp/500 %s.list", path, path,
+             path, path);
+    assert_int_equal(system(line), 0);
+    free(a);
+    free(b);
+    a = live_tree(&g, id, RT_TREE_DIFF, &n, &reply);
+    assert_true(has(a, n, "C /home") && has(a, n, "D /home/web") && has(a, n, "A /home/new"));
+    free(a);
+    forget(id);
+}
+
+static void test_many_layers(void **state) {
+    const char *id = live_id(27);
+    unsigned before = g.n_layers;
+    struct live_run r;
+    char dir[128], line[400];
+
+    (void)state;
+    need_live();
+    snprintf(dir, sizeof(dir), "%s/many", g.root);
+    for (unsigned i = g.n_layers; i < 126; i++) {
+        snprintf(line, sizeof(line), "rm -rf %s && mkdir -p %s && echo %u > %s/n && echo x > %s/l%u", dir, dir, i, dir, dir, i);
+        assert_int_equal(system(line), 0);
+        live_add_folder(&g, dir);
+    }
+    run_sh(id, "cat /n; ls -d /l* | wc -l", 0, &r);
+    assert_non_null(strstr(r.out, "125\n12"));
+    live_run_free(&r);
+    forget(id);
+    while (g.n_layers > before) {
+        close(g.layer[--g.n_layers]);
+        snprintf(line, sizeof(line), "%s/layer-%u", g.root, g.n_layers);
+        unlink(line);
+    }
+}
+
 static void test_survives_launch(void **state) {
     const char *id = live_id(12);
     struct rt_spec s = live_sh("echo before; while [ ! -e /go ]; do sleep 0.05; done; echo after; exit 3");
@@ -548,7 +808,10 @@ static void test_times(void **state) {
         cmocka_unit_test(test_not_runnable), cmocka_unit_test(test_much_data), cmocka_unit_test(test_log),             \
         cmocka_unit_test(test_tty), cmocka_unit_test(test_exec), cmocka_unit_test(test_attach_and_freeze),             \
         cmocka_unit_test(test_trees), cmocka_unit_test(test_survives_launch), cmocka_unit_test(test_mounts),           \
-        cmocka_unit_test(test_modes), cmocka_unit_test(test_times)
+        cmocka_unit_test(test_modes), cmocka_unit_test(test_start_again), cmocka_unit_test(test_in_parallel),                 \
+        cmocka_unit_test(test_slow_client), cmocka_unit_test(test_resize), cmocka_unit_test(test_seal),                \
+        cmocka_unit_test(test_locked_flags), cmocka_unit_test(test_walk_before_start),                                 \
+        cmocka_unit_test(test_commit_form), cmocka_unit_test(test_many_layers), cmocka_unit_test(test_times)
 
 static int setup_erofs(void **state) {
     *state = "erofs";
