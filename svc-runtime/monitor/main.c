@@ -76,7 +76,7 @@ static int confine(const struct monitor *m, struct bh_err *err) {
     if (r == 0)
         r = bh_sandbox_landlock(rules, BH_ARRAY_LEN(rules), 0, NULL, err);
     if (r == 0)
-        r = bh_sandbox_seccomp(lists, 0, err);
+        r = bh_sandbox_seccomp(lists, m->tty ? BH_SECCOMP_TTY : 0, err);
     return r;
 }
 
