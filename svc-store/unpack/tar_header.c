@@ -39,18 +39,17 @@ bool unp_tar_checksum_ok(const unsigned char block[UNP_TAR_BLK]) {
     int64_t want = 0;
     if (!unp_tar_field(block + F_SUM, 8, &want))
         return false;
-    uint32_t plain = 0;
-    uint32_t high = 0; /* how many bytes have bit 7 */
-    for (size_t i = 0; i < UNP_TAR_BLK; i++) {
+    uint32_t plain = 8 * ' ';
+    for (size_t i = 0; i < UNP_TAR_BLK; i++)
         plain += block[i];
-        high += block[i] >> 7;
-    }
-    for (size_t i = F_SUM; i < F_SUM + 8; i++) {
+    for (size_t i = F_SUM; i < F_SUM + 8; i++)
         plain -= block[i];
-        high -= block[i] >> 7;
-    }
-    plain += 8 * ' ';
-    return want == (int64_t)plain || want == (int64_t)plain - 256 * (int64_t)high;
+    if (want == (int64_t)plain)
+        return true;
+    int64_t signed_sum = 8 * ' ';
+    for (size_t i = 0; i < UNP_TAR_BLK; i++)
+        signed_sum += i >= F_SUM && i < F_SUM + 8 ? 0 : (signed char)block[i];
+    return want == signed_sum;
 }
 
 static enum unp_tar_form form_of(const unsigned char *b) {

@@ -102,6 +102,9 @@ struct unp_tree {
     uint32_t *buckets;
     uint32_t mask;
     uint64_t seed[2];
+    char last_dir[256]; /* entries mostly come folder by folder: the last parent, by the text of its name */
+    size_t last_len;    /* 0: none */
+    uint32_t last_at;
     uint64_t left_out;
     uint64_t whiteouts;
     uint64_t content;
@@ -146,6 +149,8 @@ struct unp_path {
 };
 /* Parts without "", "." and ".."; BH_E_INVALID (reason "unsafe-name") if it leaves the root, or a part is too long. */
 int unp_path_clean(const struct unp_tree_limits *limits, struct unp_text raw, struct unp_path *out, struct bh_err *err);
+/* The directory that holds the last part of path, made if need be. */
+int unp_tree_parent(struct unp_tree *t, const struct unp_path *path, uint32_t *out, struct bh_err *err);
 /* Walk the first n parts, following symlinks.  create: make what is missing; else *out = 0 when missing. */
 int unp_tree_walk(struct unp_tree *t, const struct unp_path *path, size_t n, bool create, uint32_t *out,
                   struct bh_err *err);

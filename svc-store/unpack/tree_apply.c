@@ -106,6 +106,8 @@ static void put(struct unp_tree *t, uint32_t dent, uint32_t inode) {
     struct unp_dent *d = unp_dent_at(t, dent);
     if (d->child != 0)
         unp_tree_empty(t, dent);
+    if (d->inode != 0)
+        t->last_len = 0;
     d->flags &= (uint8_t)~UNP_D_OPAQUE;
     d->inode = inode;
 }
@@ -193,7 +195,7 @@ static int add_named(struct unp_tree *t, const struct unp_entry *e, const struct
     struct unp_text base = path->part[path->n - 1];
     uint32_t parent;
     uint32_t dent;
-    int rc = unp_tree_walk(t, path, path->n - 1, true, &parent, err);
+    int rc = unp_tree_parent(t, path, &parent, err);
     if (rc != 0)
         return rc;
     bool meta = starts(base, WH_META) && !is_opaque_mark(base); /* AUFS's own; hidden when the index is laid out */

@@ -118,6 +118,7 @@ static int step(struct walk *w, struct unp_text name, bool create, bool *gone, s
             *gone = true;
             return 0;
         }
+        t->last_len = 0; /* a file may have become a directory */
         rc = unp_tree_imply_dir(t, child, err);
     }
     w->at = child;
@@ -149,5 +150,37 @@ int unp_tree_walk(struct unp_tree *t, const struct unp_path *path, size_t n, boo
             return rc;
     }
     *out = gone ? 0 : w.at;
+    return 0;
+}
+
+/* ---- the last parent ----------------------------------------------------------------------- */
+
+/* The parts before the last as one text; 0 when there are none or they do not fit. */
+static size_t parent_key(const struct unp_path *path, char *key, size_t room) {
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < path->n; i++) {
+        if (path->part[i].n + 1 > room - n)
+            return 0;
+        memcpy(key + n, path->part[i].s, path->part[i].n);
+        n += path->part[i].n;
+        key[n++] = '/';
+    }
+    return n;
+}
+
+/* Names are only ever given another meaning by put() in tree_apply.c, which forgets the last parent. */
+int unp_tree_parent(struct unp_tree *t, const struct unp_path *path, uint32_t *out, struct bh_err *err) {
+    char key[sizeof t->last_dir];
+    size_t n = parent_key(path, key, sizeof key);
+    if (n > 0 && n == t->last_len && memcmp(key, t->last_dir, n) == 0) {
+        *out = t->last_at;
+        return 0;
+    }
+    int rc = unp_tree_walk(t, path, path->n - 1, true, out, err);
+    if (rc != 0)
+        return rc;
+    memcpy(t->last_dir, key, n);
+    t->last_len = n;
+    t->last_at = *out;
     return 0;
 }

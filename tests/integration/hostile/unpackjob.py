@@ -67,8 +67,9 @@ LAYER_FIELDS = {1: "digest", 2: "size", 3: "codec", 4: "diff_id", 5: "tar_size",
 class Outcome:
     """kind: 'layer', 'plan', 'document', 'config', 'error', or 'dead' (no Result: killed or crashed)."""
 
-    def __init__(self, status, data, stderr, rss_kb, seconds):
-        self.status, self.data, self.stderr, self.rss_kb, self.seconds = status, data, stderr, rss_kb, seconds
+    def __init__(self, status, data, stderr, usage, seconds):
+        self.status, self.data, self.stderr, self.seconds = status, data, stderr, seconds
+        self.rss_kb, self.cpu = usage.ru_maxrss, usage.ru_utime + usage.ru_stime
         self.kind, self.body = "dead", b""
         names = {1: "error", 2: "layer", 3: "plan", 4: "document", 5: "config"}
         if status == 0 and data:
@@ -137,7 +138,7 @@ def run(program, job, source, out=None, blob=None, par=None, timeout=120, fsize=
     seconds = time.monotonic() - start
     result.seek(0)
     err.seek(0)
-    outcome = Outcome(p.returncode, result.read(), err.read(), usage.ru_maxrss, seconds)
+    outcome = Outcome(p.returncode, result.read(), err.read(), usage, seconds)
     for f in (result, pfile, err) + ((spare,) if spare else ()):
         f.close()
     os.close(null)
