@@ -55,6 +55,7 @@ struct launch {
                                                       state/launch */
     int tree_fd;                   /* bulkhead-tree: it runs as somebody who may not walk to it */
     bool force_extracted;
+    char force_runtime[16];        /* "crun" or "runc": the other is not tried; "": both are */
     bool no_cgroup;                /* the probe only succeeded without */
     struct rt_launch_info info;
     unsigned char slots[LNC_SLOTS / 8];

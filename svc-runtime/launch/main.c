@@ -38,8 +38,8 @@ static int parse_one(struct launch *l, const char *name, const char *value, stru
         fits = value[0] == '/' && bh_str_copy(l->root, sizeof(l->root), value);
     else if (strcmp(name, "--bin-dir") == 0)
         fits = value[0] == '/' && bh_str_copy(l->libexec, sizeof(l->libexec), value);
-    else if (strcmp(name, "--storage-form") == 0)
-        l->force_extracted = strcmp(value, "extracted") == 0;
+    else if (strcmp(name, "--oci-runtime") == 0)
+        fits = bh_str_copy(l->force_runtime, sizeof(l->force_runtime), value);
     else
         fits = bh_str_u64(value, &id) && id > 0 && id < UINT32_MAX;
     if (strcmp(name, "--monitor-uid") == 0)

@@ -253,6 +253,8 @@ static void choose_runtime(struct launch *l) {
     for (size_t i = 0; i < BH_ARRAY_LEN(tries); i++) {
         size_t n = strlen(all);
 
+        if (l->force_runtime[0] != 0 && strcmp(l->force_runtime, tries[i].name) != 0)
+            continue;
         l->no_cgroup = tries[i].no_cgroup;
         if (!find_program(tries[i].name, l->info.runtime_path, sizeof(l->info.runtime_path)))
             snprintf(why, sizeof(why), "not installed");

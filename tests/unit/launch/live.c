@@ -52,7 +52,7 @@ static void launch_exec(struct live *l, int control, int launch) {
     dup2(config, 5);
     close_range(6, ~0u, 0);
     execl(BIN "/bulkhead-launch", "bulkhead-launch", "--root", l->root, "--bin-dir", BIN, "--monitor-uid", MONITOR_UID,
-          "--runtime-uid", RUNTIME_UID, NULL);
+          "--runtime-uid", RUNTIME_UID, l->runtime != NULL ? "--oci-runtime" : NULL, l->runtime, NULL);
     _exit(127);
 }
 
@@ -74,7 +74,7 @@ void live_restart(struct live *l) {
 }
 
 void live_start(struct live *l, const char *form) {
-    *l = (struct live){.form = form, .seq = 1};
+    *l = (struct live){.form = form, .runtime = getenv("BH_TEST_RUNTIME"), .seq = 1};
     snprintf(l->root, sizeof(l->root), "/tmp/bh-live-XXXXXX");
     assert_non_null(mkdtemp(l->root));
     chmod(l->root, 0711);

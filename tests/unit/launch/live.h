@@ -16,7 +16,8 @@
 
 struct live {
     char root[64];
-    const char *form; /* "erofs" or "extracted" */
+    const char *form;    /* "erofs" or "extracted" */
+    const char *runtime; /* BH_TEST_RUNTIME of the environment: "runc" instead of what launch prefers */
     pid_t pid;
     int control, launch;
     uint64_t seq;
