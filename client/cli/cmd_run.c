@@ -67,7 +67,7 @@ static int make(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value
         return status;
     if (bulkhead_container_create(b, cli_str(args, "name"), spec, out_id, &error) != 0) {
         if (strcmp(error.reason, "no-such-image") == 0 && strcmp(cli_str(args, "pull"), "never") != 0)
-            cli_say(ctx->out, "Unable to find image '%s%s' locally\n", args->operands[0],
+            cli_say(ctx->out, "Unable to find image '%s%s' locally", args->operands[0],
                     strpbrk(args->operands[0], ":@") == NULL ? ":latest" : "");
         status = fail_125(ctx, &error);
     } else if (fd >= 0 && bh_write_all(fd, *out_id, strlen(*out_id)) != 0) {

@@ -221,11 +221,9 @@ static void in_read(struct monitor *m, struct mon_client *c) {
     }
     close_fd(&c->in);
     client_settle(c);
-    if (!(m->orders.flags & RT_STDIN_ONCE))
+    if (!(m->orders.flags & RT_STDIN_ONCE) || m->tty) /* a terminal stays: its user may have detached and come again */
         return;
     m->stdin_closing = true;
-    if (m->tty)
-        bh_buf_addc(&m->in_pending, 4); /* a terminal's end of input is a character */
     in_flush(m);
 }
 

@@ -65,7 +65,7 @@ struct rt_device {
 enum rt_spec_flags {
     RT_TTY = 1 << 0,
     RT_OPEN_STDIN = 1 << 1,  /* -i */
-    RT_STDIN_ONCE = 1 << 2,  /* stdin is closed when the first attached client closes its side */
+    RT_STDIN_ONCE = 1 << 2,  /* stdin, unless a terminal, is closed when the first attached client closes its side */
     RT_PRIVILEGED = 1 << 3,
     RT_USERNS_HOST = 1 << 4,
     RT_NET_HOST = 1 << 5, /* else: a network namespace with lo alone */
