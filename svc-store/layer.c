@@ -193,7 +193,7 @@ static int make_into(struct store *s, uid_t owner, int64_t lease, const struct s
         r->blob_written = false;
     if (check_wanted(src, r, err) != 0 || check_header(layer->fd, r, src->what, err) != 0)
         return err->code;
-    if (s->options.rehash && check_again(layer->fd, r->blob_written ? blob->fd : -1, r, src->what, err) != 0)
+    if (store_options_now(s).rehash && check_again(layer->fd, r->blob_written ? blob->fd : -1, r, src->what, err) != 0)
         return err->code;
     if (sync_file(s, layer->fd, src->what, err) != 0 ||
         (r->blob_written && sync_file(s, blob->fd, src->what, err) != 0))

@@ -96,7 +96,7 @@ static int one_layer(struct loading *l, const struct store_plan_layer *layer, st
         .fd = l->source,
         .offset = layer->offset,
         .size = layer->size,
-        .keep_blob = layer->digest[0] != '\0' && l->s->options.keep != STORE_KEEP_NEVER &&
+        .keep_blob = layer->digest[0] != '\0' && store_options_now(l->s).keep != STORE_KEEP_NEVER &&
                      strcmp(layer->digest, layer->diff_id) != 0,
         .digest = layer->digest,
         .digest_size = layer->size,
@@ -141,7 +141,7 @@ static void *layer_thread(void *arg) {
 }
 
 static int make_layers(struct loading *l, struct bh_err *err) {
-    unsigned n = l->s->options.workers;
+    unsigned n = store_options_now(l->s).workers;
     pthread_t threads[16];
     unsigned started = 0;
 

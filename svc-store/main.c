@@ -4,9 +4,13 @@
  * Room: store.  Sees its own folder and its sockets.  Trusts the supervisor that made the room; trusts no
  * caller and no worker.  Must not serve before its paths and system calls are closed.
  */
+#include <errno.h>
 #include <stdlib.h>
 
+#include "base/fdio.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
 #include "methods.h"
 #include "oci/digest.h"
 #include "proc/room.h"
@@ -58,6 +62,24 @@ static void on_stop(void *server) {
     bh_server_stop(server);
 }
 
+/* A config that cannot be read changes nothing: the old one stays. */
+static void on_reload(void *unused, int config_fd) {
+    BH_SCOPE_CLOSE int fd = config_fd;
+    BH_SCOPE_FREE char *text = malloc(BH_CONF_MAX_BYTES);
+    struct store_options options;
+    struct bh_err err = BH_ERR_INIT;
+    ssize_t n = text != NULL ? bh_pread_full(fd, text, BH_CONF_MAX_BYTES, 0) : -1;
+
+    (void)unused;
+    store_options_init(&options);
+    if (n < 0)
+        bh_err_errno(&err, errno, "read the configuration again");
+    else if (store_options_read(&options, text, (size_t)n, &err) == 0)
+        store_options_set(&store, &options);
+    if (err.code != 0)
+        bh_log_err("reload-refused", &err);
+}
+
 static int open_store(struct bh_err *err) {
     struct store_options options;
 
@@ -85,7 +107,7 @@ static int serve(int argc, char **argv, struct bh_err *err) {
     };
 
     if (bh_server_listen(&config, &server, err) != 0 || bh_room_confine(&room, err) != 0 || open_store(err) != 0 ||
-        bh_room_ready(&room, on_stop, NULL, server, err) != 0)
+        bh_room_ready(&room, on_stop, on_reload, server, err) != 0)
         return err->code;
     return bh_server_run(server, err);
 }

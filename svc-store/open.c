@@ -71,6 +71,7 @@ static int recover(struct store *s, struct bh_err *err) {
 int store_open(struct store *s, const char *path, const struct store_options *options, struct bh_err *err) {
     memset(s, 0, sizeof *s);
     s->options = *options;
+    pthread_mutex_init(&s->options_lock, NULL);
     store_flight_init(&s->flight);
     pthread_rwlock_init(&s->tidy, NULL);
     if (store_place_open(&s->place, path, err) != 0)
@@ -89,5 +90,6 @@ void store_close(struct store *s) {
     s->index = NULL;
     store_place_close(&s->place);
     store_flight_fini(&s->flight);
+    pthread_mutex_destroy(&s->options_lock);
     pthread_rwlock_destroy(&s->tidy);
 }

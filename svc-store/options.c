@@ -84,3 +84,23 @@ int store_options_read(struct store_options *o, const char *text, size_t n, stru
     *o = read;
     return 0;
 }
+
+struct store_options store_options_now(struct store *s) {
+    struct store_options now;
+
+    pthread_mutex_lock(&s->options_lock);
+    now = s->options;
+    pthread_mutex_unlock(&s->options_lock);
+    return now;
+}
+
+void store_options_set(struct store *s, const struct store_options *options) {
+    pthread_mutex_lock(&s->options_lock);
+    unsigned workers = s->options.workers;
+    uint64_t reserve = s->options.reserve;
+
+    s->options = *options;
+    s->options.workers = workers;
+    s->options.reserve = reserve;
+    pthread_mutex_unlock(&s->options_lock);
+}

@@ -15,6 +15,7 @@
 #define STEP ((size_t)1 << 20)
 
 static int copy(struct store *s, store_spool_next *next, void *arg, int to, struct bh_err *err) {
+    const uint64_t max = store_options_now(s).max_archive;
     uint64_t total = 0;
     const void *data;
     size_t n;
@@ -25,9 +26,9 @@ static int copy(struct store *s, store_spool_next *next, void *arg, int to, stru
         if (n == 0)
             return 0;
         total += n;
-        if (total > s->options.max_archive) {
+        if (total > max) {
             bh_err_set(err, BH_E_LIMIT, "the archive is over the limit of %llu bytes (limits.archive)",
-                       (unsigned long long)s->options.max_archive);
+                       (unsigned long long)max);
             return bh_err_reason(err, "archive-too-large");
         }
         if (bh_write_all(to, data, n) != 0)

@@ -65,7 +65,8 @@ struct store_flight {
 };
 
 struct store {
-    struct store_options options;
+    struct store_options options; /* change with a reload: read through store_options_now */
+    pthread_mutex_t options_lock;
     struct store_place place;
     struct store_index *index;
     struct store_workers *workers;
@@ -78,6 +79,10 @@ struct store {
  * NULL in tests that need none. */
 int store_open(struct store *s, const char *path, const struct store_options *options, struct bh_err *err);
 void store_close(struct store *s);
+
+struct store_options store_options_now(struct store *s);
+/* From a config that was read again; number of workers and reserve stay as they are. */
+void store_options_set(struct store *s, const struct store_options *options);
 
 /* On whose behalf: owner of what is made; all: also sees what others own. */
 struct store_who {

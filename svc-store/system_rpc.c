@@ -126,7 +126,7 @@ static size_t add_limits(const struct store_options *o, struct limit_text *t, Bu
 
 int store_rpc_info(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const struct store_who who = store_who_of(call);
-    const struct store *s = room;
+    const struct store_options options = store_options_now(room);
     MSG(InfoReply) reply = BULKHEAD__STORE__V1__INFO_REPLY__INIT;
     Bulkhead__Common__V1__Pair *limits[16];
     struct limit_text texts[16];
@@ -140,8 +140,8 @@ int store_rpc_info(void *room, struct bh_call *call, const ProtobufCMessage *req
     reply.layers = df.layers;
     reply.disk_bytes = df.disk;
     reply.free_bytes = df.free;
-    reply.keep = keep_name(s->options.keep);
-    reply.n_limit = add_limits(&s->options, texts, limits);
+    reply.keep = keep_name(options.keep);
+    reply.n_limit = add_limits(&options, texts, limits);
     reply.limit = limits;
     return bh_call_reply(call, &reply.base, err);
 }

@@ -161,12 +161,14 @@ static int run(struct store *s, const struct store_job *job, struct bh_buf *out,
     BH_SCOPE_CLOSE int params_fd = -1;
     BH_SCOPE_CLOSE int none = -1;
     int result[2];
+    struct store_options options;
     struct bh_job_params params;
     void *worker;
     int status;
     int r;
 
-    fill_params(&s->options, job, &params);
+    options = store_options_now(s);
+    fill_params(&options, job, &params);
     if (memory_file("params", &params, sizeof params, &params_fd, err) != 0 ||
         memory_file("none", NULL, 0, &none, err) != 0)
         return err->code;
