@@ -45,7 +45,7 @@ int unp_archive_list(struct unp_archive *a, struct bh_err *err);
 void unp_archive_fini(struct unp_archive *a);
 /* A regular file, or a link inside the archive to one, followed once; NULL if there is none. */
 const struct unp_member *unp_archive_find(const struct unp_archive *a, const char *name);
-/* The bytes of a small member, in the arena.  BH_E_LIMIT (naming max_document). */
+/* The bytes of a small member, in the arena.  BH_E_LIMIT (naming limits.document). */
 int unp_archive_read(const struct unp_archive *a, const struct unp_member *m, const char *what,
                      const unsigned char **out, struct bh_err *err);
 /* Find, check size and digest, read. *out_m NULL: not in the archive. */

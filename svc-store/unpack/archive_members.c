@@ -13,6 +13,7 @@
 #include "oci/types.h"
 #include "unpack/archive.h"
 #include "unpack/tree.h"
+#include "unpack/limit.h"
 
 #define READ_SIZE ((size_t)64 << 10)
 
@@ -171,9 +172,9 @@ const struct unp_member *unp_archive_find(const struct unp_archive *a, const cha
 int unp_archive_read(const struct unp_archive *a, const struct unp_member *m, const char *what,
                      const unsigned char **out, struct bh_err *err) {
     if (m->size > a->params->max_document) {
-        bh_err_set(err, BH_E_LIMIT, "archive: %s has %llu bytes, limit max_document is %llu", what,
+        bh_err_set(err, BH_E_LIMIT, "archive: %s has %llu bytes, limits.document is %llu", what,
                    (unsigned long long)m->size, (unsigned long long)a->params->max_document);
-        return bh_err_reason(err, "limit");
+        return unp_limit(err, "limits.document");
     }
     unsigned char *data = bh_oci_alloc(a->arena, (size_t)m->size + 1, err);
     if (data == NULL)

@@ -10,6 +10,7 @@
 #include "imageconf/imageconf.h"
 #include "oci/types.h"
 #include "unpack/archive.h"
+#include "unpack/limit.h"
 
 #define DEPTH_MAX 4
 
@@ -25,8 +26,8 @@ struct place { /* how a document was reached */
 static int count_document(struct unp_plan *plan, struct bh_err *err) {
     if (++plan->documents <= plan->limits.max_entries)
         return 0;
-    bh_err_set(err, BH_E_LIMIT, "archive: too many manifests, limit max_images is %zu", plan->limits.max_entries);
-    return bh_err_reason(err, "limit");
+    bh_err_set(err, BH_E_LIMIT, "archive: too many manifests, limits.images is %zu", plan->limits.max_entries);
+    return unp_limit(err, "limits.images");
 }
 
 static int add_names(struct unp_plan *plan, const struct bh_desc *d, size_t *n, Bulkhead__Worker__V1__PlanName ***names,
@@ -261,7 +262,7 @@ static int walk(struct unp_plan *plan, const struct place *at, struct bh_err *er
         return err->code;
     if (at->depth > DEPTH_MAX) {
         bh_err_set(err, BH_E_LIMIT, "archive: indexes inside indexes, more than %d deep", DEPTH_MAX);
-        return bh_err_reason(err, "limit");
+        return unp_limit(err, NULL);
     }
     if (!is_document(d->media_type))
         return add_blob(plan, d, at->index == NULL ? "" : at->index->digest, err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "unpack/tar_header.h"
+#include "unpack/limit.h"
 
 enum unp_codec unp_codec_sniff(const unsigned char *d, size_t n) {
     if (n >= UNP_TAR_BLK && unp_tar_checksum_ok(d))
@@ -70,9 +71,9 @@ int unp_stream_wrote(struct unp_stream *s, size_t n, struct bh_err *err) {
     s->used += n;
     s->total += n;
     if (s->total > s->max) {
-        bh_err_set(err, BH_E_LIMIT, "the uncompressed data is larger than limit max_unpacked, %llu bytes",
+        bh_err_set(err, BH_E_LIMIT, "the uncompressed data is too large, limits.unpacked is %llu",
                    (unsigned long long)s->max);
-        return bh_err_reason(err, "limit");
+        return unp_limit(err, "limits.unpacked");
     }
     if (s->used == UNP_RING_BLOCK) {
         unp_ring_commit(s->out, s->used);

@@ -26,7 +26,7 @@ enum unp_codec unp_codec_sniff(const unsigned char *data, size_t n);
 const char *unp_codec_name(enum unp_codec codec);
 
 /* Reader 1 of `in` to the writing side of `out`; ends out when all is well.
- * max_out: bytes at most (BH_E_LIMIT, naming max_unpacked).  BH_E_CANCELLED when a ring was aborted. */
+ * max_out: bytes at most (BH_E_LIMIT, naming limits.unpacked).  BH_E_CANCELLED when a ring was aborted. */
 int unp_codec_run(enum unp_codec codec, struct unp_ring *in, struct unp_ring *out, uint64_t max_out,
                   struct bh_err *err);
 

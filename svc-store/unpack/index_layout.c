@@ -9,6 +9,7 @@
 
 #include "unpack/index.h"
 #include "unpack/index_dir.h"
+#include "unpack/limit.h"
 
 /* Names that stand in the tar for AUFS alone. */
 static bool hidden(const struct unp_dent *d) {
@@ -25,7 +26,7 @@ static bool visible(const struct unp_tree *t, const struct unp_dent *d) {
 
 static int limit_blocks(struct bh_err *err) {
     bh_err_set(err, BH_E_LIMIT, "layer: its file would be larger than 2 TiB");
-    return bh_err_reason(err, "limit");
+    return unp_limit(err, NULL);
 }
 
 /* ---- inodes -------------------------------------------------------------------------------- */

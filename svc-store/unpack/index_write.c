@@ -12,6 +12,7 @@
 #include "oci/digest.h"
 #include "unpack/index.h"
 #include "unpack/index_dir.h"
+#include "unpack/limit.h"
 
 #define OUT_SIZE 65536u
 
@@ -261,7 +262,7 @@ int unp_index_write(struct unp_index *x, int fd, uint64_t tar_size, const uint8_
     memcpy(h.diff_id, diff_id, sizeof h.diff_id);
     if (h.index_offset / BH_LAYER_BLK + h.index_size / BH_LAYER_BLK > BH_LAYER_MAX_BLOCKS) {
         bh_err_set(err, BH_E_LIMIT, "layer: its file would be larger than 2 TiB");
-        return bh_err_reason(err, "limit");
+        return unp_limit(err, NULL);
     }
     int rc = expand(x, fd, h.extra_offset, err);
     if (rc == 0)

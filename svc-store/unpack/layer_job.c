@@ -24,6 +24,7 @@
 #include "unpack/ring.h"
 #include "unpack/source.h"
 #include "unpack/tree.h"
+#include "unpack/limit.h"
 
 #define PACE                                                                                                           \
     ((uint64_t)8 << 20) /* start writing back after each so many bytes: the sync at the end has little left            \
@@ -95,7 +96,7 @@ static void hash_tar(void *arg) {
 static int write_error(int e, struct bh_err *err) {
     if (e == EFBIG) {
         bh_err_set(err, BH_E_LIMIT, "the layer file is larger than its limit");
-        return bh_err_reason(err, "limit");
+        return unp_limit(err, NULL);
     }
     return bh_err_errno(err, e, "write of the layer");
 }
@@ -142,9 +143,9 @@ static int read_block(struct layer *l, unsigned char **out_block, size_t *out_n,
 static int check_plain_size(const struct layer *l, struct bh_err *err) {
     if (l->codec != UNP_PLAIN || l->source.read <= l->params->max_unpacked)
         return 0;
-    bh_err_set(err, BH_E_LIMIT, "the layer is larger than limit max_unpacked, %llu bytes",
+    bh_err_set(err, BH_E_LIMIT, "the layer is too large, limits.unpacked is %llu",
                (unsigned long long)l->params->max_unpacked);
-    return bh_err_reason(err, "limit");
+    return unp_limit(err, "limits.unpacked");
 }
 
 static void start_stages(struct layer *l) {

@@ -10,6 +10,7 @@
 
 #include "base/fdio.h"
 #include "unpack/jobs.h"
+#include "unpack/limit.h"
 
 int unp_source_open(struct unp_source *s, int fd, uint64_t offset, uint64_t size, struct bh_err *err) {
     *s = (struct unp_source){.fd = fd, .at = offset, .left = size, .sized = size != BH_JOB_TO_END};
@@ -50,9 +51,8 @@ int unp_source_whole(struct unp_source *s, uint64_t max, const char *what, struc
             return bh_err_prefix(err, "%s", what);
         bh_buf_grew(out, n);
         if (out->len > max) {
-            bh_err_set(err, BH_E_LIMIT, "%s: longer than limit max_document, %llu bytes", what,
-                       (unsigned long long)max);
-            return bh_err_reason(err, "limit");
+            bh_err_set(err, BH_E_LIMIT, "%s: too long, limits.document is %llu", what, (unsigned long long)max);
+            return unp_limit(err, "limits.document");
         }
         if (n == 0)
             return 0;

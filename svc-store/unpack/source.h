@@ -26,7 +26,7 @@ struct unp_source {
 int unp_source_open(struct unp_source *s, int fd, uint64_t offset, uint64_t size, struct bh_err *err);
 /* Up to n bytes, fewer only at the end.  *out_n = 0 at the end. */
 int unp_source_read(struct unp_source *s, void *to, size_t n, size_t *out_n, struct bh_err *err);
-/* All of it; BH_E_LIMIT (naming max_document) when it is longer than max. */
+/* All of it; BH_E_LIMIT (naming limits.document) when it is longer than max. */
 int unp_source_whole(struct unp_source *s, uint64_t max, const char *what, struct bh_buf *out, struct bh_err *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "unpack/tar_number.h"
+#include "unpack/limit.h"
 
 #define SIZE_MAX_ENTRY ((uint64_t)1 << 62)
 
@@ -18,9 +19,9 @@ static int bad(const struct unp_tar *t, struct bh_err *err, const char *what) {
 }
 
 static int limit(const struct unp_tar *t, struct bh_err *err, const char *what, const char *name, uint64_t max) {
-    bh_err_set(err, BH_E_LIMIT, "tar: entry at byte %llu: %s, limit %s is %llu", (unsigned long long)t->entry_at, what,
-               name, (unsigned long long)max);
-    return bh_err_reason(err, "limit");
+    bh_err_set(err, BH_E_LIMIT, "tar: entry at byte %llu: %s, %s is %llu", (unsigned long long)t->entry_at, what, name,
+               (unsigned long long)max);
+    return unp_limit(err, name);
 }
 
 static bool type_of(const struct unp_tar_header *h, enum unp_type *out) {
@@ -64,7 +65,7 @@ static int name_of(struct unp_tar *t, struct unp_text *out, struct bh_err *err) 
     if (out->n == 0)
         return bad(t, err, "the name is empty");
     if (out->n > t->limits.max_path)
-        return limit(t, err, "a name is too long", "max_path", t->limits.max_path);
+        return limit(t, err, "a name is too long", "limits.path", t->limits.max_path);
     return 0;
 }
 
@@ -84,7 +85,7 @@ static int link_of(struct unp_tar *t, enum unp_type type, struct unp_text *out, 
     if (out->n == 0)
         return bad(t, err, "a link without target");
     if (out->n > t->limits.max_path)
-        return limit(t, err, "a link target is too long", "max_path", t->limits.max_path);
+        return limit(t, err, "a link target is too long", "limits.path", t->limits.max_path);
     return 0;
 }
 
@@ -227,7 +228,7 @@ int unp_tar_tell_entry(struct unp_tar *t, struct bh_err *err) {
     if (rc != 0)
         return rc;
     if (++t->entries > t->limits.max_entries)
-        return limit(t, err, "too many entries", "max_entries", t->limits.max_entries);
+        return limit(t, err, "too many entries", "limits.entries", t->limits.max_entries);
     rc = t->fn(t->arg, &e, err);
     unp_tar_clear_pending(t);
     unp_tar_pass_data(t, t->stored);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "unpack/tar_entry.h"
+#include "unpack/limit.h"
 
 void unp_tar_init(struct unp_tar *t, const struct unp_tar_limits *limits, unp_tar_fn *fn, void *arg) {
     memset(t, 0, sizeof *t);
@@ -93,10 +94,10 @@ static int begin_extension(struct unp_tar *t, const struct unp_tar_header *h, st
     bool is_name = h->type == 'L' || h->type == 'K';
     uint64_t max = is_name ? (uint64_t)t->limits.max_path + 1 : t->limits.max_pax;
     if ((uint64_t)h->size > max) {
-        bh_err_set(err, BH_E_LIMIT, "tar: at byte %llu: %s of %llu bytes, limit %s is %u", (unsigned long long)t->at,
+        bh_err_set(err, BH_E_LIMIT, "tar: at byte %llu: %s of %llu bytes, %s is %u", (unsigned long long)t->at,
                    is_name ? "a name" : "an extended header", (unsigned long long)h->size,
-                   is_name ? "max_path" : "max_pax", is_name ? t->limits.max_path : t->limits.max_pax);
-        return bh_err_reason(err, "limit");
+                   is_name ? "limits.path" : "the limit", is_name ? t->limits.max_path : t->limits.max_pax);
+        return unp_limit(err, is_name ? "limits.path" : NULL);
     }
     if (h->type == 'g' && (t->has_pax || t->has_long_name || t->has_long_link))
         return bad(t, err, "a global header between an entry and its own");

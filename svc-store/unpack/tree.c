@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #include "base/str.h"
+#include "unpack/limit.h"
 
 #define POOL_CHUNK 4096u
 #define ARENA_MAX  ((size_t)192 << 20)
@@ -42,7 +43,7 @@ static void pool_fini(struct unp_pool *p) {
 int unp_tree_no_memory(struct bh_err *err) {
     bh_err_set(err, BH_E_LIMIT, "layer: not enough memory for its names and attributes");
     bh_err_hint(err, "the layer is far larger than images usually are");
-    return bh_err_reason(err, "limit");
+    return unp_limit(err, NULL);
 }
 
 const char *unp_shown(struct unp_text name, char out[UNP_SHOWN]) {
@@ -152,9 +153,9 @@ int unp_tree_child(struct unp_tree *t, uint32_t parent, struct unp_text name, ui
     if (*out != 0)
         return 0;
     if (t->dents.n > t->limits.max_entries * 2 + 1024) {
-        bh_err_set(err, BH_E_LIMIT, "layer: too many files and directories, limit max_entries is %llu",
+        bh_err_set(err, BH_E_LIMIT, "layer: too many files and directories, limits.entries is %llu",
                    (unsigned long long)t->limits.max_entries);
-        return bh_err_reason(err, "limit");
+        return unp_limit(err, "limits.entries");
     }
     if (t->dents.n > t->mask && !grow_table(t))
         return unp_tree_no_memory(err);

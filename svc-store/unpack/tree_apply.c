@@ -9,6 +9,7 @@
 
 #include "layer/layer_format.h"
 #include "unpack/tree.h"
+#include "unpack/limit.h"
 
 #define WH      ".wh."
 #define WH_META ".wh..wh."
@@ -61,9 +62,9 @@ static int keep_sparse(struct unp_tree *t, struct unp_inode *i, const struct unp
     uint64_t room = bh_layer_round(e->size > t->limits.max_sparse ? t->limits.max_sparse : e->size, BH_LAYER_BLK);
     if (e->size > t->limits.max_sparse || room > t->limits.max_sparse - t->sparse_bytes) {
         char shown[UNP_SHOWN];
-        bh_err_set(err, BH_E_LIMIT, "layer: sparse file '%s' of %llu bytes, limit max_sparse is %llu in all",
+        bh_err_set(err, BH_E_LIMIT, "layer: sparse file '%s' of %llu bytes, the limit is %llu in all",
                    unp_shown(e->name, shown), (unsigned long long)e->size, (unsigned long long)t->limits.max_sparse);
-        return bh_err_reason(err, "limit");
+        return unp_limit(err, NULL);
     }
     uint32_t n = unp_pool_add(&t->sparse);
     size_t bytes = e->sparse->n * sizeof(struct unp_extent);

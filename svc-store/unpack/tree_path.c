@@ -8,6 +8,7 @@
 
 #include "layer/layer_format.h"
 #include "unpack/tree.h"
+#include "unpack/limit.h"
 
 static bool is_dot(struct unp_text p) {
     return p.n == 1 && p.s[0] == '.';
@@ -35,8 +36,8 @@ static int unsafe(struct bh_err *err, struct unp_text raw, const char *what) {
 
 static int too_deep(struct bh_err *err, struct unp_text raw, uint32_t max) {
     char shown[UNP_SHOWN];
-    bh_err_set(err, BH_E_LIMIT, "layer: name '%s' is too deep, limit max_depth is %u", unp_shown(raw, shown), max);
-    return bh_err_reason(err, "limit");
+    bh_err_set(err, BH_E_LIMIT, "layer: name '%s' is too deep, limits.depth is %u", unp_shown(raw, shown), max);
+    return unp_limit(err, "limits.depth");
 }
 
 int unp_path_clean(const struct unp_tree_limits *limits, struct unp_text raw, struct unp_path *out,

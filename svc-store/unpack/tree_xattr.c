@@ -9,6 +9,7 @@
 
 #include "layer/layer_format.h"
 #include "unpack/tree.h"
+#include "unpack/limit.h"
 
 struct attr {
     uint8_t index;
@@ -127,9 +128,9 @@ static int encode(struct unp_tree *t, struct attr *list, size_t n, size_t max, c
     for (size_t i = 0; i < n; i++)
         size += attr_size(&list[i]);
     if (size > max) {
-        bh_err_set(err, BH_E_LIMIT, "layer: extended attributes of one file take %zu bytes, limit max_xattrs is %zu",
-                   size, max);
-        return bh_err_reason(err, "limit");
+        bh_err_set(err, BH_E_LIMIT, "layer: extended attributes of one file take %zu bytes, limits.xattrs is %zu", size,
+                   max);
+        return unp_limit(err, "limits.xattrs");
     }
     struct unp_xblob *blob = bh_arena_alloc(&t->arena, sizeof *blob + size);
     if (blob == NULL)

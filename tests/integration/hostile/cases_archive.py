@@ -44,7 +44,7 @@ case("D02-manifest-not-json", "refuse", with_manifest(b"hello"), "manifest.json"
 case("D03-manifest-deep", "refuse", with_manifest(b"[" * 100000 + b"]" * 100000), "manifest.json")
 case("D04-duplicate-keys", "refuse",
      with_manifest(b'[{"Config":"a.json","Config":"%s.json","RepoTags":null,"Layers":["l0/layer.tar"]}]' % HEX.encode()), "uplicate")
-case("D05-manifest-5-mib", "refuse", with_manifest(b"[" + b" " * (5 << 20) + b"]"), "max_document")
+case("D05-manifest-5-mib", "refuse", with_manifest(b"[" + b" " * (5 << 20) + b"]"), "limits.document")
 case("D06-config-dotdot", "refuse", one(Config="../../../etc/passwd"))
 case("D07-config-absolute", "refuse", one(Config="/etc/passwd"))
 case("D08-layer-dotdot", "refuse", one(Layers=["../../../etc/passwd"]))
@@ -101,7 +101,7 @@ def conf(raw=None, **more):
 
 
 case("J01-not-json", "refuse", conf(b"\x7fELF"))
-case("J02-5-mib", "refuse", conf(dump(config([D0], author="a" * (5 << 20)))), "max_document")
+case("J02-5-mib", "refuse", conf(dump(config([D0], author="a" * (5 << 20)))), "limits.document")
 case("J03-diff-id-no-digest", "refuse", conf(rootfs={"type": "layers", "diff_ids": ["hello"]}))
 case("J04-diff-id-md5", "refuse", conf(rootfs={"type": "layers", "diff_ids": ["md5:" + "0" * 32]}))
 case("J05-env-without-equals", "refuse", conf(config={"Env": ["HOSTNAME"]}))
@@ -167,7 +167,7 @@ case("O20-annotations-wrong", "refuse", oci_layout([M, C, GOOD_LAYER], oci_index
 case("O21-duplicate-keys", "refuse", oci_layout([M, C, GOOD_LAYER], dump(oci_index(MD))[:-1] + b',"manifests":[]}'), "uplicate")
 case("O22-layer-encrypted", "unloadable", oci_image(layer_descs=[desc(GOOD_LAYER, OCI + "layer.v1.tar+gzip+encrypted")]))
 case("O23-501-layers", "refuse", oci_image(layer_descs=[desc(GOOD_LAYER, OCI + "layer.v1.tar")] * 501), "limit")
-case("O24-manifest-5-mib", "refuse", oci_image(manifest_more={"annotations": {"a": "b" * (5 << 20)}}), "max_document")
+case("O24-manifest-5-mib", "refuse", oci_image(manifest_more={"annotations": {"a": "b" * (5 << 20)}}), "limits.document")
 case("O25-blob-is-link-out", "refuse", tar(entry(b"oci-layout", b'{"imageLayoutVersion":"1.0.0"}'), entry(b"index.json", dump(oci_index(MD))),
                                            symlink(b"blobs/sha256/" + MD["digest"][7:].encode(), b"/etc/passwd")), "not in the archive")
 case("O26-blobs-folder-is-link", "refuse", tar(entry(b"oci-layout", b'{"imageLayoutVersion":"1.0.0"}'), entry(b"index.json", dump(oci_index(MD))),
@@ -226,12 +226,12 @@ case("A04-xz", "safe", lzma.compress(GOOD))
 case("A05-bzip2", "safe", bz2.compress(GOOD))
 case("A06-gzip-cut", "refuse", gz(GOOD)[:-30], "cut off")
 case("A07-gzip-of-gzip", "refuse", gz(gz(GOOD)), "not a tar")
-case("A08-gzip-bomb", "refuse", lambda: gz(tar(entry(b"z", bytes(64 << 20))), 9), "max_unpacked", max_unpacked=16 << 20)
+case("A08-gzip-bomb", "refuse", lambda: gz(tar(entry(b"z", bytes(64 << 20))), 9), "limits.unpacked", max_unpacked=16 << 20)
 case("A09-cut", "refuse", GOOD[:len(GOOD) - 3000], "ends")
 case("A10-cut-in-header", "refuse", GOOD[:700], "ends")
 case("A11-member-name-control", "safe", docker_archive(extra=entry(b"\x1b[31m\n", b"x")))
 case("A12-member-size-huge", "refuse", docker_archive(extra=header(b"x", size=1 << 60)), "ends")
-case("A13-member-deep", "refuse", docker_archive(extra=gnu_long(b"d/" * 100 + b"f\0") + header(b"f")), "max_depth")
+case("A13-member-deep", "refuse", docker_archive(extra=gnu_long(b"d/" * 100 + b"f\0") + header(b"f")), "limits.depth")
 case("A15-fs-tar", "refuse", GOOD_LAYER, "no image")
-case("A16-300k-members", "refuse", lambda: gz(__import__("tarbytes").many_entries(300000)), "max_entries")
+case("A16-300k-members", "refuse", lambda: gz(__import__("tarbytes").many_entries(300000)), "limits.entries")
 case("A17-device-members", "safe", docker_archive(extra=header(b"dev", type=b"4", major=8)))

@@ -60,9 +60,9 @@ layer("P23-dir-becomes-link", "safe", tar(directory(b"d/"), entry(b"d/a", F), sy
       holds=["d", "tmp/b"], lacks=["d/a"])
 layer("P24-empty-target", "refuse", tar(symlink(b"s", b"")), "without target")
 layer("P25-long-target", "refuse", tar(gnu_long(b"t" * 4096 + b"\0", b"K"), symlink(b"s", b"t")), "4095")
-layer("P26-long-name", "refuse", tar(gnu_long(b"n/" * 2100 + b"\0"), entry(b"n", F)), "max_path")
+layer("P26-long-name", "refuse", tar(gnu_long(b"n/" * 2100 + b"\0"), entry(b"n", F)), "limits.path")
 layer("P27-long-part", "refuse", tar(gnu_long(b"n" * 256 + b"\0"), entry(b"n", F)), "255")
-layer("P28-deep", "refuse", tar(gnu_long(b"d/" * 300 + b"f\0"), entry(b"d", F)), "max_depth")
+layer("P28-deep", "refuse", tar(gnu_long(b"d/" * 300 + b"f\0"), entry(b"d", F)), "limits.depth")
 layer("P29-name-255", "safe", tar(gnu_long(b"n" * 255 + b"\0"), entry(b"n", F)), holds=["n" * 255])
 layer("P30-control-bytes", "safe", tar(entry(b"a\n\x1b[31mred\x07", F)), holds=["a\n\x1b[31mred\x07"])
 layer("P31-control-bytes-refused", "refuse", tar(entry(b"../\x1b]0;owned\x07\n", F)), "leads out")
@@ -87,7 +87,7 @@ layer("P48-prefix-dotdot", "refuse", tar(entry(b"evil", F, prefix=b"../..")), "l
 layer("P49-whiteout-and-file", "safe", tar(entry(b".wh.a"), entry(b"a", F)), holds=["a"])
 layer("P50-40-links", "refuse", tar(*[symlink(b"l%d" % i, b"l%d" % (i + 1)) for i in range(60)], entry(b"l0/f", F)), "circle")
 layer("P51-link-expansion", "refuse",
-      tar(*[symlink(b"l%d" % i, b"/".join([b"l%d" % (i + 1)] * 12)) for i in range(30)], entry(b"l0/f", F)), "max_depth")
+      tar(*[symlink(b"l%d" % i, b"/".join([b"l%d" % (i + 1)] * 12)) for i in range(30)], entry(b"l0/f", F)), "limits.depth")
 
 # ---- S: special files and attributes ---------------------------------------------------------
 
@@ -117,7 +117,7 @@ layer("S17-multi-volume", "refuse", tar(entry(b"m", F, type=b"M", magic=b"ustar 
 layer("S18-dumpdir", "refuse", tar(entry(b"d", b"Yx\0\0", type=b"D", magic=b"ustar  \0")), "type 0x44")
 layer("S19-volume-label", "safe", tar(header(b"label", type=b"V", magic=b"ustar  \0"), entry(b"f", F)), holds=["f"], lacks=["label"])
 layer("S20-xattrs-too-large", "refuse",
-      tar(pax([(b"SCHILY.xattr.user.n%d" % i, b"v" * 60000) for i in range(3)]), entry(b"f", F)), "max_xattrs")
+      tar(pax([(b"SCHILY.xattr.user.n%d" % i, b"v" * 60000) for i in range(3)]), entry(b"f", F)), "limits.xattrs")
 layer("S21-xattr-long-name", "safe", xattr(b"user." + b"n" * 300, b"v"), holds=["f"])
 layer("S22-default-acl-on-file", "safe",
       xattr(b"system.posix_acl_default", struct.pack("<I", 2) + b"".join(struct.pack("<HHI", t, 7, 2**32 - 1) for t in (1, 4, 32))),
@@ -145,7 +145,7 @@ layer("T13-pax-length-wrong", "refuse", tar(pax(None, raw=b"99 path=x\n"), entry
 layer("T14-pax-length-huge", "refuse", tar(pax(None, raw=b"99999999999999999999 path=x\n"), entry(b"f", F)), "length")
 layer("T15-pax-no-newline", "refuse", tar(pax(None, raw=b"9 path=xy"), entry(b"f", F)), "length")
 layer("T16-pax-no-equals", "refuse", tar(pax(None, raw=b"9 pathxx\n"), entry(b"f", F)), "length")
-layer("T17-pax-giant", "refuse", tar(pax([(b"comment", b"c" * (2 << 20))]), entry(b"f", F)), "max_pax")
+layer("T17-pax-giant", "refuse", tar(pax([(b"comment", b"c" * (2 << 20))]), entry(b"f", F)), "the limit is")
 layer("T18-pax-uid", "refuse", tar(pax([(b"uid", b"8589934592")]), entry(b"f", F)), "uid")
 layer("T19-pax-time", "refuse", tar(pax([(b"mtime", b"soon")]), entry(b"f", F)), "mtime")
 
@@ -173,15 +173,15 @@ layer("T21-sparse-order", "refuse", tar(old_sparse([(1024, 512), (0, 512)], 4096
 layer("T22-sparse-sum", "refuse", tar(old_sparse([(0, 512)], 4096, D * 2)), "holds")
 layer("T23-sparse-count", "refuse", tar(sparse1(b"999999999999\n0\n1\n", b"10", D)), "")
 layer("T24-sparse-map-cut", "refuse", tar(sparse1(b"60000\n", b"10", b"")), "")
-layer("T25-sparse-size-huge", "refuse", tar(sparse1(b"0\n", b"4611686018427387904", b"")), "max_sparse")
-layer("T26-sparse-bomb", "refuse", tar(sparse1(b"1\n0\n512\n", b"1099511627776", D)), "max_sparse")
+layer("T25-sparse-size-huge", "refuse", tar(sparse1(b"0\n", b"4611686018427387904", b"")), "the limit is")
+layer("T26-sparse-bomb", "refuse", tar(sparse1(b"1\n0\n512\n", b"1099511627776", D)), "the limit is")
 layer("T27-not-a-tar", "refuse", b"this is not a tar at all. " * 100, "not a tar")
 layer("T28-zip", "refuse", b"PK\x03\x04" + b"\x14\0\0\0\0\0" + b"z" * 1000, "not a tar")
 layer("T29-rar", "refuse", b"Rar!\x1a\x07\x01\0" + b"r" * 1000, "not a tar")
 layer("T30-cpio", "refuse", b"070701" + b"0" * 1000, "not a tar")
 layer("T31-empty-file", "safe", b"")
 layer("T32-erofs-image", "refuse", bytes(1024) + struct.pack("<I", 0xE0F5E1E2) + bytes(4096), "behind the end")
-case("T33-million-entries", "refuse", "max_entries", slow=True)(lambda: gz(many_entries(1000001)))
+case("T33-million-entries", "refuse", "limits.entries", slow=True)(lambda: gz(many_entries(1000001)))
 layer("T34-two-pax", "refuse", tar(pax([(b"path", b"a")]), pax([(b"path", b"b")]), entry(b"f", F)), "two extended")
 layer("T35-pax-alone", "refuse", tar(pax([(b"path", b"a")])), "without its entry")
 layer("T36-long-name-unended", "safe", tar(gnu_long(b"n" * 200), entry(b"n", F)), holds=["n" * 200])
@@ -192,7 +192,7 @@ layer("T40-global-comment", "safe", tar(pax([(b"comment", b"0123456789abcdef")],
 layer("T41-v7", "safe", tar(entry(b"f", F, magic=b""), header(b"d/", type=b"\0", magic=b"")), holds=["f", "d"])
 layer("T42-uid-33-bits", "refuse", tar(header(b"f", uid=2**33)), "32 bits")
 layer("T43-owner-negative", "refuse", tar(header(b"f", gid=-2)), "32 bits")
-layer("T44-long-link-giant", "refuse", tar(header(b"././@LongLink", type=b"K", size=1 << 33, magic=b"ustar  \0")), "max_path")
+layer("T44-long-link-giant", "refuse", tar(header(b"././@LongLink", type=b"K", size=1 << 33, magic=b"ustar  \0")), "limits.path")
 layer("T45-nul-in-xattr-name", "refuse", xattr(b"user.a\0b", b"v"), "not valid")
 layer("T46-time-before-1970", "safe", tar(pax([(b"mtime", b"-12345.75")]), entry(b"f", F)), holds=["f"])
 layer("T47-time-far", "safe", tar(pax([(b"mtime", b"36028797018963968")]), entry(b"f", F)), holds=["f"])
@@ -214,7 +214,7 @@ layer("T60-mtime-garbage", "refuse", tar(header(b"f", mtime=b"\xff" * 3 + b"zz")
 layer("T61-many-global-headers", "safe", tar(pax([(b"comment", b"c")], b"g") * 5000, entry(b"f", F)), holds=["f"])
 layer("T62-implied-flood", "refuse",
       tar(*[gnu_long(b"".join(b"%d-%d/" % (i, k) for k in range(100)) + b"f\0") + header(b"f") for i in range(300)]),
-      "max_entries", max_entries=10000)
+      "limits.entries", max_entries=10000)
 layer("T63-hash-collisions", "safe", tar(*[header(b"%08d" % i) for i in range(20000)]), holds=["00019999"])
 layer("T64-replace-flood", "safe", tar(*[(header(b"same") + directory(b"same/") + header(b"same/x")) for i in range(5000)]), holds=["same/x"])
 layer("T65-gnu-name-empty", "refuse", tar(gnu_long(b"\0"), entry(b"f", F)), "empty")
@@ -225,12 +225,12 @@ layer("T66-label-with-pax", "safe", tar(pax([(b"path", b"p")]), header(b"v", typ
 ZEROS = tar(entry(b"zeros", bytes(64 << 20)))
 
 
-@case("Z01-gzip-bomb", "refuse", "max_unpacked", max_unpacked=32 << 20)
+@case("Z01-gzip-bomb", "refuse", "limits.unpacked", max_unpacked=32 << 20)
 def gzip_bomb():
     return gz(ZEROS, 9)
 
 
-@case("Z02-gzip-bomb-nested-members", "refuse", "max_unpacked", max_unpacked=32 << 20)
+@case("Z02-gzip-bomb-nested-members", "refuse", "limits.unpacked", max_unpacked=32 << 20)
 def member_bomb():
     return gz(ZEROS[:16 << 20], 9) * 5
 
@@ -268,7 +268,7 @@ layer("Z20-zstd-frames", "safe", zstd_raw(GOOD_LAYER[:600]) + zstd_raw(GOOD_LAYE
 layer("Z21-zstd-garbage-behind", "refuse", zstd_raw(GOOD_LAYER) + b"garbage!", "zstd")
 
 
-@case("Z22-zstd-bomb", "refuse", "max_unpacked", max_unpacked=8 << 20)
+@case("Z22-zstd-bomb", "refuse", "limits.unpacked", max_unpacked=8 << 20)
 def zstd_bomb():
     block = struct.pack("<I", (100000 << 3) | 2)[:3] + b"\0"  # RLE
     first = GOOD_LAYER[:-1024]
@@ -293,16 +293,16 @@ def xz_dictionary():
     return bytes(x)
 
 
-@case("Z29-xz-bomb", "refuse", "max_unpacked", max_unpacked=8 << 20)
+@case("Z29-xz-bomb", "refuse", "limits.unpacked", max_unpacked=8 << 20)
 def xz_bomb():
     return lzma.compress(ZEROS[:32 << 20], preset=1)
 
 
-@case("Z30-bzip2-bomb", "refuse", "max_unpacked", max_unpacked=8 << 20)
+@case("Z30-bzip2-bomb", "refuse", "limits.unpacked", max_unpacked=8 << 20)
 def bz2_bomb():
     return bz2.compress(ZEROS[:32 << 20])
 
 
-layer("Z31-plain-too-large", "refuse", tar(entry(b"f", bytes(4 << 20))), "max_unpacked", max_unpacked=1 << 20)
+layer("Z31-plain-too-large", "refuse", tar(entry(b"f", bytes(4 << 20))), "limits.unpacked", max_unpacked=1 << 20)
 layer("Z32-name-like-gzip", "safe", tar(entry(b"\x1f\x8bfile", F)), holds=[b"\x1f\x8bfile"])
 layer("Z33-name-like-bzip2", "safe", tar(entry(b"BZh9", F)), holds=["BZh9"])

@@ -130,7 +130,7 @@ static void too_many(void **state) {
     for (int i = 0; i < 101; i++)
         made_add(&tar, (struct made){.name = "f"});
     assert_int_equal(read_in(&tar, 4096, &limits, &s, &err), BH_E_LIMIT);
-    assert_non_null(strstr(err.msg, "max_entries"));
+    assert_non_null(strstr(err.msg, "limits.entries"));
 }
 
 static void checksums(void **state) {
