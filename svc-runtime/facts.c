@@ -86,13 +86,6 @@ static void put_mounts(struct bump *b, struct rt_facts *f, const struct rt_reque
     f->volumes.n = n;
 }
 
-static void put_diff_ids(struct bump *b, struct rt_facts *f, const struct bh_image_config *config) {
-    f->n_diff_ids = config->n_diff_ids;
-    f->diff_ids = room_for(b, config->n_diff_ids * sizeof *f->diff_ids);
-    for (size_t i = 0; b->mem != NULL && i < config->n_diff_ids; i++)
-        memcpy(f->diff_ids[i], config->diff_ids[i].bytes, sizeof *f->diff_ids);
-}
-
 static struct rt_facts put_all(struct bump *b, const struct rt_request *req, const struct bh_image_config *config) {
     const struct bh_strlist none = {0};
     struct rt_facts f = {
@@ -103,7 +96,6 @@ static struct rt_facts put_all(struct bump *b, const struct rt_request *req, con
     f.ports = put_lists(b, &config->config.exposed_ports, &none);
     f.labels = put_pairs(b, &config->config.labels);
     put_mounts(b, &f, req);
-    put_diff_ids(b, &f, config);
     return f;
 }
 

@@ -20,8 +20,6 @@ struct rt_facts {
     struct bh_pairs labels;
     struct rt_req_mount *mounts; /* without options */
     size_t n_mounts;
-    uint8_t (*diff_ids)[32]; /* of the image, lowest first */
-    size_t n_diff_ids;
     bool tty, open_stdin, keep_log;
 };
 

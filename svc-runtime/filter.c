@@ -149,7 +149,7 @@ static int read_row(const struct bh_pair *pair, enum rt_filter_use use, int64_t 
         bh_err_set(err, BH_E_INVALID, "invalid filter '%s'", pair->key);
         return bh_err_reason(err, "invalid-filter");
     }
-    *row = (struct rt_filter_row){.key = key->key, .value = pair->value, .image_id = ""};
+    *row = (struct rt_filter_row){.key = key->key, .value = pair->value};
     if (!read_value(row, now_ns))
         return bad_value(err, pair->key, pair->value);
     if (key->key == RT_F_STATUS || key->key == RT_F_EXITED)
@@ -198,18 +198,6 @@ static bool match_label(const char *want, const struct bh_pairs *labels) {
     return false;
 }
 
-/* The image itself, the name that was written, or an image whose layers are the first of ours. */
-static bool match_ancestor(const struct rt_filter_row *row, const struct rt_filter_item *item) {
-    if (strcmp(row->value, item->image) == 0)
-        return true;
-    if (*row->image_id == 0)
-        return false;
-    if (strcmp(row->image_id, item->image_id) == 0)
-        return true;
-    return row->n_diff_ids > 0 && row->n_diff_ids <= item->n_diff_ids &&
-           memcmp(row->diff_ids, item->diff_ids, row->n_diff_ids * sizeof *row->diff_ids) == 0;
-}
-
 /* "80", "80/tcp", "80-90/udp" against "85/udp" */
 static bool match_port(const char *want, const struct bh_strlist *ports) {
     unsigned first = 0, last = 0, port = 0;
@@ -245,7 +233,7 @@ static bool match_row(const struct rt_filter_row *row, const struct rt_filter_it
     case RT_F_STATUS:
         return strcmp(rt_state_name(item->status->state), row->value) == 0;
     case RT_F_ANCESTOR:
-        return match_ancestor(row, item);
+        return strcmp(row->value, item->image) == 0 || bh_strlist_has(&row->images, item->image_id);
     case RT_F_BEFORE:
     case RT_F_UNTIL:
         return item->created_ns < row->number;

@@ -42,11 +42,9 @@ enum rt_filter_key {
 struct rt_filter_row {
     enum rt_filter_key key;
     const char *value;
-    int64_t number;       /* EXITED: code; BEFORE, SINCE: filled by the caller; UNTIL: all in ns */
-    const char *image_id; /* ANCESTOR: filled by the caller, "" when there is none */
-    const uint8_t (*diff_ids)[32];
-    size_t n_diff_ids;
-    regex_t regex; /* NAME */
+    int64_t number;           /* EXITED: code; BEFORE, SINCE: filled by the caller; UNTIL: all in ns */
+    struct bh_strlist images; /* ANCESTOR: ids of it and its descendants, filled by the caller */
+    regex_t regex;            /* NAME */
 };
 
 struct rt_filter {
@@ -63,8 +61,6 @@ struct rt_filter_item {
     const struct bh_pairs *labels;
     const struct bh_strlist *volumes; /* sources and targets of its mounts */
     const struct bh_strlist *ports;   /* exposed: "80/tcp" */
-    const uint8_t (*diff_ids)[32];
-    size_t n_diff_ids;
 };
 
 /* pairs: key and value as given.  BH_E_INVALID naming the key or value.  Free with rt_filter_fini. */

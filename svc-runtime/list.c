@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "svc-runtime/room.h"
 
+#define MAX_DEPTH 128 /* of commits of commits */
+
 void rt_items_free(struct rt_item *items, size_t n) {
     for (size_t i = 0; i < n; i++)
         rt_container_unref(items[i].c);
@@ -27,33 +29,60 @@ static int resolve_container(struct rt_room *room, const struct rt_caller *who, 
     return 0;
 }
 
-static int copy_diff_ids(const struct bh_image_config *config, struct bh_arena *arena, struct rt_filter_row *row,
-                         struct bh_err *err) {
-    uint8_t(*ids)[32] = bh_oci_alloc(arena, (config->n_diff_ids + 1) * sizeof *ids, err);
+static int ask_image(struct rt_room *room, uid_t owner, const char *name, struct bh_arena *arena, struct rt_image *out,
+                     struct bh_err *err) {
+    struct rt_image_ask ask = {.name = name, .owner = owner, .container_id = "", .container_name = ""};
 
-    if (ids == NULL)
-        return err->code;
-    for (size_t i = 0; i < config->n_diff_ids; i++)
-        memcpy(ids[i], config->diff_ids[i].bytes, sizeof *ids);
-    row->diff_ids = (const uint8_t(*)[32])ids;
-    row->n_diff_ids = config->n_diff_ids;
-    return 0;
+    return rt_store_image(room->store, &ask, arena, out, err);
+}
+
+/* Was image id made from `ancestor`, by any number of commits?  A link that is gone ends the search. */
+static bool descends(struct rt_room *room, uid_t owner, const char *id, const char *ancestor, struct bh_arena *arena) {
+    for (int depth = 0; depth < MAX_DEPTH && *id != 0; depth++) {
+        struct bh_err err = BH_ERR_INIT;
+        struct rt_image image = {0};
+
+        if (strcmp(id, ancestor) == 0)
+            return true;
+        if (ask_image(room, owner, id, arena, &image, &err) != 0)
+            return false;
+        id = image.parent_id;
+    }
+    return false;
+}
+
+static int add_descendants(struct rt_room *room, const struct rt_caller *who, const char *ancestor,
+                           struct rt_filter_row *row, struct bh_arena *arena, struct bh_err *err) {
+    struct rt_container **list = NULL;
+    struct bh_strlist seen = {0};
+    size_t n = 0;
+    int r = 0;
+
+    rt_table_list(room->table, who, &list, &n);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        const struct rt_container *c = list[i];
+
+        if (bh_strlist_has(&seen, c->image_id))
+            continue;
+        r = bh_strlist_add(&seen, arena, c->image_id, err);
+        if (r == 0 && descends(room, c->owner, c->image_id, ancestor, arena))
+            r = bh_strlist_add(&row->images, arena, c->image_id, err);
+    }
+    rt_table_list_free(list, n);
+    return r;
 }
 
 /* An image that is not there any more is no error: containers may still carry its name. */
 static int resolve_image(struct rt_room *room, const struct rt_caller *who, struct rt_filter_row *row,
                          struct bh_arena *arena, struct bh_err *err) {
-    struct rt_image_ask ask = {.name = row->value, .owner = who->uid, .container_id = "", .container_name = ""};
     struct rt_image image = {0};
 
-    if (rt_store_image(room->store, &ask, arena, &image, err) != 0) {
-        if (err->code != BH_E_NOT_FOUND && err->code != BH_E_INVALID)
-            return err->code;
-        bh_err_clear(err);
-        return 0;
-    }
-    row->image_id = image.id;
-    return copy_diff_ids(&image.config, arena, row, err);
+    if (ask_image(room, who->uid, row->value, arena, &image, err) == 0)
+        return add_descendants(room, who, image.id, row, arena, err);
+    if (err->code != BH_E_NOT_FOUND && err->code != BH_E_INVALID)
+        return err->code;
+    bh_err_clear(err);
+    return 0;
 }
 
 static int resolve(struct rt_room *room, const struct rt_caller *who, struct rt_filter *f, struct bh_arena *arena,
@@ -82,9 +111,7 @@ static bool matches(const struct rt_filter *f, const struct rt_item *it) {
                                   .created_ns = it->c->created_ns,
                                   .labels = &facts->labels,
                                   .volumes = &facts->volumes,
-                                  .ports = &facts->ports,
-                                  .diff_ids = (const uint8_t(*)[32])facts->diff_ids,
-                                  .n_diff_ids = facts->n_diff_ids};
+                                  .ports = &facts->ports};
 
     return rt_filter_match(f, &view);
 }
@@ -138,11 +165,10 @@ static size_t cut_list(struct rt_item *items, size_t n, const struct rt_list_wan
 
 /* Does the written name still mean the image that the container has?  Else its id is shown. */
 static const char *shown_image(struct rt_room *room, struct rt_container *c, struct bh_arena *arena) {
-    struct rt_image_ask ask = {.name = c->image, .owner = c->owner, .container_id = "", .container_name = ""};
     struct bh_err err = BH_ERR_INIT;
     struct rt_image image = {0};
 
-    if (rt_store_image(room->store, &ask, arena, &image, &err) != 0)
+    if (ask_image(room, c->owner, c->image, arena, &image, &err) != 0)
         return err.code == BH_E_NOT_FOUND ? c->image_id : c->image;
     return strcmp(image.id, c->image_id) == 0 ? c->image : c->image_id;
 }
@@ -165,15 +191,13 @@ static void show_images(struct rt_room *room, struct rt_item *items, size_t n, s
 }
 
 void rt_item_measure(struct rt_item *it, struct bh_arena *arena) {
-    struct rt_image_ask ask = {
-        .name = it->c->image_id, .owner = it->c->owner, .container_id = "", .container_name = ""};
     struct bh_err err = BH_ERR_INIT;
     struct rt_image image = {0};
 
     if (it->status.started_ns != 0 && rt_tree_size(it->c, &it->size_rw, &err) != 0)
         it->size_rw = 0; /* removed a moment ago */
     bh_err_clear(&err);
-    if (rt_store_image(it->c->room->store, &ask, arena, &image, &err) == 0)
+    if (ask_image(it->c->room, it->c->owner, it->c->image_id, arena, &image, &err) == 0)
         it->size_root = image.size + it->size_rw;
 }
 

@@ -168,8 +168,9 @@ static int make_tty(const struct rt_request *req, struct rt_spec *spec, struct b
                           req->tty_cols);
     spec->tty_rows = req->tty_rows;
     spec->tty_cols = req->tty_cols;
+    /* a terminal outlives the client that left it: somebody may attach again */
     spec->flags |= (req->tty ? (uint32_t)RT_TTY : 0) | (req->open_stdin ? (uint32_t)RT_OPEN_STDIN : 0) |
-                   (req->open_stdin && req->stdin_once ? (uint32_t)RT_STDIN_ONCE : 0) |
+                   (req->open_stdin && req->stdin_once && !req->tty ? (uint32_t)RT_STDIN_ONCE : 0) |
                    (req->auto_remove ? (uint32_t)RT_VOLATILE : 0) | (req->init ? (uint32_t)RT_INIT : 0) |
                    (req->read_only ? (uint32_t)RT_READONLY_ROOTFS : 0);
     return 0;
@@ -228,7 +229,8 @@ int rt_spec_make_exec(const struct rt_exec_request *req, const struct rt_spec *b
         .tty_cols = req->tty_cols,
         .flags = (base->flags & (RT_NO_NEW_PRIVS | RT_SECCOMP_UNCONFINED | RT_PRIVILEGED | RT_USERNS_HOST)) |
                  (req->tty ? (uint32_t)RT_TTY : 0) | (req->privileged ? (uint32_t)RT_EXEC_PRIVILEGED : 0) |
-                 (req->open_stdin ? (uint32_t)(RT_OPEN_STDIN | RT_STDIN_ONCE) : 0),
+                 (req->open_stdin ? (uint32_t)RT_OPEN_STDIN : 0) |
+                 (req->open_stdin && !req->tty ? (uint32_t)RT_STDIN_ONCE : 0),
     };
 
     if (req->command.n == 0)

@@ -27,7 +27,7 @@ struct rt_image_ask {
     const char *container_name;
 };
 struct rt_image {
-    const char *id, *reference;
+    const char *id, *reference, *parent_id;
     struct bh_image_config config;
     uint64_t size;          /* sum of the uncompressed layers */
     int fds[RT_MAX_LAYERS]; /* with layers: one each, lowest first, the caller's to close */

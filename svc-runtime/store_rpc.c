@@ -64,7 +64,8 @@ static int keep_image(const ST_MSG(ImageOpenReply) * reply, struct bh_arena *are
     struct bh_image_config shared;
 
     if (copy_text(reply->id, arena, &out->id, err) != 0 ||
-        copy_text(reply->reference, arena, &out->reference, err) != 0)
+        copy_text(reply->reference, arena, &out->reference, err) != 0 ||
+        copy_text(reply->parent_id, arena, &out->parent_id, err) != 0)
         return err->code;
     if (reply->config == NULL)
         return bh_err_set(err, BH_E_INTERNAL, "the store gave no config of the image");

@@ -98,6 +98,7 @@ static int open_reply(const struct opened *o, bool layers, struct bh_arena *aren
     reply->reference = (char *)o->reference;
     reply->os = (char *)o->image.os;
     reply->architecture = (char *)o->image.arch;
+    reply->parent_id = (char *)o->image.parent;
     for (size_t i = 0; i < o->n_layers; i++)
         reply->size += o->layers[i].tar_size;
     if (!layers)

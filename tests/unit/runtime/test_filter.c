@@ -16,7 +16,6 @@ static struct bh_pair label_pairs[] = {{"app", "web"}, {"tier", "front"}};
 static const struct bh_pairs labels = {.n = 2, .v = label_pairs};
 static const struct bh_strlist volume_list = {.n = 2, .v = volumes}, port_list = {.n = 2, .v = ports};
 static const struct rt_status exited = {.state = RT_EXITED, .exit_code = 3, .started_ns = 5};
-static const uint8_t layers[3][32] = {{1}, {2}, {3}};
 static const struct rt_filter_item item = {.id = "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789",
                                            .name = "web_1",
                                            .image = "debian:12",
@@ -26,9 +25,7 @@ static const struct rt_filter_item item = {.id = "abcdef0123456789abcdef01234567
                                            .created_ns = 1000,
                                            .labels = &labels,
                                            .volumes = &volume_list,
-                                           .ports = &port_list,
-                                           .diff_ids = layers,
-                                           .n_diff_ids = 3};
+                                           .ports = &port_list};
 
 static bool match(const struct bh_pair *pairs, size_t n, enum rt_filter_use use) {
     struct bh_arena arena;
@@ -99,7 +96,7 @@ static void keys_and_values_or(void **state) {
 }
 
 static void looked_up_keys(void **state) {
-    static const uint8_t other[1][32] = {{9}};
+    static const char *others[] = {"sha256:bb"}, *with_ours[] = {"sha256:bb", "sha256:aa"};
     const struct bh_pair pairs[] = {{"ancestor", "base"}};
     struct bh_arena arena;
     struct bh_err err = BH_ERR_INIT;
@@ -109,14 +106,9 @@ static void looked_up_keys(void **state) {
     bh_arena_init(&arena, 1 << 20);
     assert_int_equal(rt_filter_parse(pairs, 1, RT_FILTER_LIST, 0, &arena, &f, &err), 0);
     assert_false(rt_filter_match(&f, &item));
-    f.rows[0].image_id = "sha256:bb";
-    f.rows[0].diff_ids = layers; /* an image of our first two layers */
-    f.rows[0].n_diff_ids = 2;
-    assert_true(rt_filter_match(&f, &item));
-    f.rows[0].diff_ids = other;
-    f.rows[0].n_diff_ids = 1;
+    f.rows[0].images = (struct bh_strlist){.n = 1, .v = others};
     assert_false(rt_filter_match(&f, &item));
-    f.rows[0].image_id = "sha256:aa";
+    f.rows[0].images = (struct bh_strlist){.n = 2, .v = with_ours}; /* ours was committed from it */
     assert_true(rt_filter_match(&f, &item));
     f.rows[0].key = RT_F_BEFORE;
     f.rows[0].number = 1001;
