@@ -46,6 +46,10 @@ static int parse_one(struct launch *l, const char *name, const char *value, stru
         l->monitor_uid = l->monitor_gid = (uid_t)id;
     else if (strcmp(name, "--runtime-uid") == 0)
         l->runtime_uid = l->runtime_gid = (uid_t)id;
+    else if (strcmp(name, "--monitor-gid") == 0)
+        l->monitor_gid = (gid_t)id;
+    else if (strcmp(name, "--runtime-gid") == 0)
+        l->runtime_gid = (gid_t)id;
     return fits ? 0 : bh_err_set(err, BH_E_INVALID, "argument %s: \"%s\" cannot be", name, value);
 }
 

@@ -661,6 +661,50 @@ static void test_commit_form(void **state) {
     forget(id);
 }
 
+/* File capabilities, ACLs and user xattrs survive a commit, with ids as the container has them. */
+static void test_attributes(void **state) {
+    const char *id = live_id(28), *id2 = live_id(29);
+    struct rt_mount m[] = {{.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = "/usr", .target = "/usr"},
+                           {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = "/usr/lib", .target = "/lib"},
+                           {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = "/usr/lib64", .target = "/lib64"}};
+    struct rt_spec s = live_sh("PATH=/usr/bin:/usr/sbin:/bin; touch /f && setcap cap_net_raw+ep /f && setfattr -n user.x -v y /f && "
+                               "touch /a && setfacl -m u:33:r /a; getcap /f; getfacl -pcn /a");
+    struct rt_launch_reply reply;
+    struct live_run r;
+    char path[128], *tar;
+    size_t n;
+    int fd;
+
+    (void)state;
+    need_live();
+    if (access("/usr/sbin/setcap", X_OK) != 0 || access("/usr/bin/setfacl", X_OK) != 0 || access("/usr/lib64", F_OK) != 0)
+        skip();
+    s.mounts = m;
+    s.n_mounts = 3;
+    live_run(&g, id, "", &s, NULL, 0, &r);
+    show(&r);
+    assert_non_null(strstr(r.out, "/f cap_net_raw=ep\n"));
+    live_run_free(&r);
+    tar = live_tree(&g, id, RT_TREE_COMMIT, &n, &reply);
+    assert_int_equal(reply.code, 0);
+    snprintf(path, sizeof(path), "%s/attributes.tar", g.root);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(bh_write_all(fd, tar, n), 0);
+    close(fd);
+    free(tar);
+    assert_int_equal(live_add_tar(&g, path), 0);
+    s.args.item[2] = "PATH=/usr/bin:/usr/sbin:/bin; getcap /f; getfacl -pcn /a | grep :33:; getfattr --only-values -n user.x /f";
+    live_run(&g, id2, "", &s, NULL, 0, &r);
+    show(&r);
+    close(g.layer[--g.n_layers]);
+    snprintf(path, sizeof(path), "%s/layer-%u", g.root, g.n_layers);
+    unlink(path);
+    assert_string_equal(r.out, "/f cap_net_raw=ep\nuser:33:r--\ny");
+    live_run_free(&r);
+    forget(id);
+    forget(id2);
+}
+
 static void test_many_layers(void **state) {
     const char *id = live_id(27);
     unsigned before = g.n_layers;
@@ -811,7 +855,7 @@ static void test_times(void **state) {
         cmocka_unit_test(test_modes), cmocka_unit_test(test_start_again), cmocka_unit_test(test_in_parallel),                 \
         cmocka_unit_test(test_slow_client), cmocka_unit_test(test_resize), cmocka_unit_test(test_seal),                \
         cmocka_unit_test(test_locked_flags), cmocka_unit_test(test_walk_before_start),                                 \
-        cmocka_unit_test(test_commit_form), cmocka_unit_test(test_many_layers), cmocka_unit_test(test_times)
+        cmocka_unit_test(test_commit_form), cmocka_unit_test(test_attributes), cmocka_unit_test(test_many_layers), cmocka_unit_test(test_times)
 
 static int setup_erofs(void **state) {
     *state = "erofs";
