@@ -111,7 +111,8 @@ class Engine:
 
     def __exit__(self, kind, value, trace):
         if kind is not None:
-            sys.stderr.write(f"--- log of the engine in {self.root}\n{self.log_text()}---\n")
+            last = "".join(line + "\n" for line in self.log[-80:])
+            sys.stderr.write(f"--- last lines of the engine in {self.root}\n{last}---\n")
         self.close()
 
     def command(self):
