@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 struct program {
     struct bh_room room;
     struct rt_room rt;
+    struct bh_server *server;
+    atomic_bool stopping;
 };
 
 static unsigned roles_of(void *rt, uid_t uid, gid_t gid) {
@@ -30,19 +33,27 @@ static unsigned roles_of(void *rt, uid_t uid, gid_t gid) {
     return bh_room_roles(&p->room, uid);
 }
 
-static void on_stop(void *server) {
-    bh_server_stop(server);
+static void on_stop(void *arg) {
+    struct program *p = arg;
+
+    atomic_store(&p->stopping, true);
+    bh_server_stop(p->server);
 }
 
 /* The pair cannot be mended from here: the supervisor starts this room with a new one, and the
  * containers do not notice. */
 static void launch_gone(void *arg) {
-    (void)arg;
+    struct program *p = arg;
+
+    if (atomic_load(&p->stopping))
+        return; /* the whole engine stops: running calls are answered first */
     bh_log(BH_LOG_ERR, "launch-gone", "the room ends to be started with a new launch");
     _exit(1);
 }
 
-static int open_parts(struct rt_room *rt, struct bh_err *err) {
+static int open_parts(struct program *p, struct bh_err *err) {
+    struct rt_room *rt = &p->rt;
+
     rt->table = rt_table_new();
     rt->execs = rt_execs_new();
     snprintf(rt->monitor_path, sizeof rt->monitor_path, "%s", BH_ROOM_MONITOR);
@@ -51,7 +62,7 @@ static int open_parts(struct rt_room *rt, struct bh_err *err) {
         return bh_err_set(err, BH_E_INTERNAL, "open the folder of logs %s", BH_ROOM_MONITOR);
     if (rt_db_open(BH_ROOM_STATE "/containers.db", &rt->db, err) != 0 || rt_work_new(rt, &rt->work, err) != 0 ||
         rt_monitors_new(BH_ROOM_RUN "/monitor", &rt->monitors, err) != 0 ||
-        rt_launch_new(BH_FD_LAUNCH, launch_gone, rt, &rt->launch, err) != 0 ||
+        rt_launch_new(BH_FD_LAUNCH, launch_gone, p, &rt->launch, err) != 0 ||
         rt_store_open(BH_ROOM_RUN "/store", &rt->store, err) != 0)
         return err->code;
     return rt_recover(rt, err);
@@ -63,7 +74,6 @@ static int serve(struct program *p, int argc, char **argv, struct bh_err *err) {
         "epoll_ctl",     "epoll_wait",        "epoll_pwait",      NULL};
     static const struct bh_room_spec spec = {
         .name = "runtime", .state = true, .monitor = true, .launch = true, .syscalls = syscalls};
-    struct bh_server *server = NULL;
     int r = bh_room_begin(&p->room, &spec, argc, argv, err);
 
     if (r < 0)
@@ -78,17 +88,17 @@ static int serve(struct program *p, int argc, char **argv, struct bh_err *err) {
                                             .threads = THREADS,
                                             .calls_per_peer = 128};
 
-    r = bh_server_listen(&config, &server, err);
+    r = bh_server_listen(&config, &p->server, err);
     if (r == 0)
         r = bh_room_confine(&p->room, err);
     if (r == 0)
-        r = open_parts(&p->rt, err);
+        r = open_parts(p, err);
     if (r == 0)
-        r = bh_room_ready(&p->room, on_stop, NULL, server, err);
+        r = bh_room_ready(&p->room, on_stop, NULL, p, err);
     if (r != 0)
         return r;
     p->rt.control = p->room.control;
-    r = bh_server_run(server, err);
+    r = bh_server_run(p->server, err);
     rt_work_drain(p->rt.work, 1000);
     return r;
 }
