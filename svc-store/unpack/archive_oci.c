@@ -247,6 +247,12 @@ static int add_index(struct unp_plan *plan, const struct place *at, const struct
     return rc;
 }
 
+static int other_algorithm(const struct bh_desc *d, struct bh_err *err) {
+    bh_err_set(err, BH_E_UNIMPLEMENTED, "archive: manifest %.100s: images are kept by sha256 digests only",
+               d->digest_text);
+    return bh_err_reason(err, "digest-algorithm");
+}
+
 /* Schema 1 is one, so that the reader can say what is wrong with it. */
 static bool is_document(const char *media_type) {
     return media_type[0] == '\0' || bh_media_is_manifest(media_type) || bh_media_is_index(media_type) ||
@@ -266,6 +272,8 @@ static int walk(struct unp_plan *plan, const struct place *at, struct bh_err *er
     }
     if (!is_document(d->media_type))
         return add_blob(plan, d, at->index == NULL ? "" : at->index->digest, err);
+    if (d->digest.alg != BH_DIGEST_SHA256)
+        return other_algorithm(d, err);
     int rc = count_document(plan, err);
     if (rc == 0)
         rc = unp_archive_blob(plan->archive, d, "manifest", &member, &data, err);

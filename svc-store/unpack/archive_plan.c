@@ -40,6 +40,9 @@ int unp_plan_name(struct unp_plan *plan, size_t *n, Bulkhead__Worker__V1__PlanNa
                   const char *source, struct bh_err *err) {
     if (name == NULL || name[0] == '\0' || has_name(*n, *names, name, source))
         return 0;
+    /* It would be taken for the image's id wherever it is typed. */
+    if (bh_digest_grammar(name, strlen(name)))
+        return bh_err_set(err, BH_E_INVALID, "archive: an image is named '%.80s', which is a digest and no name", name);
     Bulkhead__Worker__V1__PlanName *pb = bh_oci_alloc(plan->arena, sizeof *pb, err);
     if (pb == NULL)
         return err->code;

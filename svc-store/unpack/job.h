@@ -31,6 +31,7 @@ unp_job_fn unp_job_layer;
 unp_job_fn unp_job_archive;
 unp_job_fn unp_job_document;
 unp_job_fn unp_job_config;
+unp_job_fn unp_job_entries;
 
 /* BH_JOB_* by name; NULL if unknown. */
 unp_job_fn *unp_job_find(const char *name);

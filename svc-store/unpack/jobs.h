@@ -12,6 +12,7 @@
  *   archive    seekable file                 spool: unnamed file, rw     /dev/null
  *   document   file or pipe: manifest/index  /dev/null                   /dev/null
  *   config     file or pipe: image config    /dev/null                   /dev/null
+ *   entries    a layer file                  new unnamed file: entries.h /dev/null
  */
 #ifndef BH_UNPACK_JOBS_H
 #define BH_UNPACK_JOBS_H
@@ -30,6 +31,7 @@
 #define BH_JOB_ARCHIVE  "archive"
 #define BH_JOB_DOCUMENT "document"
 #define BH_JOB_CONFIG   "config"
+#define BH_JOB_ENTRIES  "entries"
 
 #define BH_JOB_RESULT_MAX ((size_t)64 << 20) /* what the store reads at most of a Result */
 
