@@ -3,6 +3,7 @@
  *
  * Room: client.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,16 +78,25 @@ static int request_of(struct cli_ctx *ctx, const struct cli_args *args, bulkhead
     return 0;
 }
 
+#define STAMP_SIZE (BH_RFC3339_SIZE + 16)
+
 struct line_state {
     bool timestamps;
     bool in_line[3]; /* by stream: the last byte was no newline */
 };
 
-static int put_stamped(struct line_state *state, int stream, int64_t time_ns, const char *data, size_t n) {
-    char stamp[BH_RFC3339_SIZE + 1];
+/* Always nine digits, as docker has it: columns line up and scripts cut by position. */
+static void stamp_of(int64_t time_ns, char out[STAMP_SIZE]) {
+    char whole[BH_RFC3339_SIZE];
 
-    bh_time_rfc3339(time_ns, stamp);
-    strcat(stamp, " ");
+    bh_time_rfc3339(time_ns - time_ns % BH_NSEC, whole);
+    snprintf(out, STAMP_SIZE, "%.*s.%09lldZ ", (int)strlen(whole) - 1, whole, (long long)(time_ns % BH_NSEC));
+}
+
+static int put_stamped(struct line_state *state, int stream, int64_t time_ns, const char *data, size_t n) {
+    char stamp[STAMP_SIZE];
+
+    stamp_of(time_ns, stamp);
     while (n > 0) {
         const char *newline = memchr(data, '\n', n);
         size_t step = newline != NULL ? (size_t)(newline - data) + 1 : n;
