@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v clang-14 >/dev/null || { echo "clang-14 is not installed: no fuzzing"; exit 1; }
-cmake -S . -B build-fuzz -G Ninja -DCMAKE_C_COMPILER=clang-14 -DBH_FUZZ=ON >/dev/null
-cmake --build build-fuzz -j "${BH_JOBS:-$(nproc)}" --target all
+cmake -S . -B build-fuzz -G Ninja -DCMAKE_C_COMPILER=clang-14 -DBH_FUZZ=ON -DBUILD_TESTING=ON -DBH_UNIT_TESTS=OFF ${BH_CMAKE_FLAGS:-} >/dev/null
+cmake --build build-fuzz -j "${BH_JOBS:-$(nproc)}" --target fuzzers
 n=0
 for target in build-fuzz/fuzz/fuzz_*; do
     [ -x "$target" ] && [ -f "$target" ] || continue
