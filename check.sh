@@ -26,7 +26,7 @@ cmake -S . -B build-asan -G Ninja -DCMAKE_BUILD_TYPE=Debug "-DBH_SANITIZE=addres
 cmake --build build-asan -j "$jobs"
 
 say "build as released"
-cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBH_UNIT_TESTS=OFF $BH_CMAKE_FLAGS >/dev/null
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=ON -DBH_UNIT_TESTS=OFF $BH_CMAKE_FLAGS >/dev/null
 cmake --build build -j "$jobs"
 
 say "tests with sanitizers: unit, table"
