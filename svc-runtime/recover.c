@@ -83,6 +83,14 @@ static void remove_job(void *room, void *arg) {
     rt_container_unref(c);
 }
 
+static void lost_job(void *room, void *arg) {
+    struct rt_container *c = arg;
+
+    (void)room;
+    rt_end_unwatched(c);
+    rt_container_unref(c);
+}
+
 static void recover_one(struct rt_room *room, struct rt_container *c) {
     struct rt_status was = rt_container_status(c), now;
     struct bh_err err = BH_ERR_INIT;
@@ -91,6 +99,8 @@ static void recover_one(struct rt_room *room, struct rt_container *c) {
     now = rt_container_status(c);
     if (memcmp(&was, &now, sizeof was) != 0 && rt_db_set_status(room->db, c->id, &now, true, &err) != 0)
         bh_log_err("container-row", &err);
+    if (rt_status_running(&was) && now.state == RT_EXITED && now.exit_code == RT_EXIT_LOST)
+        rt_work_add(room->work, lost_job, rt_container_ref(c));
     if (c->auto_remove && (now.state == RT_EXITED || now.state == RT_DEAD))
         rt_work_add(room->work, remove_job, rt_container_ref(c));
 }

@@ -7,6 +7,7 @@
  * wait for the files: the container is out of sight first, its row says "removing" until they are gone.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,6 +16,8 @@
 
 #define SIG_KILL     9
 #define KILL_WAIT_MS 10000
+#define LOST_TRIES    40
+#define LOST_PAUSE_US 50000
 
 static int refuse_running(const struct rt_container *c, const struct rt_status *s, const char *name,
                           struct bh_err *err) {
@@ -46,12 +49,23 @@ static int make_stopped(struct rt_container *c, bool force, struct bh_err *err) 
     return 0;
 }
 
-static int free_files(struct rt_container *c, struct bh_err *err) {
+static int ask_delete(struct rt_container *c, struct bh_err *err) {
     struct rt_launch_request req;
 
     rt_launch_request_init(&req, RT_LAUNCH_DELETE, c->id);
-    if (rt_launch_call(c->room->launch, &req, NULL, 0, NULL, err) == 0)
+    return rt_launch_call(c->room->launch, &req, NULL, 0, NULL, err);
+}
+
+static int free_files(struct rt_container *c, struct bh_err *err) {
+    if (ask_delete(c, err) == 0)
         return 0;
+    for (int i = 0; i < LOST_TRIES && err->code == BH_E_CONFLICT; i++) { /* its monitor was killed, it was not */
+        bh_err_clear(err);
+        rt_end_unwatched(c);
+        usleep(LOST_PAUSE_US);
+        if (ask_delete(c, err) == 0)
+            return 0;
+    }
     if (err->code != BH_E_NOT_FOUND)
         return err->code;
     bh_err_clear(err); /* it was never started */

@@ -75,6 +75,8 @@ int rt_restart(struct rt_container *c, const struct rt_stop_how *how, int cancel
 /* text: how the caller named it. */
 int rt_kill(struct rt_container *c, const char *text, const char *signal, struct bh_err *err);
 int rt_signal(struct rt_container *c, int number, bool all, struct bh_err *err);
+/* Ends what still runs of a container whose monitor has died: its streams and its end are nobody's. */
+void rt_end_unwatched(struct rt_container *c);
 
 /* ---- wait.c ---- */
 int rt_wait(struct rt_room *room, const struct rt_caller *who, const char *text, const char *condition, int cancel_fd,

@@ -67,11 +67,12 @@ void rt_save_later(struct rt_container *c) {
 static void ended_job(void *room, void *arg) {
     struct rt_container *c = arg;
     struct rt_watch *watch;
-    bool keep;
+    bool keep, lost;
 
     (void)room;
     pthread_mutex_lock(&c->state.lock);
     keep = c->keep;
+    lost = c->status.state == RT_EXITED && c->status.exit_code == RT_EXIT_LOST;
     watch = NULL;
     if (!rt_status_running(&c->status)) {
         watch = c->watch;
@@ -79,6 +80,8 @@ static void ended_job(void *room, void *arg) {
     }
     pthread_mutex_unlock(&c->state.lock);
     rt_watch_unref(watch);
+    if (lost)
+        rt_end_unwatched(c);
     if (c->auto_remove && !keep)
         rt_auto_remove(c);
     rt_note_now(c);

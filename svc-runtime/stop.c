@@ -30,6 +30,15 @@ int rt_signal(struct rt_container *c, int number, bool all, struct bh_err *err) 
     return err->code;
 }
 
+void rt_end_unwatched(struct rt_container *c) {
+    struct bh_err ignored = BH_ERR_INIT; /* it may have ended long ago */
+    struct rt_launch_request req;
+
+    rt_launch_request_init(&req, RT_LAUNCH_SIGNAL, c->id);
+    req.arg = SIG_KILL;
+    rt_launch_call(c->room->launch, &req, NULL, 0, NULL, &ignored);
+}
+
 int rt_kill(struct rt_container *c, const char *text, const char *signal, struct bh_err *err) {
     int number = SIG_KILL;
 
