@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "df.h"
+#include "diff.h"
 #include "filter.h"
 #include "history.h"
 #include "image.h"
@@ -15,6 +15,7 @@
 #include "name.h"
 #include "remove.h"
 #include "result.h"
+#include "unpack/entries.h"
 
 #define MSG(name)  Bulkhead__Store__V1__##name
 #define LIST_BYTES ((size_t)1000 << 10) /* below what one message can carry */
@@ -309,6 +310,28 @@ int store_rpc_image_history(void *room, struct bh_call *call, const ProtobufCMes
         history_msg(rows, n, &arena, &reply, err) != 0)
         return err->code;
     return bh_call_reply(call, &reply.base, err);
+}
+
+/* ---- diff ---------------------------------------------------------------------------------- */
+
+static int send_difference(void *arg, char kind, const char *path, size_t n, struct bh_err *err) {
+    MSG(ImageDiffEntry) m = BULKHEAD__STORE__V1__IMAGE_DIFF_ENTRY__INIT;
+    char text[BH_ENTRY_PATH_MAX + 1] = "/";
+
+    if (n > sizeof text - 1)
+        return bh_err_set(err, BH_E_INTERNAL, "a path is too long");
+    memcpy(text + 1, path, n);
+    m.kind = (char[]){kind, '\0'};
+    m.path.data = (uint8_t *)text;
+    m.path.len = n + 1;
+    return bh_call_send_msg(arg, &m.base, err);
+}
+
+int store_rpc_image_diff(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const struct store_who who = store_who_of(call);
+    const MSG(ImageDiffRequest) *req = (const MSG(ImageDiffRequest) *)request;
+
+    return store_diff(room, &who, req->a, req->b, bh_call_cancel_fd(call), send_difference, call, err);
 }
 
 /* ---- names and removal --------------------------------------------------------------------- */

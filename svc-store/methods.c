@@ -26,6 +26,7 @@ static const struct bh_method methods[] = {
     {"ImageUntag", BH_UNARY, PEOPLE, 0, QUICK_MS, NOTED, store_rpc_image_untag},
     {"ImageRemove", BH_UNARY, PEOPLE, 0, 0, NOTED, store_rpc_image_remove},
     {"ImagePrune", BH_UNARY, PEOPLE, 0, 0, NOTED, store_rpc_image_prune},
+    {"ImageDiff", BH_SERVER_STREAM, PEOPLE, 0, 0, AGAIN, store_rpc_image_diff},
 
     {"Load", BH_BIDI_STREAM, PEOPLE, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_load},
     {"Import", BH_BIDI_STREAM, PEOPLE, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_import},

@@ -75,6 +75,8 @@ struct store_plan {
 /* The message is unpacked into the arena.  A WorkerError becomes err, as the worker said it. */
 int store_result_layer(const struct bh_buf *packed, struct store_layer_result *out, struct bh_err *err);
 int store_result_plan(const struct bh_buf *packed, struct bh_arena *arena, struct store_plan *out, struct bh_err *err);
+/* Job "entries": how many records, and their bytes. */
+int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint64_t *out_size, struct bh_err *err);
 /* The typed config as packed message, in the arena; and back. */
 int store_config_pack(const struct bh_image_config *c, struct bh_arena *arena, const void **out, size_t *out_n,
                       struct bh_err *err);

@@ -109,6 +109,19 @@ int store_result_layer(const struct bh_buf *packed, struct store_layer_result *o
     return err->code;
 }
 
+int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint64_t *out_size, struct bh_err *err) {
+    struct bh_arena arena;
+    result_msg *m;
+
+    bh_arena_init(&arena, LAYER_ARENA);
+    if (unpack(packed, &arena, BULKHEAD__WORKER__V1__RESULT__RESULT_ENTRIES, &m, err) == 0) {
+        *out_count = m->entries->entries;
+        *out_size = m->entries->size;
+    }
+    bh_arena_fini(&arena);
+    return err->code;
+}
+
 /* ---- plan ---------------------------------------------------------------------------------- */
 
 static int plan_names(Bulkhead__Worker__V1__PlanName **v, size_t n, struct bh_arena *arena,
