@@ -6,7 +6,6 @@
  */
 #include <fcntl.h>
 #include <dirent.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,41 +16,16 @@
 #include "base/str.h"
 #include "engine.h"
 
-#define FIELD(member) offsetof(struct bh_control_room, member), sizeof((struct bh_control_room *)0)->member
+static uint64_t number(const char *status, const char *line, int base) {
+    const char *at = strstr(status, line);
 
-/* Lines of /proc/PID/status, and the base of their numbers. */
-static const struct {
-    const char *line;
-    int base;
-    size_t at, size;
-} status_fields[] = {
-    {"\nUid:", 10, FIELD(uid)},
-    {"\nGid:", 10, FIELD(gid)},
-    {"\nSeccomp:", 10, FIELD(seccomp_mode)},
-    {"\nSeccomp_filters:", 10, FIELD(seccomp_filters)},
-    {"\nNoNewPrivs:", 10, FIELD(no_new_privs)},
-    {"\nThreads:", 10, FIELD(threads)},
-    {"\nVmRSS:", 10, FIELD(rss_kb)},
-    {"\nCapInh:", 16, FIELD(cap_inheritable)},
-    {"\nCapPrm:", 16, FIELD(cap_permitted)},
-    {"\nCapEff:", 16, FIELD(cap_effective)},
-    {"\nCapBnd:", 16, FIELD(cap_bounding)},
-    {"\nCapAmb:", 16, FIELD(cap_ambient)},
-};
+    return at ? strtoull(at + strlen(line), NULL, base) : 0;
+}
 
-static const struct {
-    const char *name;
-    size_t at, size;
-} namespaces[] = {
-    {"ns/mnt", FIELD(ns_mnt)}, {"ns/pid", FIELD(ns_pid)},   {"ns/net", FIELD(ns_net)},       {"ns/ipc", FIELD(ns_ipc)},
-    {"ns/uts", FIELD(ns_uts)}, {"ns/user", FIELD(ns_user)}, {"ns/cgroup", FIELD(ns_cgroup)},
-};
+static uint64_t inode(int proc, const char *name) {
+    struct stat st;
 
-/* Little-endian or not: the members have 4 or 8 bytes. */
-static void store(struct bh_control_room *out, size_t at, size_t size, uint64_t value) {
-    uint32_t half = (uint32_t)value;
-
-    memcpy((char *)out + at, size == sizeof value ? (void *)&value : (void *)&half, size);
+    return fstatat(proc, name, &st, 0) == 0 ? st.st_ino : 0;
 }
 
 static uint32_t count_fds(int proc) {
@@ -78,16 +52,26 @@ void sup_facts_read(const char *name, pid_t pid, struct bh_control_room *out) {
     BH_SCOPE_CLOSE int proc = pid > 0 ? open(path, O_DIRECTORY | O_PATH | O_CLOEXEC) : -1;
     if (proc < 0 || bh_file_read(proc, "status", 65536, &text, &ignored) < 0)
         return;
-    for (unsigned i = 0; i < BH_ARRAY_LEN(status_fields); i++) {
-        const char *at = strstr(bh_buf_str(&text), status_fields[i].line);
-        if (at)
-            store(out, status_fields[i].at, status_fields[i].size,
-                  strtoull(at + strlen(status_fields[i].line), NULL, status_fields[i].base));
-    }
-    for (unsigned i = 0; i < BH_ARRAY_LEN(namespaces); i++) {
-        if (fstatat(proc, namespaces[i].name, &st, 0) == 0)
-            store(out, namespaces[i].at, namespaces[i].size, st.st_ino);
-    }
+    const char *status = bh_buf_str(&text);
+    out->uid = (uint32_t)number(status, "\nUid:", 10);
+    out->gid = (uint32_t)number(status, "\nGid:", 10);
+    out->seccomp_mode = (uint32_t)number(status, "\nSeccomp:", 10);
+    out->seccomp_filters = (uint32_t)number(status, "\nSeccomp_filters:", 10);
+    out->no_new_privs = (uint32_t)number(status, "\nNoNewPrivs:", 10);
+    out->threads = (uint32_t)number(status, "\nThreads:", 10);
+    out->rss_kb = (uint32_t)number(status, "\nVmRSS:", 10);
+    out->cap_inheritable = number(status, "\nCapInh:", 16);
+    out->cap_permitted = number(status, "\nCapPrm:", 16);
+    out->cap_effective = number(status, "\nCapEff:", 16);
+    out->cap_bounding = number(status, "\nCapBnd:", 16);
+    out->cap_ambient = number(status, "\nCapAmb:", 16);
+    out->ns_mnt = inode(proc, "ns/mnt");
+    out->ns_pid = inode(proc, "ns/pid");
+    out->ns_net = inode(proc, "ns/net");
+    out->ns_ipc = inode(proc, "ns/ipc");
+    out->ns_uts = inode(proc, "ns/uts");
+    out->ns_user = inode(proc, "ns/user");
+    out->ns_cgroup = inode(proc, "ns/cgroup");
     out->open_fds = count_fds(proc);
     /* Files in the /proc of a process that is not dumpable belong to root. */
     out->dumpable = fstatat(proc, "status", &st, 0) == 0 && st.st_uid == out->uid && out->uid != 0;
