@@ -39,8 +39,8 @@ static const struct bh_method methods[] = {
     {"ImageOpen", BH_UNARY, ROOMS, 0, QUICK_MS, AGAIN | BH_METHOD_FDS, store_rpc_image_open},
     {"ContainerNote", BH_UNARY, ROOMS, 0, QUICK_MS, AGAIN, store_rpc_container_note},
     {"ContainerForget", BH_UNARY, ROOMS, 0, QUICK_MS, AGAIN, store_rpc_container_forget},
-    {"ContainerSync", BH_UNARY, ROOMS, 16 << 20, QUICK_MS, AGAIN, store_rpc_container_sync},
-    {"Commit", BH_UNARY, ROOMS, 4 << 20, 0, NOTED | BH_METHOD_FDS, store_rpc_commit},
+    {"ContainerSync", BH_UNARY, ROOMS, 1 << 20, QUICK_MS, AGAIN, store_rpc_container_sync},
+    {"Commit", BH_UNARY, ROOMS, 1 << 20, 0, NOTED | BH_METHOD_FDS, store_rpc_commit},
 };
 
 const struct bh_service store_service = {
