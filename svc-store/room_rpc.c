@@ -43,6 +43,8 @@ static int note_use(struct store_db *db, const MSG(ImageOpenRequest) * req, cons
     const struct store_container c = {
         .id = req->container_id, .name = req->container_name, .image_id = found->id, .owner = req->owner};
 
+    if (req->container_id[0] == '\0' && req->no_layers)
+        return 0; /* only looked at (ps, filters): that is no use of it */
     if (req->container_id[0] != '\0' && store_container_uses(db, &c, found->k, err) != 0)
         return err->code;
     return store_exec(db, NULL, err, "UPDATE image SET last_used_ns=? WHERE k=?", "ii", bh_now_ns(), found->k);
