@@ -35,8 +35,8 @@ static int folder(int parent, const char *name, mode_t mode, int *out, struct bh
 
 /* Mount points that docker keeps out of the container's own layer, too: they never show in a commit. */
 static int init_layer(int lowest, struct bh_err *err) {
-    static const char *const dirs[] = {"init-layer",         "init-layer/dev", "init-layer/dev/pts", "init-layer/dev/shm",
-                                       "init-layer/proc",    "init-layer/sys", "init-layer/etc"};
+    static const char *const dirs[] = {"init-layer",      "init-layer/dev", "init-layer/dev/pts", "init-layer/dev/shm",
+                                       "init-layer/proc", "init-layer/sys", "init-layer/etc"};
     static const char *const files[] = {"init-layer/etc/hosts", "init-layer/etc/hostname", "init-layer/etc/resolv.conf",
                                         "init-layer/dev/console", "init-layer/.dockerenv"};
 
@@ -96,7 +96,8 @@ int lnc_folders(struct launch *l, struct bh_err *err) {
         (r = folder(state, "monitor", 0751, &l->monitors, err)) != 0 ||
         (r = folder(l->lowest, "containers", 0700, &l->containers, err)) != 0 ||
         (r = folder(l->lowest, "extracted", 0700, &extracted, err)) != 0 ||
-        (r = folder(run, "launch", 0700, &run_launch, err)) != 0 || (r = folder(run_launch, "oci", 0700, &oci, err)) != 0 ||
+        (r = folder(run, "launch", 0700, &run_launch, err)) != 0 ||
+        (r = folder(run_launch, "oci", 0700, &oci, err)) != 0 ||
         (r = folder(run, "monitor", 02750, &l->run_monitor, err)) != 0)
         return r;
     close(extracted);

@@ -65,7 +65,8 @@ static void resolv_text(const struct rt_spec *s, struct bh_buf *b) {
     add_words(b, "options", &s->dns_option);
 }
 
-static int bind_file(const struct lnc_mounts *m, int dir, const char *name, const struct bh_buf *text, struct bh_err *err) {
+static int bind_file(const struct lnc_mounts *m, int dir, const char *name, const struct bh_buf *text,
+                     struct bh_err *err) {
     BH_SCOPE_CLOSE int mount = -1;
     char target[64];
     int r = bh_file_replace(dir, name, bh_buf_str(text), text->len, 0644, false, err);

@@ -20,15 +20,15 @@
 #include "wire/monitor_start.h"
 #include "wire/spec.h"
 
-#define LNC_IDS 65536u               /* ids of one container */
-#define LNC_ID_POOL ((uint32_t)1 << 28)
-#define LNC_SLOTS 61440u             /* (2^32 - 2^28) / 2^16 */
-#define LNC_MAX_JOBS 256
-#define LNC_MAX_CACHED 256           /* layers that stay mounted for the next container */
+#define LNC_IDS        65536u /* ids of one container */
+#define LNC_ID_POOL    ((uint32_t)1 << 28)
+#define LNC_SLOTS      61440u /* (2^32 - 2^28) / 2^16 */
+#define LNC_MAX_JOBS   256
+#define LNC_MAX_CACHED 256 /* layers that stay mounted for the next container */
 
 struct lnc_job {
-    uint64_t seq; /* of the request; 0: free */
-    int fd;       /* the report comes here */
+    uint64_t seq;              /* of the request; 0: free */
+    int fd;                    /* the report comes here */
     char deleting[RT_ID_SIZE]; /* DELETE: the slot is free after it, the report tells which */
     size_t got;
     struct rt_monitor_report report;
@@ -53,10 +53,10 @@ struct launch {
     gid_t monitor_gid, runtime_gid;
     int containers, monitors, run_monitor, lowest; /* folders: state/launch/containers, state/monitor, run/monitor,
                                                       state/launch */
-    int tree_fd;                   /* bulkhead-tree: it runs as somebody who may not walk to it */
+    int tree_fd;                                   /* bulkhead-tree: it runs as somebody who may not walk to it */
     bool force_extracted;
-    char force_runtime[16];        /* "crun" or "runc": the other is not tried; "": both are */
-    bool no_cgroup;                /* the probe only succeeded without */
+    char force_runtime[16]; /* "crun" or "runc": the other is not tried; "": both are */
+    bool no_cgroup;         /* the probe only succeeded without */
     struct rt_launch_info info;
     unsigned char slots[LNC_SLOTS / 8];
     struct lnc_layer layer[LNC_MAX_CACHED];
@@ -103,8 +103,8 @@ struct lnc_mounts {
     const struct launch *l;
     int userns; /* -1: the host's ids */
     uint32_t base;
-    bool dress; /* the first start: give the upper what the highest layer's root has */
-    int root;   /* descriptor of the container's root, once mounted */
+    bool dress;    /* the first start: give the upper what the highest layer's root has */
+    int root;      /* descriptor of the container's root, once mounted */
     bool fleeting; /* RT_VOLATILE */
 };
 int lnc_userns(uint32_t base, int *out, struct bh_err *err);
@@ -141,12 +141,15 @@ struct lnc_oci {
     bool userns, cgroup;
     uint64_t own_caps; /* what a container with the host's ids can have at most */
 };
+/* Below /dev, /proc or /sys, which only the OCI runtime can mount: the user's mount waits as <stage>/late<i>. */
+bool lnc_is_late(const char *target);
 void lnc_oci_config(struct bh_buf *b, const struct lnc_oci *c);
 void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c);
 extern const char lnc_seccomp_allowed[]; /* names, a blank between */
 
 /* tree.c */
-/* In a child: bulkhead-tree "extract" (other: the layer file) or "remove", in dir, with the rights for files of any owner. */
+/* In a child: bulkhead-tree "extract" (other: the layer file) or "remove", in dir, with the rights for files of any
+ * owner. */
 int lnc_tree_helper(const struct launch *l, const char *mode, int dir, int other, struct bh_err *err);
 
 /* start.c: children for START and EXEC; they become the monitor. */

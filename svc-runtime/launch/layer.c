@@ -247,8 +247,7 @@ static int extract(const struct launch *l, const struct lnc_layer *y, const char
 
     snprintf(final, sizeof(final), "extracted/%s", hex);
     snprintf(temp, sizeof(temp), "extracted/.%s.%d", hex, (int)getpid());
-    if (mkdirat(l->lowest, temp, 0755) != 0 ||
-        (dir = openat(l->lowest, temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+    if (mkdirat(l->lowest, temp, 0755) != 0 || (dir = openat(l->lowest, temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         return bh_err_errno(err, errno, "make a folder for an extracted layer");
     if (lnc_tree_helper(l, "extract", dir, y->file, err) != 0)
         return bh_err_prefix(err, "layer sha256:%.12s", hex);

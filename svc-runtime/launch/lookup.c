@@ -19,7 +19,7 @@
 #include "base/str.h"
 #include "launch.h"
 
-#define FILE_MAX ((size_t)1 << 20)
+#define FILE_MAX   ((size_t)1 << 20)
 #define PATIENCE_S 2
 
 /* A FIFO or device in the file's place must not hold us up: not blocking, and only regular files are read. */
@@ -74,7 +74,7 @@ int lnc_lookup(int root, int userns, const struct rt_spec *spec, struct lnc_user
     if (out->code != 0)
         return bh_err_set(err, out->code, "%s", out->msg);
     if (userns >= 0 && (out->uid >= LNC_IDS || out->gid >= LNC_IDS))
-        return bh_err_set(err, BH_E_INVALID, "user %u:%u is outside the container's range of %u ids", out->uid, out->gid,
-                          LNC_IDS);
+        return bh_err_set(err, BH_E_INVALID, "user %u:%u is outside the container's range of %u ids", out->uid,
+                          out->gid, LNC_IDS);
     return 0;
 }

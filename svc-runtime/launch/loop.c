@@ -107,7 +107,8 @@ static _Noreturn void delete_child(const struct launch *l, const char *id, int r
     _exit(0);
 }
 
-static _Noreturn void child_run(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report) {
+static _Noreturn void child_run(const struct launch *l, const struct lnc_request *r, const unsigned *slots,
+                                int report) {
     sigset_t none;
 
     sigemptyset(&none);

@@ -17,14 +17,47 @@
 #include "base/str.h"
 #include "launch.h"
 
-static const char *const cap_names[] = {
-    "CHOWN",         "DAC_OVERRIDE",   "DAC_READ_SEARCH", "FOWNER",       "FSETID",          "KILL",
-    "SETGID",        "SETUID",         "SETPCAP",         "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST",
-    "NET_ADMIN",     "NET_RAW",        "IPC_LOCK",        "IPC_OWNER",    "SYS_MODULE",      "SYS_RAWIO",
-    "SYS_CHROOT",    "SYS_PTRACE",     "SYS_PACCT",       "SYS_ADMIN",    "SYS_BOOT",        "SYS_NICE",
-    "SYS_RESOURCE",  "SYS_TIME",       "SYS_TTY_CONFIG",  "MKNOD",        "LEASE",           "AUDIT_WRITE",
-    "AUDIT_CONTROL", "SETFCAP",        "MAC_OVERRIDE",    "MAC_ADMIN",    "SYSLOG",          "WAKE_ALARM",
-    "BLOCK_SUSPEND", "AUDIT_READ",     "PERFMON",         "BPF",          "CHECKPOINT_RESTORE"};
+static const char *const cap_names[] = {"CHOWN",
+                                        "DAC_OVERRIDE",
+                                        "DAC_READ_SEARCH",
+                                        "FOWNER",
+                                        "FSETID",
+                                        "KILL",
+                                        "SETGID",
+                                        "SETUID",
+                                        "SETPCAP",
+                                        "LINUX_IMMUTABLE",
+                                        "NET_BIND_SERVICE",
+                                        "NET_BROADCAST",
+                                        "NET_ADMIN",
+                                        "NET_RAW",
+                                        "IPC_LOCK",
+                                        "IPC_OWNER",
+                                        "SYS_MODULE",
+                                        "SYS_RAWIO",
+                                        "SYS_CHROOT",
+                                        "SYS_PTRACE",
+                                        "SYS_PACCT",
+                                        "SYS_ADMIN",
+                                        "SYS_BOOT",
+                                        "SYS_NICE",
+                                        "SYS_RESOURCE",
+                                        "SYS_TIME",
+                                        "SYS_TTY_CONFIG",
+                                        "MKNOD",
+                                        "LEASE",
+                                        "AUDIT_WRITE",
+                                        "AUDIT_CONTROL",
+                                        "SETFCAP",
+                                        "MAC_OVERRIDE",
+                                        "MAC_ADMIN",
+                                        "SYSLOG",
+                                        "WAKE_ALARM",
+                                        "BLOCK_SUSPEND",
+                                        "AUDIT_READ",
+                                        "PERFMON",
+                                        "BPF",
+                                        "CHECKPOINT_RESTORE"};
 
 /* System calls that docker opens together with a capability. */
 static const struct {
@@ -37,8 +70,9 @@ static const struct {
     {18, "chroot"},
     {19, "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev"},
     {20, "acct"},
-    {21, "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount "
-         "open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare"},
+    {21,
+     "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount "
+     "open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare"},
     {22, "reboot"},
     {23, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"},
     {25, "settimeofday stime clock_settime clock_settime64"},
@@ -127,8 +161,9 @@ static void caps(struct bh_buf *b, const struct lnc_oci *c) {
 
 /* Without SYS_RESOURCE a limit can only be lowered: ours is then the most that the container gets. */
 static void rlimits(struct bh_buf *b, const struct lnc_oci *c) {
-    static const char *const names[] = {"cpu",   "fsize",      "data",     "stack", "core",   "rss", "nproc", "nofile",
-                                        "memlock", "as",       "locks",    "sigpending", "msgqueue", "nice", "rtprio", "rttime"};
+    static const char *const names[] = {"cpu",      "fsize",  "data",    "stack", "core",  "rss",
+                                        "nproc",    "nofile", "memlock", "as",    "locks", "sigpending",
+                                        "msgqueue", "nice",   "rtprio",  "rttime"};
 
     bh_buf_adds(b, ",\"rlimits\":[");
     for (uint32_t i = 0; i < c->spec->n_ulimits; i++) {
@@ -186,7 +221,8 @@ void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c) {
 
 /* ---- mounts ------------------------------------------------------------------------------------- */
 
-static void mount_line(struct bh_buf *b, const char *target, const char *type, const char *source, const char *options) {
+static void mount_line(struct bh_buf *b, const char *target, const char *type, const char *source,
+                       const char *options) {
     bh_buf_adds(b, ",{");
     if (b->len > 2 && b->data[b->len - 3] == '[') { /* the first */
         b->len -= 2;
@@ -200,6 +236,15 @@ static void mount_line(struct bh_buf *b, const char *target, const char *type, c
     bh_buf_adds(b, ",\"options\":[");
     words(b, options);
     bh_buf_adds(b, "]}");
+}
+
+bool lnc_is_late(const char *target) {
+    static const char *const tops[] = {"/dev", "/proc", "/sys"};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(tops); i++)
+        if (bh_str_starts(target, tops[i]) && (target[strlen(tops[i])] == '/' || target[strlen(tops[i])] == 0))
+            return true;
+    return false;
 }
 
 static void mounts(struct bh_buf *b, const struct lnc_oci *c) {
@@ -231,6 +276,11 @@ static void mounts(struct bh_buf *b, const struct lnc_oci *c) {
         snprintf(path, sizeof(path), "%s/init", c->stage);
         mount_line(b, "/dev/init", "bind", path, "bind ro nosuid nodev");
     }
+    for (uint32_t i = 0; i < s->n_mounts; i++)
+        if (lnc_is_late(s->mounts[i].target)) {
+            snprintf(path, sizeof(path), "%s/late%u", c->stage, i);
+            mount_line(b, s->mounts[i].target, "bind", path, "rbind"); /* ro and the like are on it already */
+        }
     bh_buf_addc(b, ']');
 }
 
@@ -252,8 +302,9 @@ static void namespaces(struct bh_buf *b, const struct lnc_oci *c) {
         bh_buf_adds(b, ",{\"type\":\"cgroup\"}");
     bh_buf_addc(b, ']');
     if (c->userns)
-        bh_buf_addf(b, ",\"uidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":%u}],"
-                       "\"gidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":%u}]",
+        bh_buf_addf(b,
+                    ",\"uidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":%u}],"
+                    "\"gidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":%u}]",
                     c->base, LNC_IDS, c->base, LNC_IDS);
 }
 
@@ -271,7 +322,8 @@ static void device(struct bh_buf *b, const char *source, const char *target) {
 
 /* --privileged: all that the host has, but for terminals and what docker leaves out. */
 static void devices_below(struct bh_buf *b, const char *dir, unsigned depth) {
-    static const char *const skip[] = {"pts", "shm", "fd", "mqueue", "console", "stdin", "stdout", "stderr", "ptmx", "core"};
+    static const char *const skip[] = {"pts",   "shm",    "fd",     "mqueue", "console",
+                                       "stdin", "stdout", "stderr", "ptmx",   "core"};
     DIR *d = opendir(dir);
 
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
@@ -302,8 +354,9 @@ static void devices(struct bh_buf *b, const struct lnc_oci *c) {
 
 static void device_rules(struct bh_buf *b, const struct lnc_oci *c) {
     /* null zero full random urandom tty console ptmx pts; making nodes of any kind is allowed, opening is not */
-    static const char *const open_to_all[] = {"1,\"minor\":3", "1,\"minor\":5", "1,\"minor\":7", "1,\"minor\":8", "1,\"minor\":9",
-                                              "5,\"minor\":0", "5,\"minor\":1", "5,\"minor\":2", "136"};
+    static const char *const open_to_all[] = {"1,\"minor\":3", "1,\"minor\":5", "1,\"minor\":7",
+                                              "1,\"minor\":8", "1,\"minor\":9", "5,\"minor\":0",
+                                              "5,\"minor\":1", "5,\"minor\":2", "136"};
     struct stat st;
 
     if (c->spec->flags & RT_PRIVILEGED) {
@@ -368,17 +421,20 @@ static void seccomp_rule(struct bh_buf *b, const char *names, const char *rest) 
 
 static void seccomp(struct bh_buf *b, const struct lnc_oci *c) {
     /* clone without the flags that make a namespace */
-    static const char no_ns[] = ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":2114060288,\"valueTwo\":0,"
-                                "\"op\":\"SCMP_CMP_MASKED_EQ\"}]";
+    static const char no_ns[] =
+        ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":2114060288,\"valueTwo\":0,"
+        "\"op\":\"SCMP_CMP_MASKED_EQ\"}]";
     /* every family of sockets but AF_ALG (38) and AF_VSOCK (40) */
-    static const char *const families[] = {"38,\"op\":\"SCMP_CMP_LT\"", "39,\"op\":\"SCMP_CMP_EQ\"", "40,\"op\":\"SCMP_CMP_GT\""};
+    static const char *const families[] = {"38,\"op\":\"SCMP_CMP_LT\"", "39,\"op\":\"SCMP_CMP_EQ\"",
+                                           "40,\"op\":\"SCMP_CMP_GT\""};
     static const char *const personas[] = {"0", "8", "131072", "131080", "4294967295"};
     static const char allow[] = ",\"action\":\"SCMP_ACT_ALLOW\"";
     char rest[160];
 
     if (c->spec->flags & (RT_PRIVILEGED | RT_SECCOMP_UNCONFINED))
         return;
-    bh_buf_adds(b, ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"syscalls\":[{\"names\":[");
+    bh_buf_adds(b,
+                ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"syscalls\":[{\"names\":[");
     words(b, lnc_seccomp_allowed);
     bh_buf_addf(b, "]%s}", allow);
     for (size_t i = 0; i < BH_ARRAY_LEN(families); i++) {
@@ -386,7 +442,8 @@ static void seccomp(struct bh_buf *b, const struct lnc_oci *c) {
         seccomp_rule(b, "socket", rest);
     }
     for (size_t i = 0; i < BH_ARRAY_LEN(personas); i++) {
-        snprintf(rest, sizeof(rest), "%s,\"args\":[{\"index\":0,\"value\":%s,\"op\":\"SCMP_CMP_EQ\"}]", allow, personas[i]);
+        snprintf(rest, sizeof(rest), "%s,\"args\":[{\"index\":0,\"value\":%s,\"op\":\"SCMP_CMP_EQ\"}]", allow,
+                 personas[i]);
         seccomp_rule(b, "personality", rest);
     }
     if (!(c->spec->caps & ((uint64_t)1 << 21))) {

@@ -26,7 +26,7 @@
 #include "layer/layer_format.h"
 #include "proc/sandbox.h"
 
-#define PROBE_WORD "bulkhead-probe-ok"
+#define PROBE_WORD  "bulkhead-probe-ok"
 #define PATIENCE_MS 10000
 
 /* ---- form of the store --------------------------------------------------------------------------- */
@@ -43,10 +43,18 @@ static int write_image(int fd, struct bh_err *err) {
         struct bh_erofs_dirent dots[2];
         char names[3];
         char end[BH_LAYER_BLK - 2 * sizeof(struct bh_erofs_dirent) - 3];
-    } image = {.super = {.magic = BH_EROFS_MAGIC, .blkszbits = BH_LAYER_BLKBITS, .root_nid = BH_EROFS_ROOT_NID, .inos = 1,
-                         .blocks = BH_LAYER_TAR_BLK + 2, .meta_blkaddr = BH_LAYER_TAR_BLK},
-               .root = {.i_format = BH_EROFS_PLAIN, .i_mode = S_IFDIR | 0755, .i_size = 27, .i_u = BH_LAYER_TAR_BLK + 1,
-                        .i_ino = 1, .i_nlink = 2},
+    } image = {.super = {.magic = BH_EROFS_MAGIC,
+                         .blkszbits = BH_LAYER_BLKBITS,
+                         .root_nid = BH_EROFS_ROOT_NID,
+                         .inos = 1,
+                         .blocks = BH_LAYER_TAR_BLK + 2,
+                         .meta_blkaddr = BH_LAYER_TAR_BLK},
+               .root = {.i_format = BH_EROFS_PLAIN,
+                        .i_mode = S_IFDIR | 0755,
+                        .i_size = 27,
+                        .i_u = BH_LAYER_TAR_BLK + 1,
+                        .i_ino = 1,
+                        .i_nlink = 2},
                .dots = {{.nid = BH_EROFS_ROOT_NID, .nameoff = 24, .file_type = BH_FT_DIR},
                         {.nid = BH_EROFS_ROOT_NID, .nameoff = 25, .file_type = BH_FT_DIR}},
                .names = {'.', '.', '.'}};
@@ -96,7 +104,8 @@ static void choose_form(struct launch *l) {
         l->info.form = RT_FORM_EXTRACTED;
         snprintf(l->info.form_why, sizeof(l->info.form_why), "storage_form = \"extracted\" in the configuration");
     }
-    l->info.kernel_fsverity = access("/sys/fs/ext4/features/verity", F_OK) == 0 || access("/proc/sys/fs/verity", F_OK) == 0;
+    l->info.kernel_fsverity =
+        access("/sys/fs/ext4/features/verity", F_OK) == 0 || access("/proc/sys/fs/verity", F_OK) == 0;
 }
 
 /* ---- OCI runtime ------------------------------------------------------------------------------------ */
@@ -135,7 +144,7 @@ static int run_caught(char *const argv[], char *out, size_t size) {
     out[got] = 0;
     close(fds[0]);
     if (pid > 0) {
-        
+
         for (int i = 0; i < 100 && waitpid(pid, &status, WNOHANG) == 0; i++)
             usleep(10000);
         if (status == -1) {
@@ -148,11 +157,16 @@ static int run_caught(char *const argv[], char *out, size_t size) {
 
 static int probe_bundle(const struct launch *l, struct bh_err *err) {
     static char *args[] = {"/init", "--probe"};
-    const struct rt_spec spec = {.args = {args, 2}, .cwd = "/", .user = "", .hostname = "probe", .domainname = "",
-                                 .seccomp_profile = ""};
+    const struct rt_spec spec = {
+        .args = {args, 2}, .cwd = "/", .user = "", .hostname = "probe", .domainname = "", .seccomp_profile = ""};
     const struct lnc_user user = {.home = "/"};
-    const struct lnc_oci o = {.spec = &spec, .user = &user, .id = "probe", .stage = l->stage, .base = LNC_ID_POOL,
-                              .userns = true, .cgroup = !l->no_cgroup};
+    const struct lnc_oci o = {.spec = &spec,
+                              .user = &user,
+                              .id = "probe",
+                              .stage = l->stage,
+                              .base = LNC_ID_POOL,
+                              .userns = true,
+                              .cgroup = !l->no_cgroup};
     static const char *const dirs[] = {"proc", "sys", "dev"};
     BH_SCOPE_BUF struct bh_buf json = BH_BUF_INIT;
     char path[96], source[PATH_MAX];
@@ -181,8 +195,17 @@ static _Noreturn void probe_child(const struct launch *l, const char *path, int 
     char root[PATH_MAX], bundle[64], log[64], text[512], id[32];
     const char *manager = l->no_cgroup ? "--cgroup-manager=disabled" : "--cgroup-manager=cgroupfs";
     bool crun = strstr(path, "crun") != NULL;
-    char *argv[] = {(char *)path, "--root", root, "--log", log, crun ? (char *)manager : "run",
-                    crun ? "run" : "--bundle", crun ? "--bundle" : bundle, crun ? bundle : id, crun ? id : NULL, NULL};
+    char *argv[] = {(char *)path,
+                    "--root",
+                    root,
+                    "--log",
+                    log,
+                    crun ? (char *)manager : "run",
+                    crun ? "run" : "--bundle",
+                    crun ? "--bundle" : bundle,
+                    crun ? bundle : id,
+                    crun ? id : NULL,
+                    NULL};
     struct bh_err err = BH_ERR_INIT;
     BH_SCOPE_BUF struct bh_buf why = BH_BUF_INIT;
 

@@ -299,7 +299,8 @@ int lnc_binds_open(const struct rt_spec *spec, int *fds, struct bh_err *err) {
 
         fds[i] = -1;
         if (b->target[0] != '/' || strcmp(b->target, "/") == 0)
-            return bh_err_set(err, BH_E_INVALID, "invalid mount target \"%s\": it must be an absolute path below /", b->target);
+            return bh_err_set(err, BH_E_INVALID, "invalid mount target \"%s\": it must be an absolute path below /",
+                              b->target);
         if (b->kind != RT_MOUNT_BIND)
             continue;
         if (b->source[0] != '/')
@@ -310,7 +311,8 @@ int lnc_binds_open(const struct rt_spec *spec, int *fds, struct bh_err *err) {
                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (b->flags & RT_MOUNT_RECURSIVE ? AT_RECURSIVE : 0));
         if (fds[i] < 0) {
             bh_err_errno(err, errno, "bind source path %s", b->source);
-            return errno == ENOENT ? bh_err_set(err, BH_E_INVALID, "bind source path does not exist: %s", b->source) : err->code;
+            return errno == ENOENT ? bh_err_set(err, BH_E_INVALID, "bind source path does not exist: %s", b->source)
+                                   : err->code;
         }
     }
     return 0;
@@ -335,7 +337,8 @@ static int bind_dress(const struct lnc_mounts *m, const struct rt_mount *b, int 
 
 static int tmpfs_make(const struct lnc_mounts *m, const struct rt_mount *b, int *out, struct bh_err *err) {
     BH_SCOPE_CLOSE int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
-    unsigned attr = (b->flags & RT_MOUNT_EXEC ? 0 : MOUNT_ATTR_NOEXEC) | (b->flags & RT_MOUNT_SUID ? 0 : MOUNT_ATTR_NOSUID) |
+    unsigned attr = (b->flags & RT_MOUNT_EXEC ? 0 : MOUNT_ATTR_NOEXEC) |
+                    (b->flags & RT_MOUNT_SUID ? 0 : MOUNT_ATTR_NOSUID) |
                     (b->flags & RT_MOUNT_DEV ? 0 : MOUNT_ATTR_NODEV) | (b->flags & RT_MOUNT_RO ? MOUNT_ATTR_RDONLY : 0);
     const char *keys[] = {"mode", "uid", "gid", "size"};
     char values[4][24];
@@ -351,6 +354,16 @@ static int tmpfs_make(const struct lnc_mounts *m, const struct rt_mount *b, int 
         (*out = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attr)) < 0)
         return bh_err_errno(err, errno, "make a tmpfs for %s", b->target);
     return 0;
+}
+
+/* The OCI runtime binds it, with the flags that it has here. */
+static int attach_late(const struct lnc_mounts *m, int mount, uint32_t i, bool folder, struct bh_err *err) {
+    char path[96];
+
+    snprintf(path, sizeof(path), "%s/late%u", m->l->stage, i);
+    if ((folder ? mkdir(path, 0755) : mknod(path, S_IFREG | 0644, 0)) != 0)
+        return bh_err_errno(err, errno, "make %s", path);
+    return attach_at(mount, AT_FDCWD, path, err);
 }
 
 static unsigned depth_of(const char *path) {
@@ -381,7 +394,9 @@ int lnc_binds_attach(const struct lnc_mounts *m, const struct rt_spec *spec, int
             if (depth_of(b->target) != depth)
                 continue;
             r = b->kind == RT_MOUNT_BIND ? bind_dress(m, b, fds[i], err) : tmpfs_make(m, b, &fds[i], err);
-            if (r == 0)
+            if (r == 0 && lnc_is_late(b->target))
+                r = attach_late(m, fds[i], i, is_folder(fds[i]), err);
+            else if (r == 0)
                 r = lnc_attach(m, fds[i], b->target, is_folder(fds[i]), err);
         }
     return r;

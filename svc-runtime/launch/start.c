@@ -29,7 +29,7 @@
 #include "launch.h"
 
 #define SPEC_ARENA ((size_t)16 << 20)
-#define SAFE_FD 32 /* descriptors that are moved lie above the monitor's fixed ones */
+#define SAFE_FD    32 /* descriptors that are moved lie above the monitor's fixed ones */
 
 /* What both kinds of child hold; it ends with the process. */
 struct child {
@@ -241,7 +241,8 @@ static int monitor_exec(struct child *c, struct bh_err *err) {
 
 static int check_modes(const struct child *c, struct bh_err *err) {
     if (c->m.base != 0 && c->spec.flags & RT_PID_HOST)
-        return bh_err_set(err, BH_E_INVALID, "--pid=host needs --userns=host as well: the host's processes have other ids");
+        return bh_err_set(err, BH_E_INVALID,
+                          "--pid=host needs --userns=host as well: the host's processes have other ids");
     if (c->l->info.runtime[0] == 0)
         return bh_err_set(err, BH_E_UNAVAILABLE, "no OCI runtime works here: %s", c->l->info.runtime_why);
     return 0;
@@ -371,7 +372,8 @@ static int join(struct child *c, struct bh_err *err) {
     c->m.base = lnc_ct_base(&c->rec);
     c->spec.flags &= ~(uint32_t)(RT_INIT | RT_KEEP_LOG);
     if ((r = check_modes(c, err)) != 0 || (r = open_container_ns(c, pid, &root, err)) != 0 ||
-        (r = lnc_lookup(root, c->m.userns, &c->spec, &c->user, err)) != 0 || (r = lnc_stage(c->l, c->r->q.id, &c->dir, err)) != 0)
+        (r = lnc_lookup(root, c->m.userns, &c->spec, &c->user, err)) != 0 ||
+        (r = lnc_stage(c->l, c->r->q.id, &c->dir, err)) != 0)
         return r;
     o = oci_of(c);
     lnc_oci_process(&json, &o);
@@ -399,7 +401,8 @@ _Noreturn void lnc_exec_child(const struct launch *l, const struct lnc_request *
 
 void lnc_runtime_delete(const struct launch *l, const char *id) {
     static char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    char root[PATH_MAX], *argv[] = {(char *)l->info.runtime_path, "--root", root, "delete", "--force", (char *)id, NULL};
+    char root[PATH_MAX],
+        *argv[] = {(char *)l->info.runtime_path, "--root", root, "delete", "--force", (char *)id, NULL};
     int null, status = 0;
     pid_t pid;
 

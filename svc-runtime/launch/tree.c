@@ -83,8 +83,8 @@ static const char *mode_name(int mode) {
 }
 
 /* a: what is walked; b: DIFF, what it is compared with. */
-static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, const unsigned *slots, int *dir, int *a, int *b,
-                      struct bh_err *err) {
+static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, const unsigned *slots, int *dir, int *a,
+                      int *b, struct bh_err *err) {
     int rc = 0;
 
     *b = -1;
@@ -98,7 +98,8 @@ static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, const u
     if (rc == 0 && r->q.arg == RT_TREE_DIFF) {
         rc = lnc_rootfs(m, slots, r->q.n_layers, *dir, false, false, "rootfs", err);
         /* Attached nowhere: ".." of its root leads nowhere. */
-        if (rc == 0 && (*b = (int)syscall(SYS_open_tree, m->root, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)) < 0)
+        if (rc == 0 &&
+            (*b = (int)syscall(SYS_open_tree, m->root, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)) < 0)
             rc = bh_err_errno(err, errno, "take the layers for the comparison");
     }
     if (rc == 0 && (*a = openat(*dir, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
@@ -106,7 +107,8 @@ static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, const u
     return rc;
 }
 
-static int run(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report, struct bh_err *err) {
+static int run(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report,
+               struct bh_err *err) {
     struct lnc_mounts m = {.l = l, .userns = -1, .root = -1};
     struct lnc_record rec;
     int dir = -1, a = -1, b = -1, program, rc;
@@ -121,7 +123,8 @@ static int run(const struct launch *l, const struct lnc_request *r, const unsign
         rc = open_trees(&m, r, slots, &dir, &a, &b, err);
     if (rc != 0)
         return rc;
-    if ((rc = become_reader(m.userns, err)) != 0 || (rc = place(a, b, r->fds[0], report, l->tree_fd, &program, err)) != 0)
+    if ((rc = become_reader(m.userns, err)) != 0 ||
+        (rc = place(a, b, r->fds[0], report, l->tree_fd, &program, err)) != 0)
         return rc;
     return exec_tree(program, mode_name(r->q.arg), err);
 }

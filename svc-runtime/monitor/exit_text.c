@@ -10,6 +10,8 @@
 #include "base/str.h"
 #include "monitor.h"
 
+#define START "unable to start container process: "
+
 static const struct {
     const char *a, *b; /* both occur; b NULL: a alone */
     int hint;
@@ -62,7 +64,7 @@ static void last_message(const char *text, char *out, size_t size) {
 
 int mon_runtime_failed(const char *text, const char *program, int *out_hint, struct bh_err *err) {
     char last[400];
-    char name[160];
+    char name[160]; /* twice in the message */
 
     last_message(text, last, sizeof(last));
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -70,13 +72,15 @@ int mon_runtime_failed(const char *text, const char *program, int *out_hint, str
             continue;
         *out_hint = known[i].hint;
         bh_str_escape(name, sizeof(name), program, strlen(program), false);
-        bh_err_set(err, BH_E_INVALID, "unable to start container process: exec: \"%s\": %s", name,
-                   program[0] == 0 ? "executable file not found in $PATH" : known[i].says);
         if (program[0] == 0)
             *out_hint = 127;
+        if (*out_hint == 127 && strchr(program, '/') != NULL && strcmp(known[i].says, "not a directory") != 0)
+            bh_err_set(err, BH_E_INVALID, START "exec: \"%s\": stat %s: no such file or directory", name, name);
+        else
+            bh_err_set(err, BH_E_INVALID, START "exec: \"%s\": %s", name,
+                       program[0] == 0 ? "executable file not found in $PATH" : known[i].says);
         return bh_err_reason(err, *out_hint == 127 ? "program-not-found" : "program-not-runnable");
     }
     *out_hint = 125;
-    return bh_err_set(err, BH_E_INTERNAL, "unable to start container process: %s",
-                      last[0] != 0 ? last : "the OCI runtime gave no reason");
+    return bh_err_set(err, BH_E_INTERNAL, START "%s", last[0] != 0 ? last : "the OCI runtime gave no reason");
 }

@@ -28,7 +28,7 @@
 
 /* How long the exit of an exec session, which has no exit file, waits to be fetched. */
 #define LINGER_EXEC_NS (60 * BH_NSEC)
-#define LINGER_NS (2 * BH_NSEC)
+#define LINGER_NS      (2 * BH_NSEC)
 
 static int read_orders(struct monitor *m, struct bh_err *err) {
     ssize_t r = bh_pread_full(RT_MFD_ORDERS, &m->orders, sizeof(m->orders), 0);
@@ -61,11 +61,12 @@ static int take_signals(struct monitor *m, struct bh_err *err) {
 }
 
 static int confine(const struct monitor *m, struct bh_err *err) {
-    static const char *const calls[] = {"wait4", "waitid", "accept4", "recvmsg", "sendmsg", "sendto", "getsockopt",
-                                        "open", "openat", "renameat", "renameat2", "rename", "unlinkat", "pwritev2",
-                                        NULL};
+    static const char *const calls[] = {"wait4",     "waitid",     "accept4",  "recvmsg",  "sendmsg",
+                                        "sendto",    "getsockopt", "open",     "openat",   "renameat",
+                                        "renameat2", "rename",     "unlinkat", "pwritev2", NULL};
     static const char *const *const lists[] = {bh_syscalls_base, calls, NULL};
-    const struct bh_landlock_rule rules[] = {{"/proc/self/fd/5", BH_LANDLOCK_WRITE}, {"/proc/self/fd/7", BH_LANDLOCK_WRITE}};
+    const struct bh_landlock_rule rules[] = {{"/proc/self/fd/5", BH_LANDLOCK_WRITE},
+                                             {"/proc/self/fd/7", BH_LANDLOCK_WRITE}};
     gid_t gid = m->orders.gid;
     int r;
 
@@ -82,9 +83,11 @@ static int confine(const struct monitor *m, struct bh_err *err) {
 
 /* launch may have gone meanwhile; the container runs all the same. */
 static void report(const struct monitor *m, int hint, const struct bh_err *err) {
-    struct rt_monitor_report rep = {
-        .code = err->code, .pid = m->pid, .exit_hint = hint, .started_ns = m->state.started_ns,
-        .id_base = m->orders.container_uid};
+    struct rt_monitor_report rep = {.code = err->code,
+                                    .pid = m->pid,
+                                    .exit_hint = hint,
+                                    .started_ns = m->state.started_ns,
+                                    .id_base = m->orders.container_uid};
 
     if (err->code != 0) {
         bh_str_copy(rep.reason, sizeof(rep.reason), err->reason);

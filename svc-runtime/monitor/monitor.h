@@ -20,10 +20,10 @@
 #include "wire/spec.h"
 
 #define MON_MAX_CLIENTS 64
-#define MON_MAX_PEERS 64
+#define MON_MAX_PEERS   64
 /* Bytes that wait for one slow client before the container has to wait as well. */
 #define MON_CLIENT_PENDING ((size_t)1 << 20)
-#define MON_CHUNK 65536u
+#define MON_CHUNK          65536u
 
 /* One attachment.  A stream that is not attached, or has gone, is -1. */
 struct mon_client {
@@ -45,8 +45,8 @@ struct monitor {
     struct rt_monitor_orders orders;
     pid_t pid;
     struct rt_monitor_state state;
-    int out[2];  /* what the process writes; with a terminal out[0] is the master and out[1] -1 */
-    int in;      /* what it reads; the master with a terminal; -1: closed or none */
+    int out[2]; /* what the process writes; with a terminal out[0] is the master and out[1] -1 */
+    int in;     /* what it reads; the master with a terminal; -1: closed or none */
     bool tty;
     bool stdin_once_used; /* a client with stdin has been attached */
     bool stdin_closing;   /* close `in` when in_pending is empty */

@@ -28,7 +28,7 @@
 #include "proc/fdpass.h"
 
 #define RUNTIME_PATIENCE_MS 120000
-#define PIPE_SIZE (256 << 10)
+#define PIPE_SIZE           (256 << 10)
 
 /* A pipe whose inode belongs to the container's root, so that /dev/stdout can be opened in there. */
 static int stream_pipe(const struct monitor *m, int *out_ours, int *out_theirs, bool they_read, struct bh_err *err) {

@@ -119,7 +119,8 @@ static bool find_group(char *group, const char *want, uint32_t *out) {
 
     while ((line = next_line(&group)) != NULL) {
         split(line, &e);
-        if (number(e.field[2], &gid) && e.field[0][0] != 0 && (strcmp(e.field[0], want) == 0 || (numeric && gid == id))) {
+        if (number(e.field[2], &gid) && e.field[0][0] != 0 &&
+            (strcmp(e.field[0], want) == 0 || (numeric && gid == id))) {
             *out = gid;
             return true;
         }

@@ -122,10 +122,11 @@ static int check_link(struct verify *v, const struct bh_erofs_inode *in, uint64_
 static int check_data(struct verify *v, const struct bh_erofs_inode *in, uint32_t type) {
     switch (type) {
     case BH_FT_REG:
-        if (in->i_size == 0 ? in->i_u != 0
-                            : in->i_size > v->h->index_offset ||
-                                  !bh_layer_inside((uint64_t)in->i_u * BH_LAYER_BLK, bh_layer_round(in->i_size, BH_LAYER_BLK),
-                                                   v->h->tar_offset, v->h->index_offset - v->h->tar_offset))
+        if (in->i_size == 0
+                ? in->i_u != 0
+                : in->i_size > v->h->index_offset ||
+                      !bh_layer_inside((uint64_t)in->i_u * BH_LAYER_BLK, bh_layer_round(in->i_size, BH_LAYER_BLK),
+                                       v->h->tar_offset, v->h->index_offset - v->h->tar_offset))
             return BAD(v, "inode %u: the file's data leaves the tar", v->n);
         return 0;
     case BH_FT_DIR:
@@ -150,7 +151,8 @@ static int check_inode(struct verify *v, uint64_t at, uint64_t *out_len, uint32_
         return BAD(v, "inode %u: mode %o does not occur", v->n, in.i_mode);
     if (in.i_format != BH_EROFS_PLAIN && !(in.i_format == BH_EROFS_INLINE && type == BH_FT_LNK))
         return BAD(v, "inode %u: format %#x does not occur", v->n, in.i_format);
-    if (in.i_zero != 0 || !zeros(in.i_zero2, sizeof(in.i_zero2)) || in.i_ino != v->n + 1 || in.i_mtime_nsec >= 1000000000)
+    if (in.i_zero != 0 || !zeros(in.i_zero2, sizeof(in.i_zero2)) || in.i_ino != v->n + 1 ||
+        in.i_mtime_nsec >= 1000000000)
         return BAD(v, "inode %u: a field has a value that does not occur", v->n);
     if (xattrs > BH_XATTR_MAX_BYTES || !bh_layer_inside(at, len, 0, v->h->inode_size))
         return BAD(v, "inode %u: its xattrs leave the inode area", v->n);
@@ -177,7 +179,8 @@ static int place(struct verify *v, uint64_t at, uint32_t parent) {
         return v->err->code;
     if (at != v->next) {
         struct bh_erofs_inode in = inode_at(v, at);
-        uint64_t exact = sizeof(in) + in.i_size + (in.i_xattr_icount == 0 ? 0 : 12 + ((uint64_t)in.i_xattr_icount - 1) * 4);
+        uint64_t exact =
+            sizeof(in) + in.i_size + (in.i_xattr_icount == 0 ? 0 : 12 + ((uint64_t)in.i_xattr_icount - 1) * 4);
 
         if (in.i_format != BH_EROFS_INLINE || v->next % BH_LAYER_BLK + exact <= BH_LAYER_BLK ||
             !zeros(v->inodes + v->next, at - v->next))
@@ -213,14 +216,16 @@ static uint64_t nid_of(const struct verify *v, uint32_t index) {
     return (uint64_t)v->node[index].at * (BH_EROFS_INODE_STEP / BH_EROFS_SLOT);
 }
 
-static int check_entry(struct verify *v, uint32_t dir, const struct bh_erofs_dirent *e, const char *name, uint32_t len) {
+static int check_entry(struct verify *v, uint32_t dir, const struct bh_erofs_dirent *e, const char *name,
+                       uint32_t len) {
     uint64_t at = e->nid * BH_EROFS_SLOT;
     struct node *known;
 
     if (len <= 2 && memcmp(name, "..", len) == 0) {
         uint32_t self = len == 1 ? dir : v->node[dir].parent;
 
-        return e->nid == nid_of(v, self) && e->file_type == BH_FT_DIR ? 0 : BAD(v, "inode %u: . or .. lead astray", dir);
+        return e->nid == nid_of(v, self) && e->file_type == BH_FT_DIR ? 0
+                                                                      : BAD(v, "inode %u: . or .. lead astray", dir);
     }
     if (e->nid >= v->h->inode_size / BH_EROFS_SLOT || at % BH_EROFS_INODE_STEP != 0)
         return BAD(v, "inode %u: an entry names what is no inode", dir);
@@ -266,7 +271,8 @@ static int check_name(struct verify *v, uint32_t dir, struct order *o, const cha
 }
 
 /* One block of `used` bytes, the rest of the 512 is known to be zero or checked here. */
-static int check_block(struct verify *v, uint32_t dir, const unsigned char *block, uint32_t size, bool last, struct order *o) {
+static int check_block(struct verify *v, uint32_t dir, const unsigned char *block, uint32_t size, bool last,
+                       struct order *o) {
     struct bh_erofs_dirent e, next;
     uint32_t n, end;
 
@@ -333,7 +339,8 @@ static int check_tree(struct verify *v) {
     for (uint32_t i = 0; i < v->n; i++)
         if (v->node[i].type == BH_FT_DIR && check_dir(v, i) != 0)
             return v->err->code;
-    if (v->n != v->max || v->next_tail != v->h->tail_size || bh_layer_round(v->next, BH_LAYER_BLK) != v->h->inode_size ||
+    if (v->n != v->max || v->next_tail != v->h->tail_size ||
+        bh_layer_round(v->next, BH_LAYER_BLK) != v->h->inode_size ||
         !zeros(v->inodes + v->next, v->h->inode_size - v->next))
         return BAD(v, "the index holds more than its tree");
     return check_links(v);

@@ -74,7 +74,8 @@ static bool acl_ok(const struct entry *e) {
         last = tag;
         have |= tag;
     }
-    return version == 2 && (have & 0x25) == 0x25 && (!(have & 0x0a) || have & 0x10); /* owner, group, other; mask if named */
+    return version == 2 && (have & 0x25) == 0x25 &&
+           (!(have & 0x0a) || have & 0x10); /* owner, group, other; mask if named */
 }
 
 static bool capability_ok(const struct entry *e, uint32_t type) {

@@ -148,7 +148,9 @@ static int item(void *arg, const struct tree_item *it, struct bh_err *err) {
     ssize_t n;
 
     if (it->whiteout)
-        return whiteout(a, it->path, it->name == it->path ? 0 : strlen(it->path) - strlen(it->name) - (strchr(it->path, '/') != NULL),
+        return whiteout(a, it->path,
+                        it->name == it->path ? 0
+                                             : strlen(it->path) - strlen(it->name) - (strchr(it->path, '/') != NULL),
                         it->name, err);
     if (!S_ISDIR(it->st.st_mode) && it->st.st_nlink > 1 && (e.link = seen_before(a, it)) != NULL) {
         e.type = '1';

@@ -43,7 +43,8 @@ static int broken(struct extract *x) {
 /* ---- attributes -------------------------------------------------------------------------------- */
 
 static int set_xattr(struct extract *x, int fd, const struct bh_erofs_xattr *e) {
-    static const char *const prefix[] = {"", "user.", "system.posix_acl_access", "system.posix_acl_default", "", "", "security."};
+    static const char *const prefix[] = {"", "user.",    "system.posix_acl_access", "system.posix_acl_default", "",
+                                         "", "security."};
     char name[300];
 
     if (e->name_index >= BH_ARRAY_LEN(prefix) || prefix[e->name_index][0] == 0)
@@ -120,7 +121,8 @@ static int make_file(struct extract *x, int dir, const char *name, uint64_t at, 
 
 static int make_link(struct extract *x, int dir, const char *name, uint64_t at, const struct bh_erofs_inode *in) {
     bool is_inline = in->i_format == BH_EROFS_INLINE;
-    uint64_t where = is_inline ? at + sizeof(*in) + xattr_bytes(in) : (uint64_t)in->i_u * BH_LAYER_BLK - x->h.index_offset;
+    uint64_t where =
+        is_inline ? at + sizeof(*in) + xattr_bytes(in) : (uint64_t)in->i_u * BH_LAYER_BLK - x->h.index_offset;
     const unsigned char *p = bytes(x, where, in->i_size);
     char target[BH_LAYER_SYMLINK_MAX + 1];
 
@@ -168,8 +170,9 @@ static int make(struct extract *x, int dir, const char *name, uint64_t nid) {
         if (in.i_ino == 0 || in.i_ino > x->h.inodes)
             return broken(x);
         if (x->first[in.i_ino] != NULL)
-            return linkat(AT_FDCWD, x->first[in.i_ino], dir, name, 0) == 0 ? 0
-                                                                            : bh_err_errno(x->err, errno, "make a hard link");
+            return linkat(AT_FDCWD, x->first[in.i_ino], dir, name, 0) == 0
+                       ? 0
+                       : bh_err_errno(x->err, errno, "make a hard link");
         x->first[in.i_ino] = bh_xasprintf("/%s", bh_buf_str(&x->path));
     }
     switch (in.i_mode & S_IFMT) {
@@ -234,7 +237,8 @@ static int block(struct extract *x, int dir, const unsigned char *p, uint32_t si
             memcpy(&next, p + (i + 1) * sizeof(e), sizeof(next));
             end = next.nameoff;
         }
-        r = end > size || end <= e.nameoff ? broken(x) : entry(x, dir, &e, (const char *)p + e.nameoff, end - e.nameoff);
+        r = end > size || end <= e.nameoff ? broken(x)
+                                           : entry(x, dir, &e, (const char *)p + e.nameoff, end - e.nameoff);
     }
     return r;
 }
@@ -247,8 +251,9 @@ static int fill(struct extract *x, int dir, const struct bh_erofs_inode *in) {
     for (uint64_t done = 0; r == 0 && done < in->i_size; done += BH_LAYER_BLK) {
         uint64_t left = in->i_size - done;
 
-        r = left < sizeof(struct bh_erofs_dirent) ? broken(x)
-                                                   : block(x, dir, p + done, (uint32_t)(left < BH_LAYER_BLK ? left : BH_LAYER_BLK));
+        r = left < sizeof(struct bh_erofs_dirent)
+                ? broken(x)
+                : block(x, dir, p + done, (uint32_t)(left < BH_LAYER_BLK ? left : BH_LAYER_BLK));
     }
     return r;
 }
@@ -263,7 +268,8 @@ int tree_extract(struct bh_err *err) {
     if (r != 0)
         return r;
     page = x.h.index_offset % 4096;
-    x.index = mmap(NULL, x.h.index_size + page, PROT_READ, MAP_PRIVATE, TREE_FD_OTHER, (off_t)(x.h.index_offset - page));
+    x.index =
+        mmap(NULL, x.h.index_size + page, PROT_READ, MAP_PRIVATE, TREE_FD_OTHER, (off_t)(x.h.index_offset - page));
     if (x.index == MAP_FAILED || root < 0)
         return bh_err_errno(err, errno, "map the index");
     x.index += page;

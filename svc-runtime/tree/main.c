@@ -31,8 +31,8 @@ static int enter(struct bh_err *err) {
 }
 
 static int confine_walk(bool with_other, struct bh_err *err) {
-    static const char *const calls[] = {"openat", "open", "getdents64", "fchdir", "readlinkat", "readlink", "fgetxattr",
-                                        "lgetxattr", "llistxattr", "lstat", "stat", NULL};
+    static const char *const calls[] = {"openat",    "open",      "getdents64", "fchdir", "readlinkat", "readlink",
+                                        "fgetxattr", "lgetxattr", "llistxattr", "lstat",  "stat",       NULL};
     static const char *const *const lists[] = {bh_syscalls_base, calls, NULL};
     const struct bh_landlock_rule all = {"/", BH_LANDLOCK_READ};
     int r = bh_sandbox_limits(NULL, 0, err);
@@ -43,8 +43,9 @@ static int confine_walk(bool with_other, struct bh_err *err) {
 }
 
 static int confine_extract(struct bh_err *err) {
-    static const char *const calls[] = {"openat", "mkdirat", "mkdir", "symlinkat", "linkat", "mknodat", "fchown", "fchownat",
-                                        "fchmod", "fchmodat", "fsetxattr", "utimensat", "copy_file_range", NULL};
+    static const char *const calls[] = {"openat",    "mkdirat",   "mkdir",           "symlinkat", "linkat",
+                                        "mknodat",   "fchown",    "fchownat",        "fchmod",    "fchmodat",
+                                        "fsetxattr", "utimensat", "copy_file_range", NULL};
     static const char *const *const lists[] = {bh_syscalls_base, calls, NULL};
     int r = bh_sandbox_limits(NULL, 0, err);
 

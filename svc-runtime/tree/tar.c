@@ -14,7 +14,7 @@
 #include "base/fdio.h"
 #include "tree.h"
 
-#define BLOCK 512u
+#define BLOCK   512u
 #define OUT_MAX ((size_t)1 << 20)
 
 struct ustar {

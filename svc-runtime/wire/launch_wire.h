@@ -11,14 +11,14 @@
 
 #include <stdint.h>
 
-#define RT_ID_SIZE 65       /* 64 hex digits and a NUL */
+#define RT_ID_SIZE        65 /* 64 hex digits and a NUL */
 #define RT_LAUNCH_VERSION 1
-#define RT_MAX_LAYERS 128
-#define RT_MAX_FDS 200
+#define RT_MAX_LAYERS     128
+#define RT_MAX_FDS        200
 
 enum rt_launch_type {
-    RT_LAUNCH_START = 1,  /* fds: spec memfd, layers lowest first, stdio of the first attachment */
-    RT_LAUNCH_EXEC = 2,   /* fds: spec memfd, stdio */
+    RT_LAUNCH_START = 1, /* fds: spec memfd, layers lowest first, stdio of the first attachment */
+    RT_LAUNCH_EXEC = 2,  /* fds: spec memfd, stdio */
     RT_LAUNCH_SIGNAL = 3,
     RT_LAUNCH_DELETE = 4, /* not running: free upper, bundle, logs, id range */
     RT_LAUNCH_TREE = 5,   /* fds: output (pipe or file), layers lowest first */
@@ -41,15 +41,15 @@ struct rt_launch_request {
     char id[RT_ID_SIZE];      /* container, 64 lower-case hex */
     char exec_id[RT_ID_SIZE]; /* EXEC, or SIGNAL to an exec session; "" else */
     uint16_t pad;
-    uint32_t n_layers; /* descriptors that are layer files */
-    uint32_t n_stdio;  /* 0..3 descriptors: bits of stdio tell which */
-    uint32_t stdio;    /* 1 stdin, 2 stdout, 4 stderr */
-    int32_t arg;       /* SIGNAL: number; TREE: mode; FREEZE: 1 or 0 */
-    uint32_t flags;    /* SIGNAL: 1 = all processes of the container */
+    uint32_t n_layers;                   /* descriptors that are layer files */
+    uint32_t n_stdio;                    /* 0..3 descriptors: bits of stdio tell which */
+    uint32_t stdio;                      /* 1 stdin, 2 stdout, 4 stderr */
+    int32_t arg;                         /* SIGNAL: number; TREE: mode; FREEZE: 1 or 0 */
+    uint32_t flags;                      /* SIGNAL: 1 = all processes of the container */
     uint8_t diff_ids[RT_MAX_LAYERS][32]; /* of the layers, in order; launch's cache key beside the inode */
 };
 
-#define RT_FORM_EROFS 1     /* layer files mounted directly */
+#define RT_FORM_EROFS     1 /* layer files mounted directly */
 #define RT_FORM_EXTRACTED 2 /* layers extracted into folders */
 
 struct rt_launch_reply {
@@ -69,14 +69,14 @@ struct rt_launch_reply {
 struct rt_launch_info {
     uint64_t seq;
     int32_t code;
-    uint32_t form;          /* RT_FORM_* in use */
-    char runtime[16];       /* "crun", "runc", "" when none works */
+    uint32_t form;    /* RT_FORM_* in use */
+    char runtime[16]; /* "crun", "runc", "" when none works */
     char runtime_path[128];
     char runtime_version[64];
-    char runtime_why[256];  /* why the other was not taken, or why none works */
-    char form_why[256];     /* what was tried when form is extracted */
+    char runtime_why[256]; /* why the other was not taken, or why none works */
+    char form_why[256];    /* what was tried when form is extracted */
     uint32_t kernel_erofs_file, kernel_idmap, kernel_overlay_fd, kernel_fsverity; /* 1 works, 0 does not */
-    uint32_t cgroup;        /* 1, 2, 3 = hybrid, 0 none */
+    uint32_t cgroup;                                                              /* 1, 2, 3 = hybrid, 0 none */
     uint32_t landlock_abi;
     uint32_t apparmor, selinux;
     uint64_t id_pool_first, id_pool_count; /* ranges */

@@ -13,10 +13,10 @@
 #include "base/err.h"
 #include "wire/monitor_wire.h"
 
-#define RT_LOG_ENTRY_MAX 65536u
-#define RT_LOG_DEFAULT_SIZE ((uint64_t)16 << 20)
+#define RT_LOG_ENTRY_MAX     65536u
+#define RT_LOG_DEFAULT_SIZE  ((uint64_t)16 << 20)
 #define RT_LOG_DEFAULT_FILES 2u
-#define RT_LOG_MAX_FILES 100u
+#define RT_LOG_MAX_FILES     100u
 
 struct rt_log {
     int dirfd; /* borrowed: state/monitor/<id> */

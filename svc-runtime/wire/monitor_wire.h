@@ -2,8 +2,8 @@
  * monitor_wire.h - runtime asks a monitor; a monitor tells how its process fares.
  *
  * Rooms: runtime (connects) and monitor (listens on DIR/run/monitor/<id>.sock for a container,
- * <exec_id>.sock for an exec session: an address has 107 bytes, too few for both ids).  SOCK_SEQPACKET, one struct a message.  The monitor
- * checks SO_PEERCRED: runtime's uid or root.  A monitor stays until its process has ended and its
+ * <exec_id>.sock for an exec session: an address has 107 bytes, too few for both ids).  SOCK_SEQPACKET, one struct a
+ * message.  The monitor checks SO_PEERCRED: runtime's uid or root.  A monitor stays until its process has ended and its
  * outputs have drained; after the end it waits a short time for runtime to fetch the exit, then
  * leaves `exit` in state/monitor/<id> (containers) and goes.
  *
@@ -39,10 +39,10 @@ struct rt_monitor_request {
 };
 
 struct rt_monitor_state {
-    uint32_t type;  /* RT_MONITOR_STATE or RT_MONITOR_DONE */
-    uint32_t phase; /* RT_MONITOR_* */
-    int32_t pid;    /* of the container's first process, in the host's numbers */
-    int32_t code;   /* DONE: 0 or BH_E_* */
+    uint32_t type;     /* RT_MONITOR_STATE or RT_MONITOR_DONE */
+    uint32_t phase;    /* RT_MONITOR_* */
+    int32_t pid;       /* of the container's first process, in the host's numbers */
+    int32_t code;      /* DONE: 0 or BH_E_* */
     int32_t exit_code; /* EXITED: as docker has it, 128+n for a signal */
     int32_t signal;
     uint32_t oom_killed;
@@ -53,7 +53,7 @@ struct rt_monitor_state {
 
 struct rt_log_entry {
     int64_t time_ns;
-    uint32_t len; /* at most 65,536 */
+    uint32_t len;   /* at most 65,536 */
     uint8_t stream; /* 1 stdout, 2 stderr */
     uint8_t zero[3];
 };

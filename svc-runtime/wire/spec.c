@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define SPEC_MAGIC "BHSP"
+#define SPEC_MAGIC  "BHSP"
 #define MAX_STRINGS 65536u
 #define MAX_STRUCTS 4096u /* mounts, ulimits, devices: of each */
 

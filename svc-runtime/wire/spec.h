@@ -21,7 +21,7 @@
 #include "base/err.h"
 
 #define RT_SPEC_VERSION 1
-#define RT_SPEC_MAX ((size_t)2 << 20)
+#define RT_SPEC_MAX     ((size_t)2 << 20)
 
 struct rt_strings {
     char **item;
@@ -32,15 +32,22 @@ enum rt_mount_kind { RT_MOUNT_BIND = 1, RT_MOUNT_TMPFS = 2 };
 enum rt_mount_flags {
     RT_MOUNT_RO = 1 << 0,
     RT_MOUNT_NOEXEC = 1 << 1,
-    RT_MOUNT_RECURSIVE = 1 << 2, /* bind: with the mounts below the source */
+    RT_MOUNT_RECURSIVE = 1 << 2,   /* bind: with the mounts below the source */
     RT_MOUNT_MAKE_SOURCE = 1 << 3, /* -v: make the host folder when it is missing; --mount does not */
-    RT_MOUNT_EXEC = 1 << 4,      /* tmpfs: docker's default is noexec */
+    RT_MOUNT_EXEC = 1 << 4,        /* tmpfs: docker's default is noexec */
     RT_MOUNT_SUID = 1 << 5,
     RT_MOUNT_DEV = 1 << 6,
     RT_MOUNT_IDMAP = 1 << 7, /* bind: shift owners so that host id 0 is the container's 0 */
 };
 /* Propagation of a bind mount, 0 = rprivate. */
-enum rt_propagation { RT_PROP_RPRIVATE, RT_PROP_PRIVATE, RT_PROP_SHARED, RT_PROP_RSHARED, RT_PROP_SLAVE, RT_PROP_RSLAVE };
+enum rt_propagation {
+    RT_PROP_RPRIVATE,
+    RT_PROP_PRIVATE,
+    RT_PROP_SHARED,
+    RT_PROP_RSHARED,
+    RT_PROP_SLAVE,
+    RT_PROP_RSLAVE
+};
 
 struct rt_mount {
     uint32_t kind;
@@ -64,8 +71,8 @@ struct rt_device {
 
 enum rt_spec_flags {
     RT_TTY = 1 << 0,
-    RT_OPEN_STDIN = 1 << 1,  /* -i */
-    RT_STDIN_ONCE = 1 << 2,  /* stdin, unless a terminal, is closed when the first attached client closes its side */
+    RT_OPEN_STDIN = 1 << 1, /* -i */
+    RT_STDIN_ONCE = 1 << 2, /* stdin, unless a terminal, is closed when the first attached client closes its side */
     RT_PRIVILEGED = 1 << 3,
     RT_USERNS_HOST = 1 << 4,
     RT_NET_HOST = 1 << 5, /* else: a network namespace with lo alone */
@@ -76,15 +83,15 @@ enum rt_spec_flags {
     RT_READONLY_ROOTFS = 1 << 10,
     RT_NO_NEW_PRIVS = 1 << 11,
     RT_SECCOMP_UNCONFINED = 1 << 12,
-    RT_UNMASKED = 1 << 13,  /* --security-opt systempaths=unconfined */
-    RT_INIT = 1 << 14,      /* --init: bulkhead-init is process 1 */
-    RT_KEEP_LOG = 1 << 15,  /* write the log; off for RUN steps of a build that read stdio themselves */
+    RT_UNMASKED = 1 << 13,        /* --security-opt systempaths=unconfined */
+    RT_INIT = 1 << 14,            /* --init: bulkhead-init is process 1 */
+    RT_KEEP_LOG = 1 << 15,        /* write the log; off for RUN steps of a build that read stdio themselves */
     RT_EXEC_PRIVILEGED = 1 << 16, /* exec --privileged */
-    RT_VOLATILE = 1 << 17,  /* --rm: what it writes need not outlive a power cut, nor be synced at its end */
+    RT_VOLATILE = 1 << 17,        /* --rm: what it writes need not outlive a power cut, nor be synced at its end */
 };
 
 struct rt_spec {
-    uint32_t flags; /* RT_* of above */
+    uint32_t flags;         /* RT_* of above */
     struct rt_strings args; /* at least one */
     struct rt_strings env;  /* "K=V" each; HOME and HOSTNAME and TERM are added by launch when missing */
     char *cwd;              /* absolute; made when missing, by the container's root */
@@ -102,10 +109,10 @@ struct rt_spec {
     uint32_t n_ulimits;
     struct rt_device *devices;
     uint32_t n_devices;
-    uint64_t shm_size;   /* 0: 64 MiB */
+    uint64_t shm_size; /* 0: 64 MiB */
     int32_t oom_score_adj;
-    uint32_t umask;      /* 0: the runtime's own, 022 */
-    uint64_t log_max_size; /* bytes of one log file, 0: 16 MiB */
+    uint32_t umask;         /* 0: the runtime's own, 022 */
+    uint64_t log_max_size;  /* bytes of one log file, 0: 16 MiB */
     uint32_t log_max_files; /* 0: 2 */
     uint32_t tty_rows, tty_cols;
     char *seccomp_profile; /* "" = default; else the text of a profile in docker's format is NOT sent: names only */

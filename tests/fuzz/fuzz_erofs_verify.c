@@ -9,8 +9,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-    struct bh_layer_header h = {.magic = {'B', 'H', 'L', 'A', 'Y', 'E', 'R', '1'}, .version = 1, .tar_offset = 4096,
-                                .tar_size = 8192, .extra_offset = 4096 + 8192};
+    struct bh_layer_header h = {.magic = {'B', 'H', 'L', 'A', 'Y', 'E', 'R', '1'},
+                                .version = 1,
+                                .tar_offset = 4096,
+                                .tar_size = 8192,
+                                .extra_offset = 4096 + 8192};
     struct bh_err err = BH_ERR_INIT;
     uint16_t blocks, inodes;
     unsigned char *index;

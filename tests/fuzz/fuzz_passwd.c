@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     if (b == NULL)
         return 0;
     user = strndup((const char *)data, (size_t)(a - data));
-    lnc_lookup_in((const char *)a + 1, (size_t)(b - a - 1), (const char *)b + 1, n - (size_t)(b + 1 - data), user, NULL, &u);
+    lnc_lookup_in((const char *)a + 1, (size_t)(b - a - 1), (const char *)b + 1, n - (size_t)(b + 1 - data), user, NULL,
+                  &u);
     if (u.n_groups > 256 || u.home[0] != '/' || memchr(u.msg, 0, sizeof(u.msg)) == NULL)
         abort();
     free(user);

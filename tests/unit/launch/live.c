@@ -28,7 +28,7 @@
 #include "proc/control.h"
 #include "proc/fdpass.h"
 
-#define BIN BH_BINARY_DIR "/bin"
+#define BIN         BH_BINARY_DIR "/bin"
 #define MONITOR_UID "268369925"
 #define RUNTIME_UID "268369923"
 
@@ -162,10 +162,12 @@ void live_busybox(struct live *l) {
     char dir[96];
 
     snprintf(dir, sizeof(dir), "%s/bb", l->root);
-    shell("mkdir -p %s/bin %s/etc %s/tmp %s/home/web && cp /bin/busybox %s/bin/busybox && %s/bin/busybox --install -s %s/bin && "
+    shell("mkdir -p %s/bin %s/etc %s/tmp %s/home/web && cp /bin/busybox %s/bin/busybox && %s/bin/busybox --install -s "
+          "%s/bin && "
           "for f in %s/bin/*; do [ -L $f ] && ln -sf busybox $f; done; chmod 1777 %s/tmp; chmod 4755 %s/bin/busybox; "
           "printf 'root:x:0:0:root:/root:/bin/sh\\nweb:x:33:33:web:/home/web:/bin/sh\\n' > %s/etc/passwd; "
-          "printf 'root:x:0:\\nweb:x:33:\\nextra:x:44:web\\n' > %s/etc/group; echo old > %s/etc/old; echo two > %s/etc/two",
+          "printf 'root:x:0:\\nweb:x:33:\\nextra:x:44:web\\n' > %s/etc/group; echo old > %s/etc/old; echo two > "
+          "%s/etc/two",
           dir, dir, dir, dir, dir, dir, dir, dir, dir, dir, dir, dir, dir, dir);
     live_add_folder(l, dir);
 }
@@ -203,7 +205,8 @@ void live_reply(struct live *l, uint64_t seq, struct rt_launch_reply *out) {
     }
 }
 
-void live_request(struct live *l, struct rt_launch_request *q, const int *fds, unsigned n_fds, struct rt_launch_reply *out) {
+void live_request(struct live *l, struct rt_launch_request *q, const int *fds, unsigned n_fds,
+                  struct rt_launch_reply *out) {
     live_reply(l, live_send(l, q, fds, n_fds), out);
 }
 
@@ -226,7 +229,8 @@ static int spec_file(const struct rt_spec *spec) {
     return fd;
 }
 
-static uint64_t start(struct live *l, const char *id, const char *exec_id, const struct rt_spec *spec, const int *stdio) {
+static uint64_t start(struct live *l, const char *id, const char *exec_id, const struct rt_spec *spec,
+                      const int *stdio) {
     struct rt_launch_request q = {.type = exec_id[0] != 0 ? RT_LAUNCH_EXEC : RT_LAUNCH_START};
     int fds[RT_MAX_FDS];
     unsigned n = 0;
@@ -341,8 +345,8 @@ static void pump(int in, const char *data, size_t n, int *outs, struct live_run 
     r->err = bh_buf_take(&b[1]);
 }
 
-void live_run(struct live *l, const char *id, const char *exec_id, const struct rt_spec *spec, const void *in, size_t n_in,
-              struct live_run *r) {
+void live_run(struct live *l, const char *id, const char *exec_id, const struct rt_spec *spec, const void *in,
+              size_t n_in, struct live_run *r) {
     int p[3][2], stdio[3], outs[2], monitor;
     uint64_t seq;
 
@@ -406,8 +410,15 @@ struct rt_spec live_sh(char *script) {
     args[0] = "/bin/sh";
     args[1] = "-c";
     args[2] = script;
-    return (struct rt_spec){.flags = RT_KEEP_LOG, .args = {args, 3}, .env = {env, 1}, .cwd = "/", .user = "",
-                            .caps = 0xa80425fb, .hostname = "box", .domainname = "", .seccomp_profile = ""};
+    return (struct rt_spec){.flags = RT_KEEP_LOG,
+                            .args = {args, 3},
+                            .env = {env, 1},
+                            .cwd = "/",
+                            .user = "",
+                            .caps = 0xa80425fb,
+                            .hostname = "box",
+                            .domainname = "",
+                            .seccomp_profile = ""};
 }
 
 const char *live_id(unsigned n) {

@@ -38,7 +38,8 @@ void live_add_folder(struct live *l, const char *folder);
 int live_add_tar(struct live *l, const char *path);
 void live_busybox(struct live *l);
 
-void live_request(struct live *l, struct rt_launch_request *q, const int *fds, unsigned n_fds, struct rt_launch_reply *out);
+void live_request(struct live *l, struct rt_launch_request *q, const int *fds, unsigned n_fds,
+                  struct rt_launch_reply *out);
 /* As live_request with the reply to come later, see live_reply. */
 uint64_t live_send(struct live *l, struct rt_launch_request *q, const int *fds, unsigned n_fds);
 void live_reply(struct live *l, uint64_t seq, struct rt_launch_reply *out);
@@ -50,8 +51,8 @@ struct live_run {
     char *out, *err; /* malloc'd, NUL-terminated */
     size_t n_out, n_err;
 };
-void live_run(struct live *l, const char *id, const char *exec_id, const struct rt_spec *spec, const void *in, size_t n_in,
-              struct live_run *out);
+void live_run(struct live *l, const char *id, const char *exec_id, const struct rt_spec *spec, const void *in,
+              size_t n_in, struct live_run *out);
 void live_run_free(struct live_run *r);
 /* Starts without attaching anything. */
 void live_detached(struct live *l, const char *id, const struct rt_spec *spec, struct rt_launch_reply *out);

@@ -91,8 +91,8 @@ static void test_info(void **state) {
     need_live();
     live_send(&g, &q, NULL, 0);
     assert_int_equal(recv(g.launch, &info, sizeof(info), 0), sizeof(info));
-    print_message("form=%u runtime=%s %s (%s) why=%s/%s\n", info.form, info.runtime, info.runtime_version, info.runtime_path,
-                  info.form_why, info.runtime_why);
+    print_message("form=%u runtime=%s %s (%s) why=%s/%s\n", info.form, info.runtime, info.runtime_version,
+                  info.runtime_path, info.form_why, info.runtime_why);
     assert_true(info.runtime[0] != 0);
 }
 
@@ -120,7 +120,8 @@ static void test_inside(void **state) {
     (void)state;
     need_live();
     run_sh(id,
-           "ls /proc/self/fd | wc -l; grep -E 'CapEff|CapInh|Seccomp:|NoNewPrivs' /proc/self/status; ip a | grep -c 127.0.0.1; "
+           "ls /proc/self/fd | wc -l; grep -E 'CapEff|CapInh|Seccomp:|NoNewPrivs' /proc/self/status; ip a | grep -c "
+           "127.0.0.1; "
            "echo x > /dev/null && echo devnull; mount | grep ' / ' | grep -o nodev; ls -l /bin/busybox | cut -c4; "
            "echo x > /proc/sysrq-trigger; mount -t tmpfs x /tmp; mknod /tmp/n c 1 3 && cat /tmp/n; dmesg; "
            "echo hi > /dev/stdout; id -G",
@@ -374,8 +375,10 @@ static void test_trees(void **state) {
     (void)state;
     need_live();
     run_sh(id,
-           "mkdir -p /new/deep; echo data > /new/deep/file; ln /new/deep/file /new/hard; ln -s file /new/link; rm /etc/old; "
-           "chmod 600 /etc/two; chown web:web /new/deep/file; echo data > /etc/x; mkfifo /new/fifo; chmod 4755 /new/deep/file; "
+           "mkdir -p /new/deep; echo data > /new/deep/file; ln /new/deep/file /new/hard; ln -s file /new/link; rm "
+           "/etc/old; "
+           "chmod 600 /etc/two; chown web:web /new/deep/file; echo data > /etc/x; mkfifo /new/fifo; chmod 4755 "
+           "/new/deep/file; "
            "mkdir /etc/d; touch -d @1000000000 /new/old",
            0, &r);
     assert_int_equal(r.state.exit_code, 0);
@@ -411,7 +414,8 @@ static void test_trees(void **state) {
     assert_int_equal(live_add_tar(&g, path), 0);
     run_sh(id2,
            "cat /new/deep/file /new/hard; ls -l /new/deep/file | cut -c1-10; stat -c '%U %h' /new/deep/file; "
-           "[ -e /etc/old ] || echo gone; cat /etc/two; stat -c %Y /new/old; readlink /new/link; [ -p /new/fifo ] && echo fifo",
+           "[ -e /etc/old ] || echo gone; cat /etc/two; stat -c %Y /new/old; readlink /new/link; [ -p /new/fifo ] && "
+           "echo fifo",
            0, &r);
     g.n_layers--;
     close(g.layer[g.n_layers]);
@@ -584,8 +588,9 @@ static void test_locked_flags(void **state) {
     const char *id = live_id(24);
     char source[128];
     struct rt_mount m[] = {{.kind = RT_MOUNT_BIND, .source = source, .target = "/b"}};
-    struct rt_spec s = live_sh("mount -o remount,bind,dev / && echo BAD; mount -o remount,bind,suid,dev /b && echo BAD; "
-                               "mkdir /t && mount -t tmpfs t /t && echo mounts; mknod /t/null c 1 3 && echo BAD; true");
+    struct rt_spec s =
+        live_sh("mount -o remount,bind,dev / && echo BAD; mount -o remount,bind,suid,dev /b && echo BAD; "
+                "mkdir /t && mount -t tmpfs t /t && echo mounts; mknod /t/null c 1 3 && echo BAD; true");
     struct live_run r;
 
     (void)state;
@@ -638,7 +643,8 @@ static void test_commit_form(void **state) {
     need_live();
     run_sh(id,
            "rm -rf /home && mkdir -p /home/new; cd /tmp; touch $(head -c 200 /dev/zero | tr '\\0' x); mkdir -p "
-           "$(for i in 1 2 3 4 5 6 7 8 9; do printf 'a-long-folder-name-for-the-tar-header/'; done); for i in $(seq 500); do echo $i > $i; done",
+           "$(for i in 1 2 3 4 5 6 7 8 9; do printf 'a-long-folder-name-for-the-tar-header/'; done); for i in $(seq "
+           "500); do echo $i > $i; done",
            0, &r);
     assert_int_equal(r.state.exit_code, 0);
     live_run_free(&r);
@@ -650,8 +656,9 @@ static void test_commit_form(void **state) {
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_int_equal(bh_write_all(fd, a, n), 0);
     close(fd);
-    snprintf(line, sizeof(line), "tar tf %s > %s.list && grep -qx home/.wh..wh..opq %s.list && grep -qx tmp/500 %s.list", path, path,
-             path, path);
+    snprintf(line, sizeof(line),
+             "tar tf %s > %s.list && grep -qx home/.wh..wh..opq %s.list && grep -qx tmp/500 %s.list", path, path, path,
+             path);
     assert_int_equal(system(line), 0);
     free(a);
     free(b);
@@ -667,8 +674,9 @@ static void test_attributes(void **state) {
     struct rt_mount m[] = {{.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = "/usr", .target = "/usr"},
                            {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = "/usr/lib", .target = "/lib"},
                            {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = "/usr/lib64", .target = "/lib64"}};
-    struct rt_spec s = live_sh("PATH=/usr/bin:/usr/sbin:/bin; touch /f && setcap cap_net_raw+ep /f && setfattr -n user.x -v y /f && "
-                               "touch /a && setfacl -m u:33:r /a; getcap /f; getfacl -pcn /a");
+    struct rt_spec s =
+        live_sh("PATH=/usr/bin:/usr/sbin:/bin; touch /f && setcap cap_net_raw+ep /f && setfattr -n user.x -v y /f && "
+                "touch /a && setfacl -m u:33:r /a; getcap /f; getfacl -pcn /a");
     struct rt_launch_reply reply;
     struct live_run r;
     char path[128], *tar;
@@ -677,7 +685,8 @@ static void test_attributes(void **state) {
 
     (void)state;
     need_live();
-    if (access("/usr/sbin/setcap", X_OK) != 0 || access("/usr/bin/setfacl", X_OK) != 0 || access("/usr/lib64", F_OK) != 0)
+    if (access("/usr/sbin/setcap", X_OK) != 0 || access("/usr/bin/setfacl", X_OK) != 0 ||
+        access("/usr/lib64", F_OK) != 0)
         skip();
     s.mounts = m;
     s.n_mounts = 3;
@@ -693,7 +702,8 @@ static void test_attributes(void **state) {
     close(fd);
     free(tar);
     assert_int_equal(live_add_tar(&g, path), 0);
-    s.args.item[2] = "PATH=/usr/bin:/usr/sbin:/bin; getcap /f; getfacl -pcn /a | grep :33:; getfattr --only-values -n user.x /f";
+    s.args.item[2] =
+        "PATH=/usr/bin:/usr/sbin:/bin; getcap /f; getfacl -pcn /a | grep :33:; getfattr --only-values -n user.x /f";
     live_run(&g, id2, "", &s, NULL, 0, &r);
     show(&r);
     close(g.layer[--g.n_layers]);
@@ -715,7 +725,8 @@ static void test_many_layers(void **state) {
     need_live();
     snprintf(dir, sizeof(dir), "%s/many", g.root);
     for (unsigned i = g.n_layers; i < 126; i++) {
-        snprintf(line, sizeof(line), "rm -rf %s && mkdir -p %s && echo %u > %s/n && echo x > %s/l%u", dir, dir, i, dir, dir, i);
+        snprintf(line, sizeof(line), "rm -rf %s && mkdir -p %s && echo %u > %s/n && echo x > %s/l%u", dir, dir, i, dir,
+                 dir, i);
         assert_int_equal(system(line), 0);
         live_add_folder(&g, dir);
     }
@@ -765,12 +776,15 @@ static void test_survives_launch(void **state) {
 static void test_mounts(void **state) {
     const char *id = live_id(13);
     char source[128], file[160], missing[160];
-    struct rt_mount m[] = {{.kind = RT_MOUNT_BIND, .source = source, .target = "/data/in"},
-                           {.kind = RT_MOUNT_TMPFS, .source = "", .target = "/data", .size = 1 << 20},
-                           {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = file, .target = "/ro"},
-                           {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_MAKE_SOURCE, .source = missing, .target = "/made"}};
-    struct rt_spec s = live_sh("cat /data/in/f; echo x > /ro || echo ro; mount -o remount,rw /ro 2>/dev/null || echo locked; "
-                               "df /data | tail -1 | grep -o ' 1024 ' | head -1; ls -d /made; mount | grep ' /data type tmpfs' | grep nosuid | grep nodev | grep -c noexec");
+    struct rt_mount m[] = {
+        {.kind = RT_MOUNT_BIND, .source = source, .target = "/data/in"},
+        {.kind = RT_MOUNT_TMPFS, .source = "", .target = "/data", .size = 1 << 20},
+        {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = file, .target = "/ro"},
+        {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_MAKE_SOURCE, .source = missing, .target = "/made"}};
+    struct rt_spec s =
+        live_sh("cat /data/in/f; echo x > /ro || echo ro; mount -o remount,rw /ro 2>/dev/null || echo locked; "
+                "df /data | tail -1 | grep -o ' 1024 ' | head -1; ls -d /made; mount | grep ' /data type tmpfs' | grep "
+                "nosuid | grep nodev | grep -c noexec");
     struct live_run r;
     int fd;
 
@@ -789,6 +803,30 @@ static void test_mounts(void **state) {
     live_run(&g, id, "", &s, NULL, 0, &r);
     show(&r);
     assert_string_equal(r.out, "content\nro\nlocked\n 1024 \n/made\n1\n");
+    live_run_free(&r);
+    forget(id);
+}
+
+static void test_mounts_below_dev(void **state) {
+    const char *id = live_id(30);
+    struct rt_mount m[] = {
+        {.kind = RT_MOUNT_TMPFS, .source = "", .target = "/dev/shm", .size = 2 << 20},
+        {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = "/etc/hostname", .target = "/dev/some/file"},
+        {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO | RT_MOUNT_RECURSIVE, .source = "/sys", .target = "/sys"}};
+    struct rt_spec s =
+        live_sh("df /dev/shm | tail -1 | grep -o ' 2048 ' | head -1; cat /dev/some/file > /dev/null && echo file; "
+                "echo x > /dev/some/file || echo ro; ls -d /sys/kernel; id -u; pwd");
+    struct live_run r;
+
+    (void)state;
+    need_live();
+    s.mounts = m;
+    s.n_mounts = 3;
+    s.user = "web";
+    s.cwd = "/made/by/runtime";
+    live_run(&g, id, "", &s, NULL, 0, &r);
+    show(&r);
+    assert_string_equal(r.out, " 2048 \nfile\nro\n/sys/kernel\n33\n/made/by/runtime\n");
     live_run_free(&r);
     forget(id);
 }
@@ -848,14 +886,16 @@ static void test_times(void **state) {
 }
 
 #define TESTS                                                                                                          \
-    cmocka_unit_test(test_info), cmocka_unit_test(test_run), cmocka_unit_test(test_inside), cmocka_unit_test(test_user),   \
-        cmocka_unit_test(test_not_runnable), cmocka_unit_test(test_much_data), cmocka_unit_test(test_log),             \
-        cmocka_unit_test(test_tty), cmocka_unit_test(test_exec), cmocka_unit_test(test_attach_and_freeze),             \
-        cmocka_unit_test(test_trees), cmocka_unit_test(test_survives_launch), cmocka_unit_test(test_mounts),           \
-        cmocka_unit_test(test_modes), cmocka_unit_test(test_start_again), cmocka_unit_test(test_in_parallel),                 \
-        cmocka_unit_test(test_slow_client), cmocka_unit_test(test_resize), cmocka_unit_test(test_seal),                \
-        cmocka_unit_test(test_locked_flags), cmocka_unit_test(test_walk_before_start),                                 \
-        cmocka_unit_test(test_commit_form), cmocka_unit_test(test_attributes), cmocka_unit_test(test_many_layers), cmocka_unit_test(test_times)
+    cmocka_unit_test(test_info), cmocka_unit_test(test_run), cmocka_unit_test(test_inside),                            \
+        cmocka_unit_test(test_user), cmocka_unit_test(test_not_runnable), cmocka_unit_test(test_much_data),            \
+        cmocka_unit_test(test_log), cmocka_unit_test(test_tty), cmocka_unit_test(test_exec),                           \
+        cmocka_unit_test(test_attach_and_freeze), cmocka_unit_test(test_trees),                                        \
+        cmocka_unit_test(test_survives_launch), cmocka_unit_test(test_mounts), cmocka_unit_test(test_modes),           \
+        cmocka_unit_test(test_mounts_below_dev), cmocka_unit_test(test_start_again),                                   \
+        cmocka_unit_test(test_in_parallel), cmocka_unit_test(test_slow_client), cmocka_unit_test(test_resize),         \
+        cmocka_unit_test(test_seal), cmocka_unit_test(test_locked_flags), cmocka_unit_test(test_walk_before_start),    \
+        cmocka_unit_test(test_commit_form), cmocka_unit_test(test_attributes), cmocka_unit_test(test_many_layers),     \
+        cmocka_unit_test(test_times)
 
 static int setup_erofs(void **state) {
     *state = "erofs";

@@ -21,7 +21,8 @@ static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
                              "rel:x:50:50::relative:\n"
                              "1000:x:60:61::/digits:\n"
                              "last:x:70:71::/last:/bin/sh"; /* no newline */
-static const char group[] = "root:x:0:\nweb:x:34:\nvideo:x:44:web,last\naudio:x:45:xweb,webx\nstaff:x:46:root,web\n2000:x:80:\n";
+static const char group[] =
+    "root:x:0:\nweb:x:34:\nvideo:x:44:web,last\naudio:x:45:xweb,webx\nstaff:x:46:root,web\n2000:x:80:\n";
 
 static const struct {
     const char *user;

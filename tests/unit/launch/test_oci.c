@@ -18,14 +18,26 @@ static char *args[] = {"sh", "-c", "echo \"hi\"\n\x01\\"};
 static char *env[] = {"A=1", "HOST_SECRET", "HOME=/h", "B=\"],\"root\":{\"path\":\"/"};
 
 static struct rt_spec plain(void) {
-    return (struct rt_spec){.args = {args, 3}, .env = {env, 4}, .cwd = "/w", .user = "", .caps = 0xa80425fb,
-                            .hostname = "box", .domainname = "", .seccomp_profile = ""};
+    return (struct rt_spec){.args = {args, 3},
+                            .env = {env, 4},
+                            .cwd = "/w",
+                            .user = "",
+                            .caps = 0xa80425fb,
+                            .hostname = "box",
+                            .domainname = "",
+                            .seccomp_profile = ""};
 }
 
 static json_t *config(const struct rt_spec *s, bool userns) {
     const struct lnc_user u = {.uid = 5, .gid = 6, .n_groups = 2, .groups = {7, 8}, .home = "/home/u"};
-    const struct lnc_oci o = {.spec = s, .user = &u, .id = "abc", .stage = "/mnt", .base = userns ? 268500992u : 0,
-                              .userns = userns, .cgroup = true, .own_caps = 0x1fffffffffull & ~(1ull << 24)};
+    const struct lnc_oci o = {.spec = s,
+                              .user = &u,
+                              .id = "abc",
+                              .stage = "/mnt",
+                              .base = userns ? 268500992u : 0,
+                              .userns = userns,
+                              .cgroup = true,
+                              .own_caps = 0x1fffffffffull & ~(1ull << 24)};
     BH_SCOPE_BUF struct bh_buf b = BH_BUF_INIT;
     json_error_t e;
     json_t *j;
@@ -60,7 +72,8 @@ static json_t *mount_of(json_t *j, const char *target) {
     size_t i;
     json_t *v;
 
-    json_array_foreach(at(j, "mounts"), i, v) if (strcmp(json_string_value(at(v, "destination")), target) == 0) return v;
+    json_array_foreach(at(j, "mounts"), i,
+                       v) if (strcmp(json_string_value(at(v, "destination")), target) == 0) return v;
     return NULL;
 }
 
@@ -68,8 +81,9 @@ static bool allowed(json_t *j, const char *call) {
     size_t i;
     json_t *v;
 
-    json_array_foreach(at(j, "linux.seccomp.syscalls"), i, v) if (holds(at(v, "names"), call) &&
-        strcmp(json_string_value(at(v, "action")), "SCMP_ACT_ALLOW") == 0) return true;
+    json_array_foreach(at(j, "linux.seccomp.syscalls"), i,
+                       v) if (holds(at(v, "names"), call) &&
+                              strcmp(json_string_value(at(v, "action")), "SCMP_ACT_ALLOW") == 0) return true;
     return false;
 }
 
@@ -100,10 +114,25 @@ static void test_default(void **state) {
 }
 
 static void test_seccomp(void **state) {
-    static const char *const never[] = {"keyctl", "add_key", "request_key", "bpf", "perf_event_open", "userfaultfd", "mount",
-                                        "io_uring_setup", "io_uring_enter", "io_uring_register", "unshare", "setns",
-                                        "init_module", "kexec_load", "open_by_handle_at", "socketcall", "clone3"};
-    static const char *const always[] = {"read", "execve", "clone", "socket", "openat2", "futex", "ptrace", "landlock_restrict_self"};
+    static const char *const never[] = {"keyctl",
+                                        "add_key",
+                                        "request_key",
+                                        "bpf",
+                                        "perf_event_open",
+                                        "userfaultfd",
+                                        "mount",
+                                        "io_uring_setup",
+                                        "io_uring_enter",
+                                        "io_uring_register",
+                                        "unshare",
+                                        "setns",
+                                        "init_module",
+                                        "kexec_load",
+                                        "open_by_handle_at",
+                                        "socketcall",
+                                        "clone3"};
+    static const char *const always[] = {"read",    "execve", "clone",  "socket",
+                                         "openat2", "futex",  "ptrace", "landlock_restrict_self"};
     struct rt_spec s = plain();
     json_t *j = config(&s, true);
 
@@ -141,7 +170,8 @@ static void test_privileged(void **state) {
 
 static void test_limits_and_sysctls(void **state) {
     static struct rt_ulimit u[] = {{"nofile", 100, UINT64_MAX}, {"nosuch", 1, 1}};
-    static char *sysctl[] = {"net.core.somaxconn=5", "kernel.shmmax=6", "kernel.core_pattern=|/x", "net/x=1", "vm.x=1", "fs.mqueue.a=1+"};
+    static char *sysctl[] = {"net.core.somaxconn=5", "kernel.shmmax=6", "kernel.core_pattern=|/x", "net/x=1", "vm.x=1",
+                             "fs.mqueue.a=1+"};
     struct rt_spec s = plain();
     json_t *j;
 

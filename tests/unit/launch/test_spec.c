@@ -21,11 +21,31 @@ static struct rt_spec full(void) {
     static struct rt_ulimit u[] = {{"nofile", 5, UINT64_MAX}};
     static struct rt_device d[] = {{"/dev/fuse", "/dev/f", "rw"}};
 
-    return (struct rt_spec){.flags = RT_TTY | RT_INIT, .args = {words, 5}, .env = {words, 2}, .cwd = "/w", .user = "u:g",
-                            .group_add = {words, 1}, .caps = 0x123456789a, .hostname = "h", .domainname = "d",
-                            .extra_hosts = {words, 3}, .dns = {words, 1}, .sysctls = {words, 2}, .mounts = m, .n_mounts = 2,
-                            .ulimits = u, .n_ulimits = 1, .devices = d, .n_devices = 1, .shm_size = 7, .oom_score_adj = -9,
-                            .umask = 022, .log_max_size = 8, .log_max_files = 9, .tty_rows = 10, .tty_cols = 11,
+    return (struct rt_spec){.flags = RT_TTY | RT_INIT,
+                            .args = {words, 5},
+                            .env = {words, 2},
+                            .cwd = "/w",
+                            .user = "u:g",
+                            .group_add = {words, 1},
+                            .caps = 0x123456789a,
+                            .hostname = "h",
+                            .domainname = "d",
+                            .extra_hosts = {words, 3},
+                            .dns = {words, 1},
+                            .sysctls = {words, 2},
+                            .mounts = m,
+                            .n_mounts = 2,
+                            .ulimits = u,
+                            .n_ulimits = 1,
+                            .devices = d,
+                            .n_devices = 1,
+                            .shm_size = 7,
+                            .oom_score_adj = -9,
+                            .umask = 022,
+                            .log_max_size = 8,
+                            .log_max_files = 9,
+                            .tty_rows = 10,
+                            .tty_cols = 11,
                             .seccomp_profile = "p"};
 }
 

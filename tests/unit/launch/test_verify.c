@@ -76,10 +76,13 @@ static void test_accepts(void **state) {
     if (!possible())
         skip();
     add("true");
-    add("cd d && mkdir a b && echo x > a/f && ln a/f b/g && ln -s f a/l && ln -s $(printf 'x%.0s' $(seq 900)) long && mkfifo p && "
-        "touch a/empty .wh.gone b/.wh..wh..opq && chmod 4711 a/f && ln -s $(printf 'y%.0s' $(seq 430)) a/mid && setfattr -n user.k -v v a/f");
+    add("cd d && mkdir a b && echo x > a/f && ln a/f b/g && ln -s f a/l && ln -s $(printf 'x%.0s' $(seq 900)) long && "
+        "mkfifo p && "
+        "touch a/empty .wh.gone b/.wh..wh..opq && chmod 4711 a/f && ln -s $(printf 'y%.0s' $(seq 430)) a/mid && "
+        "setfattr -n user.k -v v a/f");
     add("cd d && for i in $(seq 300); do touch file-with-a-rather-long-name-$i; done; mkdir -p 1/2/3/4/5/6/7/8/9");
-    add("cd d && for i in $(seq 40); do ln -s target-$i-$(printf 'z%.0s' $(seq $i)) l$i; mkdir d$i; touch d$i/!x; done; touch "
+    add("cd d && for i in $(seq 40); do ln -s target-$i-$(printf 'z%.0s' $(seq $i)) l$i; mkdir d$i; touch d$i/!x; "
+        "done; touch "
         "$(printf 'n%.0s' $(seq 255))");
     for (unsigned i = 0; i < g.n_layers; i++)
         accept(i);
@@ -95,7 +98,8 @@ static void load(unsigned i, struct image *im) {
 
     assert_int_equal(bh_layer_open(g.layer[i], &im->h, &err), 0);
     im->index = bh_xmalloc(im->h.index_size);
-    assert_int_equal(bh_pread_full(g.layer[i], im->index, im->h.index_size, (off_t)im->h.index_offset), im->h.index_size);
+    assert_int_equal(bh_pread_full(g.layer[i], im->index, im->h.index_size, (off_t)im->h.index_offset),
+                     im->h.index_size);
 }
 
 /* Fields that may differ: permissions, owner, time, for a file also which blocks of the tar it has. */
@@ -184,16 +188,16 @@ static void test_attacks(void **state) {
         assert_int_equal(lnc_verify_index(&im.h, im.index, &err), BH_E_DATA_LOSS);                                     \
         *in = was;                                                                                                     \
     } while (0)
-        REFUSED(in->i_u = 0);                                              /* our header as content */
-        REFUSED(in->i_u = 7);                                              /* the block before the tar */
-        REFUSED(in->i_u = (uint32_t)(im.h.index_offset / 512));            /* the index as content */
-        REFUSED(in->i_size = 1ull << 40);                                  /* far behind the file */
-        REFUSED(in->i_size = UINT64_MAX);                                  /* wraps */
-        REFUSED(in->i_mode = S_IFCHR | 0666);                              /* a device */
+        REFUSED(in->i_u = 0);                                   /* our header as content */
+        REFUSED(in->i_u = 7);                                   /* the block before the tar */
+        REFUSED(in->i_u = (uint32_t)(im.h.index_offset / 512)); /* the index as content */
+        REFUSED(in->i_size = 1ull << 40);                       /* far behind the file */
+        REFUSED(in->i_size = UINT64_MAX);                       /* wraps */
+        REFUSED(in->i_mode = S_IFCHR | 0666);                   /* a device */
         REFUSED(in->i_mode = S_IFBLK | 0660);
         REFUSED(in->i_mode = S_IFSOCK | 0660);
-        REFUSED(in->i_format = 3);                                         /* compressed */
-        REFUSED(in->i_format = 9);                                         /* chunks */
+        REFUSED(in->i_format = 3); /* compressed */
+        REFUSED(in->i_format = 9); /* chunks */
         REFUSED(in->i_nlink = 0);
         REFUSED(in->i_xattr_icount = 0xffff);
     }
@@ -222,7 +226,8 @@ static void test_speed(void **state) {
     load(g.n_layers - 1, &im);
     t = bh_mono_ns();
     assert_int_equal(lnc_verify_index(&im.h, im.index, &err), 0);
-    print_message("%llu inodes verified in %lld us\n", (unsigned long long)im.h.inodes, (long long)((bh_mono_ns() - t) / 1000));
+    print_message("%llu inodes verified in %lld us\n", (unsigned long long)im.h.inodes,
+                  (long long)((bh_mono_ns() - t) / 1000));
     free(im.index);
 }
 

@@ -17,19 +17,24 @@ static const struct {
     int hint;
     const char *says;
 } table[] = {
-    {"2026-01-01T00:00:00.000000Z: executable file `nosuch` not found in $PATH: No such file or directory\n", "nosuch", 127,
-     "exec: \"nosuch\": executable file not found in $PATH"},
+    {"2026-01-01T00:00:00.000000Z: executable file `nosuch` not found in $PATH: No such file or directory\n", "nosuch",
+     127, "exec: \"nosuch\": executable file not found in $PATH"},
     {"open executable: Operation not permitted", "/etc", 126, "is a directory: permission denied"},
     {"open executable: Permission denied", "/etc/passwd", 126, "exec: \"/etc/passwd\": permission denied"},
     {"open executable: Operation not permitted", "", 127, "exec: \"\": executable file not found in $PATH"},
-    {"time=\"2026\" level=error msg=\"runc run failed: unable to start container process: exec: \\\"x\\\": executable file not found "
+    {"time=\"2026\" level=error msg=\"runc run failed: unable to start container process: exec: \\\"x\\\": executable "
+     "file not found "
      "in $PATH\"",
      "x", 127, "exec: \"x\": executable file not found in $PATH"},
-    {"time=\"2026\" level=error msg=\"runc run failed: unable to start container process: exec: \\\"/no\\\": stat /no: no such file or "
+    {"time=\"2026\" level=error msg=\"runc run failed: unable to start container process: exec: \\\"/no\\\": stat /no: "
+     "no such file or "
      "directory\"",
-     "/no", 127, "exec: \"/no\": no such file or directory"},
-    {"time=\"2026\" level=error msg=\"runc run failed: unable to start container process: exec: \\\"/etc\\\": permission denied\"",
+     "/no", 127, "exec: \"/no\": stat /no: no such file or directory"},
+    {"time=\"2026\" level=error msg=\"runc run failed: unable to start container process: exec: \\\"/etc\\\": "
+     "permission denied\"",
      "/etc", 126, "exec: \"/etc\": permission denied"},
+    {"executable file `/a/b` not found in $PATH: No such file or directory", "/a/b", 127,
+     "exec: \"/a/b\": stat /a/b: no such file or directory"},
     {"warning: something\nmount `proc` to `proc`: Operation not permitted\n", "sh", 125, "mount `proc` to `proc`"},
     {"", "sh", 125, "gave no reason"},
     {"exec \x1b[31m: bad", "sh", 125, "\\x1b[31m"},
