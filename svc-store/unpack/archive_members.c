@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/fdio.h"
-#include "base/mem.h"
 #include "oci/types.h"
 #include "unpack/archive.h"
 #include "unpack/tree.h"
@@ -93,9 +92,9 @@ static int sort_members(struct unp_archive *a, struct bh_err *err) {
 
 /* Headers are read in pieces of READ_SIZE; data that does not lie in one is not read at all. */
 static int feed_all(struct unp_archive *a, struct unp_tar *t, struct bh_err *err) {
-    unsigned char *buf = bh_xmalloc(READ_SIZE);
+    unsigned char *buf = malloc(READ_SIZE);
     uint64_t at = 0;
-    int rc = 0;
+    int rc = buf == NULL ? bh_err_set(err, BH_E_LIMIT, "out of memory") : 0;
     while (rc == 0 && at < a->size) {
         size_t want = a->size - at < READ_SIZE ? (size_t)(a->size - at) : READ_SIZE;
         ssize_t n = bh_pread_full(a->fd, buf, want, (off_t)(a->base + at));

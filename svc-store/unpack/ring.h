@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UNP_RING_SLOTS   16u
+#define UNP_RING_SLOTS   8u
 #define UNP_RING_BLOCK   ((size_t)256 << 10)
 #define UNP_RING_READERS 2u
 

@@ -41,7 +41,7 @@ typedef int run_fn(struct unp_stream *s, struct bh_err *err);
 /* Blocks of `piece` bytes in; everything out.  All fits into the rings, so one thread does. */
 static int run(run_fn *fn, const char *in, size_t n, size_t piece, struct bh_buf *out, struct bh_err *err) {
     struct unp_ring rings[2];
-    struct unp_stream s = {.in = &rings[0], .out = &rings[1], .max = (uint64_t)3 << 20};
+    struct unp_stream s = {.in = &rings[0], .out = &rings[1], .max = (uint64_t)1 << 20};
     size_t len;
     const unsigned char *p;
     unp_ring_init(&rings[0], 1);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "alloc_fail.h"
 #include "base/fdio.h"
 #include "layer/layer_check.h"
 #include "rightless/verify.h"
@@ -20,28 +21,6 @@
 #include "unpack/crew.h"
 #include "unpack/job.h"
 #include "unpack/result_pb.h"
-
-void *__real_malloc(size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_malloc(size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-
-static long left = -1; /* allocations until the one that fails; negative: none does */
-
-static bool fails(void) {
-    return __atomic_load_n(&left, __ATOMIC_RELAXED) >= 0 && __atomic_fetch_sub(&left, 1, __ATOMIC_RELAXED) == 0;
-}
-void *__wrap_malloc(size_t n) {
-    return fails() ? NULL : __real_malloc(n);
-}
-void *__wrap_realloc(void *p, size_t n) {
-    return fails() ? NULL : __real_realloc(p, n);
-}
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
 
 static void sample(struct bh_buf *tar) {
     made_add(tar, (struct made){.name = "usr/bin/", .type = '5', .mode = 0755});
@@ -130,9 +109,9 @@ static void no_memory(void **state) {
         BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
         struct bh_err err = BH_ERR_INIT;
         int out = memfd_create("layer", 0);
-        __atomic_store_n(&left, i, __ATOMIC_RELAXED);
+        alloc_fail_at(i);
         rc = job(&tar, out, &result, &err);
-        bool ran_out = __atomic_exchange_n(&left, -1, __ATOMIC_RELAXED) < 0;
+        bool ran_out = alloc_failed();
         if (rc != 0)
             assert_true(err.code == rc && err.msg[0] != '\0');
         assert_true(rc == 0 || ran_out);
