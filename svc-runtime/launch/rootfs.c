@@ -178,10 +178,11 @@ static int mount_overlay(const struct lnc_mounts *m, const struct bh_buf *lowers
             return bh_err_errno(err, errno, "open the container's upper folder");
         /* The last unmount of an overlay syncs the host's whole file system, unless it is volatile; such an
          * upper is marked, and the mark must go before it is mounted again (restart). */
-        if (m->fleeting) {
-            (void)unlinkat(work, "work/incompat/volatile", AT_REMOVEDIR);
+        unlinkat(work, "work/incompat/volatile/dirty", 0);
+        unlinkat(work, "work/incompat/volatile", AT_REMOVEDIR);
+        unlinkat(work, "work/incompat", AT_REMOVEDIR);
+        if (m->fleeting)
             bh_buf_adds(&opts, ",volatile");
-        }
         bh_buf_addf(&opts, ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d", upper, work);
     }
     snprintf(path, sizeof(path), "%s/l", m->l->stage);
