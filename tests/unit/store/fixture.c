@@ -90,22 +90,26 @@ static void fill_header(struct bh_layer_header *h, struct bh_erofs_super *sb, co
 }
 
 const char *fixture_layer(struct fixture *f, uid_t owner, int64_t lease, const char *text) {
+    return fixture_layer_into(&f->store, &f->arena, owner, lease, text);
+}
+
+const char *fixture_layer_into(struct store *s, struct bh_arena *arena, uid_t owner, int64_t lease, const char *text) {
     static const unsigned char zero_sha[32];
     unsigned char file[BH_LAYER_HEADER_SIZE + 512 + 1024] = {0};
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     struct bh_err err = BH_ERR_INIT;
     struct store_temp t;
     struct bh_digest d;
-    char *id = bh_arena_alloc(&f->arena, STORE_DIGEST_SIZE);
+    char *id = bh_arena_alloc(arena, STORE_DIGEST_SIZE);
 
     strcpy((char *)file + BH_LAYER_HEADER_SIZE, text);
     assert_ok(bh_digest_of(BH_DIGEST_SHA256, file + BH_LAYER_HEADER_SIZE, 512, &d, &err), err);
     bh_digest_format(&d, id);
     fill_header((void *)file, (void *)(file + BH_LAYER_SB_OFFSET), &d, 512);
-    assert_ok(store_temp_open(&f->store.place, &t, &err), err);
+    assert_ok(store_temp_open(&s->place, &t, &err), err);
     assert_int_equal(bh_write_all(t.fd, file, sizeof file), 0);
-    assert_ok(store_temp_publish(&f->store.place, &t, STORE_LAYERS, id, &err), err);
-    assert_ok(store_write_begin(f->store.index, STORE_LAZY, &db, &err), err);
+    assert_ok(store_temp_publish(&s->place, &t, STORE_LAYERS, id, &err), err);
+    assert_ok(store_write_begin(s->index, STORE_LAZY, &db, &err), err);
     assert_ok(
         store_exec(db, NULL, &err,
                    "INSERT OR IGNORE INTO layer(diff_id, owner, state, durable, tar_size, file_size, index_offset,"

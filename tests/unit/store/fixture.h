@@ -31,6 +31,8 @@ extern const struct store_who fixture_root;
 
 /* A layer whose tar is `text` padded to 512; its diffID is returned. */
 const char *fixture_layer(struct fixture *f, uid_t owner, int64_t lease, const char *text);
+/* The same for any thread, with memory of the caller's. */
+const char *fixture_layer_into(struct store *s, struct bh_arena *arena, uid_t owner, int64_t lease, const char *text);
 struct fixture_image {
     uid_t owner;
     const char *name;   /* "debian:12", NULL: none */
