@@ -115,8 +115,8 @@ int lnc_folders(struct launch *l, struct bh_err *err) {
 
 /* ---- one container's folder ---------------------------------------------------------------- */
 
-int lnc_ct_save(int dir, const struct lnc_record *rec, struct bh_err *err) {
-    return bh_file_replace(dir, "info", rec, sizeof(*rec), 0600, true, err);
+int lnc_ct_save(int dir, const struct lnc_record *rec, bool durable, struct bh_err *err) {
+    return bh_file_replace(dir, "info", rec, sizeof(*rec), 0600, durable, err);
 }
 
 uint32_t lnc_ct_base(const struct lnc_record *rec) {
@@ -170,7 +170,7 @@ int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err) {
         if ((r = slot_take(l, &rec.slot, err)) != 0)
             return r;
         if ((r = folder(l->containers, id, 0700, &dir, err)) != 0 || (r = folder(dir, "upper", 0755, &sub, err)) != 0 ||
-            (r = folder(dir, "work", 0700, &work, err)) != 0 || (r = lnc_ct_save(dir, &rec, err)) != 0)
+            (r = folder(dir, "work", 0700, &work, err)) != 0 || (r = lnc_ct_save(dir, &rec, true, err)) != 0)
             lnc_ct_free_slot(l, rec.slot);
         else if (fchown(sub, lnc_ct_base(&rec), lnc_ct_base(&rec)) != 0) /* for a walk before the first start */
             r = bh_err_errno(err, errno, "give the upper folder to the container");

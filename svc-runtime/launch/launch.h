@@ -83,7 +83,7 @@ struct lnc_request {
 int lnc_folders(struct launch *l, struct bh_err *err);
 int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err);
 int lnc_ct_open(const struct launch *l, const char *id, int *out_dir, struct lnc_record *out, struct bh_err *err);
-int lnc_ct_save(int dir, const struct lnc_record *rec, struct bh_err *err);
+int lnc_ct_save(int dir, const struct lnc_record *rec, bool durable, struct bh_err *err);
 void lnc_ct_free_slot(struct launch *l, uint32_t slot);
 uint32_t lnc_ct_base(const struct lnc_record *rec); /* 0 when it runs with the host's ids */
 /* In a child.  *out_slot: the range that is free now, < 0 for none. */
@@ -158,7 +158,7 @@ _Noreturn void lnc_exec_child(const struct launch *l, const struct lnc_request *
 /* tree.c: the child that starts bulkhead-tree. */
 _Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report);
 void lnc_report(int fd, int32_t status, const struct bh_err *err);
-/* Runs `<oci runtime> delete --force id`. */
+/* oci_state.c: what the OCI runtime keeps of a container that has ended, its cgroups among it. */
 void lnc_runtime_delete(const struct launch *l, const char *id);
 
 /* probe.c */

@@ -252,12 +252,14 @@ static int check_modes(const struct child *c, struct bh_err *err) {
 static int take_record(struct child *c, struct bh_err *err) {
     int r = lnc_ct_open(c->l, c->r->q.id, &c->dir, &c->rec, err);
     int pidfd = -1;
+    bool durable;
     struct bh_err ended = BH_ERR_INIT;
 
     if (r != 0)
         return r;
     if (rt_pid_open(c->dir, "run", &pidfd, NULL, &ended) == 0)
         return bh_err_set(err, BH_E_CONFLICT, "container %.12s is running already", c->r->q.id);
+    durable = (c->rec.spec_flags ^ c->spec.flags) & (RT_USERNS_HOST | RT_PRIVILEGED); /* whose ids the upper has */
     c->m.dress = !c->rec.started;
     c->rec.spec_flags = c->spec.flags;
     c->rec.started = 1;
@@ -265,7 +267,7 @@ static int take_record(struct child *c, struct bh_err *err) {
     c->m.fleeting = (c->spec.flags & RT_VOLATILE) != 0;
     r = check_modes(c, err);
     if (r == 0)
-        r = lnc_ct_save(c->dir, &c->rec, err);
+        r = lnc_ct_save(c->dir, &c->rec, durable, err);
     return r == 0 && c->m.base != 0 ? lnc_userns(c->m.base, &c->m.userns, err) : r;
 }
 
@@ -284,13 +286,10 @@ static int bind_init(const struct child *c, struct bh_err *err) {
 static int build(struct child *c, const unsigned *slots, struct bh_err *err) {
     BH_SCOPE_FREE int *binds = bh_xcalloc(c->spec.n_mounts + 1, sizeof(int));
     BH_SCOPE_BUF struct bh_buf json = BH_BUF_INIT;
-    char oci[PATH_MAX];
     struct lnc_oci o;
     int r;
 
-    snprintf(oci, sizeof(oci), "%s/run/launch/oci/%s", c->l->root, c->r->q.id);
-    if (access(oci, F_OK) == 0)
-        lnc_runtime_delete(c->l, c->r->q.id); /* left by the run before */
+    lnc_runtime_delete(c->l, c->r->q.id); /* left by the run before */
     if ((r = lnc_binds_open(&c->spec, binds, err)) != 0 || (r = lnc_stage(c->l, c->r->q.id, &c->dir, err)) != 0 ||
         (r = lnc_rootfs(&c->m, slots, c->r->q.n_layers, c->dir, true, false, "rootfs", err)) != 0 ||
         (r = lnc_lookup(c->m.root, c->m.userns, &c->spec, &c->user, err)) != 0 ||
@@ -395,29 +394,4 @@ _Noreturn void lnc_exec_child(const struct launch *l, const struct lnc_request *
     }
     lnc_report(c.report, 0, &err);
     _exit(1);
-}
-
-/* ---- the OCI runtime's own record ----------------------------------------------------------------------- */
-
-void lnc_runtime_delete(const struct launch *l, const char *id) {
-    static char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    char root[PATH_MAX],
-        *argv[] = {(char *)l->info.runtime_path, "--root", root, "delete", "--force", (char *)id, NULL};
-    int null, status = 0;
-    pid_t pid;
-
-    snprintf(root, sizeof(root), "%s/run/launch/oci", l->root);
-    if (l->info.runtime[0] == 0)
-        return;
-    pid = fork();
-    if (pid == 0) {
-        null = open("/dev/null", O_RDWR);
-        for (int i = 0; i < 3; i++)
-            dup2(null, i);
-        close_range(3, ~0u, 0);
-        execve(argv[0], argv, env);
-        _exit(127);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-        bh_log(BH_LOG_DEBUG, "oci-delete", "container=%.12s status=%d", id, status);
 }
