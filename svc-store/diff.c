@@ -53,27 +53,32 @@ static int broken(struct bh_err *err) {
 
 /* A path from a worker: not empty, not absolute, in order. */
 static bool record_ok(const struct bh_entry *e, uint64_t left, const struct bh_entry *before) {
-    if (left < sizeof *e || e->size < sizeof *e || e->size > left || e->size % 8 != 0 ||
+    if (e->size < sizeof *e || e->size > left || e->size % 8 != 0 ||
         sizeof *e + (uint64_t)e->path_len + e->link_len > e->size || e->path_len == 0 || e->text[0] == '/')
         return false;
     return before == NULL || store_path_cmp(before->text, before->path_len, e->text, e->path_len) < 0;
 }
 
-static int read_records(struct listed *l, uint64_t count, struct bh_err *err) {
-    const struct bh_entry *before = NULL;
+int store_entries_read(const void *data, size_t size, uint64_t count, const struct bh_entry **out, struct bh_err *err) {
+    uint64_t n = 0;
 
+    for (size_t at = 0; at < size;) {
+        const struct bh_entry *e = (const void *)((const char *)data + at);
+
+        if (n == count || size - at < sizeof *e || !record_ok(e, size - at, n > 0 ? out[n - 1] : NULL))
+            return broken(err);
+        out[n++] = e;
+        at += e->size;
+    }
+    return n == count ? 0 : broken(err);
+}
+
+static int read_records(struct listed *l, uint64_t count, struct bh_err *err) {
     if (count > l->size / sizeof(struct bh_entry))
         return broken(err);
     l->entries = bh_xcalloc(count + 1, sizeof(void *));
-    for (size_t at = 0; at < l->size;) {
-        const struct bh_entry *e = (const void *)((const char *)l->map + at);
-
-        if (l->n == count || l->size - at < sizeof *e || !record_ok(e, l->size - at, before))
-            return broken(err);
-        l->entries[l->n++] = before = e;
-        at += e->size;
-    }
-    return l->n == count ? 0 : broken(err);
+    l->n = count;
+    return store_entries_read(l->map, l->size, count, l->entries, err);
 }
 
 static int map_list(struct listed *l, int fd, uint64_t size, uint64_t count, struct bh_err *err) {

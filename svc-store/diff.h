@@ -19,6 +19,9 @@ int store_diff(struct store *s, const struct store_who *who, const char *a, cons
                store_diff_fn *fn, void *arg, struct bh_err *err);
 
 struct bh_entry;
+/* A worker's list: count records in size bytes, in order, each within its bounds; pointers into data go to
+ * out, which has room for count. */
+int store_entries_read(const void *data, size_t size, uint64_t count, const struct bh_entry **out, struct bh_err *err);
 /* For the tests.  Order of two paths: as a walk meets them (a folder, then what is in it). */
 int store_path_cmp(const char *a, size_t an, const char *b, size_t bn);
 /* upper over lower, both sorted; out has room for the sum.  Returns how many. */
