@@ -90,6 +90,8 @@ int sup_users_find(struct sup_engine *e, struct bh_err *err);
 /* folders.c */
 int sup_folders_make(struct sup_engine *e, const char *root, struct bh_err *err);
 int sup_folders_own(struct sup_engine *e, struct bh_err *err);
+/* Makes "/" a mount when it is none (a chroot). */
+int sup_folders_own_root(struct sup_engine *e, struct bh_err *err);
 
 /* child.c: processes of rooms */
 int sup_room_start(struct sup_engine *e, struct sup_room *room, struct bh_err *err);

@@ -7,12 +7,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/mem.h"
@@ -123,4 +126,17 @@ int sup_folders_own(struct sup_engine *e, struct bh_err *err) {
     if (rc == 0)
         rc = own_folder(e->run_dir, "monitor", &monitor, 02750, err);
     return rc == 0 ? own_folder(e->run_dir, "stage", &root, 0700, err) : rc;
+}
+
+/* In a chroot "/" is no mount, and nothing below could make mounts private or change its root.  So the
+ * same tree is bound on the stage, in a mount namespace of our own, and becomes "/". */
+int sup_folders_own_root(struct sup_engine *e, struct bh_err *err) {
+    struct statx st;
+
+    if (statx(AT_FDCWD, "/", 0, 0, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+        return 0;
+    if (unshare(CLONE_NEWNS) < 0 || mount("/", e->stage, NULL, MS_BIND | MS_REC, NULL) < 0 || chdir(e->stage) < 0 ||
+        chroot(".") < 0 || chdir("/") < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        return bh_err_errno(err, errno, "make a mount of the chroot that bulkheadd runs in");
+    return 0;
 }
