@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -126,6 +127,21 @@ static int own_mounts(struct bh_err *err) {
     return hide_unified(err);
 }
 
+/* The most that a container can be given by --ulimit is what we have; without SYS_RESOURCE this changes nothing. */
+static void raise_limits(void) {
+    static const int which[] = {RLIMIT_NOFILE, RLIMIT_NPROC,      RLIMIT_MEMLOCK,  RLIMIT_STACK, RLIMIT_CORE,
+                                RLIMIT_FSIZE,  RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE,  RLIMIT_RTPRIO};
+    struct rlimit now, wish;
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(which); i++) {
+        if (getrlimit((__rlimit_resource_t)which[i], &now) != 0)
+            continue;
+        wish = (struct rlimit){now.rlim_cur, which[i] == RLIMIT_NOFILE ? 1048576 : RLIM_INFINITY};
+        if (wish.rlim_max > now.rlim_max)
+            setrlimit((__rlimit_resource_t)which[i], &wish);
+    }
+}
+
 int main(int argc, char **argv) {
     static struct launch l;
     struct bh_err err = BH_ERR_INIT;
@@ -134,6 +150,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     umask(022);
+    raise_limits();
     for (unsigned i = 0; i < LNC_MAX_CACHED; i++)
         l.layer[i].file = -1;
     read_config(&l);

@@ -6,6 +6,7 @@
  * client is ever copied in.  Defaults are docker's; OCI runtime specification 1.0.2.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -159,7 +160,7 @@ static void caps(struct bh_buf *b, const struct lnc_oci *c) {
     bh_buf_addc(b, '}');
 }
 
-/* Without SYS_RESOURCE a limit can only be lowered: ours is then the most that the container gets. */
+/* Set in the container's user namespace, where a limit can only be lowered: ours is the most that it gets. */
 static void rlimits(struct bh_buf *b, const struct lnc_oci *c) {
     static const char *const names[] = {"cpu",      "fsize",  "data",    "stack", "core",  "rss",
                                         "nproc",    "nofile", "memlock", "as",    "locks", "sigpending",
@@ -175,8 +176,7 @@ static void rlimits(struct bh_buf *b, const struct lnc_oci *c) {
 
             if (strcmp(u->name, names[k]) != 0)
                 continue;
-            if (!(c->own_caps & (1u << 24)))
-                getrlimit((__rlimit_resource_t)k, &own); /* the numbers of RLIMIT_* are this order */
+            getrlimit((__rlimit_resource_t)k, &own); /* the numbers of RLIMIT_* are this order */
             hard = u->hard < own.rlim_max ? u->hard : own.rlim_max;
             comma(b);
             bh_buf_adds(b, "{\"type\":\"RLIMIT_");
@@ -187,6 +187,19 @@ static void rlimits(struct bh_buf *b, const struct lnc_oci *c) {
         }
     }
     bh_buf_addc(b, ']');
+}
+
+/* In a user namespace the score can only be raised; a wish to lower it would end the start. */
+static bool oom_score_ok(const struct lnc_oci *c) {
+    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
+    struct bh_err ignored = BH_ERR_INIT;
+    int64_t own = 0;
+
+    if (bh_file_read(AT_FDCWD, "/proc/self/oom_score_adj", 16, &text, &ignored) == 0 && text.len > 1) {
+        text.data[text.len - 1] = 0;
+        bh_str_i64(text.data, &own);
+    }
+    return c->spec->oom_score_adj > own || (!c->userns && c->spec->oom_score_adj != 0 && c->own_caps & (1u << 24));
 }
 
 void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c) {
@@ -214,7 +227,7 @@ void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c) {
     key_str(b, "cwd", s->cwd[0] == '/' ? s->cwd : "/");
     caps(b, c);
     rlimits(b, c);
-    if (s->oom_score_adj != 0)
+    if (oom_score_ok(c))
         bh_buf_addf(b, ",\"oomScoreAdj\":%d", s->oom_score_adj);
     bh_buf_addf(b, ",\"noNewPrivileges\":%s}", s->flags & RT_NO_NEW_PRIVS ? "true" : "false");
 }

@@ -325,6 +325,8 @@ static int bind_dress(const struct lnc_mounts *m, const struct rt_mount *b, int 
 
     if (b->flags & RT_MOUNT_RO)
         attr.attr_set |= MOUNT_ATTR_RDONLY;
+    if (b->flags & RT_MOUNT_NOEXEC)
+        attr.attr_set |= MOUNT_ATTR_NOEXEC;
     if (m->userns >= 0)
         attr.attr_set |= MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
     if (syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) != 0)

@@ -522,6 +522,27 @@ static void test_slow_client(void **state) {
     forget(id);
 }
 
+static void test_limits(void **state) {
+    const char *id = live_id(31);
+    struct rt_ulimit u[] = {{"nofile", 100, 200}, {"nproc", UINT64_MAX, UINT64_MAX}, {"memlock", UINT64_MAX, UINT64_MAX}};
+    struct rt_spec s = live_sh("ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj");
+    struct live_run r;
+
+    (void)state;
+    need_live();
+    s.ulimits = u;
+    s.n_ulimits = 3;
+    s.oom_score_adj = -500; /* cannot be had: the container starts all the same */
+    live_run(&g, id, "", &s, NULL, 0, &r);
+    assert_string_equal(r.out, "100\n200\n0\n");
+    live_run_free(&r);
+    s.oom_score_adj = 300;
+    live_run(&g, id, "", &s, NULL, 0, &r);
+    assert_string_equal(r.out, "100\n200\n300\n");
+    live_run_free(&r);
+    forget(id);
+}
+
 static void test_resize(void **state) {
     const char *id = live_id(22);
     struct rt_spec s = live_sh("trap 'stty size; exit 9' WINCH; while :; do sleep 0.05; done");
@@ -892,7 +913,7 @@ static void test_times(void **state) {
         cmocka_unit_test(test_attach_and_freeze), cmocka_unit_test(test_trees),                                        \
         cmocka_unit_test(test_survives_launch), cmocka_unit_test(test_mounts), cmocka_unit_test(test_modes),           \
         cmocka_unit_test(test_mounts_below_dev), cmocka_unit_test(test_start_again),                                   \
-        cmocka_unit_test(test_in_parallel), cmocka_unit_test(test_slow_client), cmocka_unit_test(test_resize),         \
+        cmocka_unit_test(test_in_parallel), cmocka_unit_test(test_slow_client), cmocka_unit_test(test_resize), cmocka_unit_test(test_limits),         \
         cmocka_unit_test(test_seal), cmocka_unit_test(test_locked_flags), cmocka_unit_test(test_walk_before_start),    \
         cmocka_unit_test(test_commit_form), cmocka_unit_test(test_attributes), cmocka_unit_test(test_many_layers),     \
         cmocka_unit_test(test_times)
