@@ -23,7 +23,7 @@ int cli_fail_engine(struct cli_ctx *ctx, const struct bulkhead_error *err) {
     struct bh_err e = BH_ERR_INIT;
 
     cli_error_of(err, &e);
-    if (e.code == BH_E_UNAVAILABLE && e.hint[0] == '\0')
+    if (e.code == BH_E_UNAVAILABLE && e.hint[0] == '\0' && bh_str_starts(e.msg, "connect to"))
         bh_err_hint(&e, "is bulkheadd running? start it with `systemctl start bulkhead`, or name another "
                         "engine with --host ipc://FOLDER");
     return cli_fail(ctx->out, &e);

@@ -243,8 +243,10 @@ static int check_modes(const struct child *c, struct bh_err *err) {
     if (c->m.base != 0 && c->spec.flags & RT_PID_HOST)
         return bh_err_set(err, BH_E_INVALID,
                           "--pid=host needs --userns=host as well: the host's processes have other ids");
-    if (c->l->info.runtime[0] == 0)
-        return bh_err_set(err, BH_E_UNAVAILABLE, "no OCI runtime works here: %s", c->l->info.runtime_why);
+    if (c->l->info.runtime[0] == 0) {
+        bh_err_set(err, BH_E_CONFLICT, "no OCI runtime works here: %s", c->l->info.runtime_why);
+        return bh_err_hint(err, "install crun or runc, see that /sys/fs/cgroup is mounted, restart bulkheadd");
+    }
     return 0;
 }
 
