@@ -246,9 +246,22 @@ int bh_conn_open(const char *dir, struct bh_conn **out, struct bh_err *err) {
     return 0;
 }
 
+/* Closing while an answer is on its way is where nng 1.5.2 can hang (nng_compat.c), and a library cannot
+ * mend that for its process: let what is under way end first. */
+static void settle(struct bh_conn *conn) {
+    int64_t until = bh_mono_ns() + BH_NSEC;
+    struct timespec at = {.tv_sec = until / BH_NSEC, .tv_nsec = until % BH_NSEC};
+
+    pthread_mutex_lock(&conn->lock);
+    while (conn->pending > 0 && pthread_cond_timedwait(&conn->changed, &conn->lock, &at) == 0)
+        ;
+    pthread_mutex_unlock(&conn->lock);
+}
+
 void bh_conn_close(struct bh_conn *conn) {
     if (conn == NULL)
         return;
+    settle(conn);
     bh_tclient_free(conn->transport);
     pthread_cond_destroy(&conn->changed);
     pthread_mutex_destroy(&conn->lock);
