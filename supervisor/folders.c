@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -128,15 +129,36 @@ int sup_folders_own(struct sup_engine *e, struct bh_err *err) {
     return rc == 0 ? own_folder(e->run_dir, "stage", &root, 0700, err) : rc;
 }
 
-/* In a chroot "/" is no mount, and nothing below could make mounts private or change its root.  So the
- * same tree is bound on the stage, in a mount namespace of our own, and becomes "/". */
+/* The folder above all others that this mount namespace has; it becomes the current folder.  Works
+ * because a current folder outside the root is not stopped by it. */
+static int climb(void) {
+    struct stat here, above;
+
+    for (int i = 0; i < 256; i++) {
+        if (stat(".", &here) < 0 || stat("..", &above) < 0)
+            return -1;
+        if (here.st_dev == above.st_dev && here.st_ino == above.st_ino)
+            return 0;
+        if (chdir("..") < 0)
+            return -1;
+    }
+    return -1;
+}
+
+/* In a chroot "/" is no mount: nothing below could make mounts private, change its root or, as the
+ * kernel forbids it, make a user namespace.  So the chroot's tree becomes a mount, and that the root
+ * of a mount namespace of our own. */
 int sup_folders_own_root(struct sup_engine *e, struct bh_err *err) {
+    BH_SCOPE_CLOSE int tree = -1;
     struct statx st;
 
     if (statx(AT_FDCWD, "/", 0, 0, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
         return 0;
-    if (unshare(CLONE_NEWNS) < 0 || mount("/", e->stage, NULL, MS_BIND | MS_REC, NULL) < 0 || chdir(e->stage) < 0 ||
-        chroot(".") < 0 || chdir("/") < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-        return bh_err_errno(err, errno, "make a mount of the chroot that bulkheadd runs in");
+    if (chdir("/") < 0 || unshare(CLONE_NEWNS) < 0 || mount("/", e->stage, NULL, MS_BIND | MS_REC, NULL) < 0 ||
+        (tree = open(e->stage, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0 || chroot(e->stage) < 0 || climb() < 0 ||
+        mount(NULL, ".", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+        syscall(SYS_move_mount, tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0 || fchdir(tree) < 0 ||
+        chroot(".") < 0)
+        return bh_err_errno(err, errno, "make a root of its own of the chroot that bulkheadd runs in");
     return 0;
 }
