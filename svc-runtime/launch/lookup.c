@@ -23,14 +23,19 @@
 #define PATIENCE_S 2
 
 /* A FIFO or device in the file's place must not hold us up: not blocking, and only regular files are read. */
-static void read_regular(const char *path, struct bh_buf *out) {
+static void read_regular(const char *path, struct bh_buf *out, struct lnc_user *u) {
     BH_SCOPE_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat st;
     ssize_t n;
 
     bh_buf_init(out, FILE_MAX + 1);
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (fd < 0 || fstat(fd, &st) != 0)
         return;
+    if (!S_ISREG(st.st_mode)) { /* the OCI runtime reads them too, and would wait for ever */
+        u->code = BH_E_INVALID;
+        snprintf(u->msg, sizeof(u->msg), "%s of the image is no regular file", path);
+        return;
+    }
     while (out->len < FILE_MAX && bh_buf_room(out, 65536) != NULL && (n = read(fd, out->data + out->len, 65536)) > 0)
         bh_buf_grew(out, (size_t)n);
 }
@@ -44,10 +49,11 @@ static _Noreturn void lookup_child(int root, int userns, const struct rt_spec *s
     u.code = lnc_enter(root, userns, &err);
     snprintf(u.msg, sizeof(u.msg), "%s", err.msg);
     if (u.code == 0) {
-        read_regular("/etc/passwd", &passwd);
-        read_regular("/etc/group", &group);
-        lnc_lookup_in(bh_buf_str(&passwd), passwd.len, bh_buf_str(&group), group.len, spec->user, &spec->group_add, &u);
+        read_regular("/etc/passwd", &passwd, &u);
+        read_regular("/etc/group", &group, &u);
     }
+    if (u.code == 0)
+        lnc_lookup_in(bh_buf_str(&passwd), passwd.len, bh_buf_str(&group), group.len, spec->user, &spec->group_add, &u);
     _exit(bh_write_all(to, &u, sizeof(u)) == 0 ? 0 : 1);
 }
 

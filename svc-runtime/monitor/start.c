@@ -27,7 +27,7 @@
 #include "monitor.h"
 #include "proc/fdpass.h"
 
-#define RUNTIME_PATIENCE_MS 120000
+#define RUNTIME_PATIENCE_MS 60000
 #define PIPE_SIZE           (256 << 10)
 
 /* A pipe whose inode belongs to the container's root, so that /dev/stdout can be opened in there. */
@@ -146,7 +146,7 @@ static int wait_runtime(pid_t child, int *out_status, struct bh_err *err) {
     while (waitpid(child, out_status, 0) < 0)
         if (errno != EINTR)
             return bh_err_errno(err, errno, "wait for the OCI runtime");
-    return late ? bh_err_set(err, BH_E_DEADLINE, "the OCI runtime did not answer for 120 s and was ended") : 0;
+    return late ? bh_err_set(err, BH_E_DEADLINE, "the OCI runtime did not answer for 60 s and was ended") : 0;
 }
 
 static int explain_failure(const struct monitor *m, int *out_hint, struct bh_err *err) {

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/mem.h"
+#include "layer/layer_check.h"
 #include "live.h"
 #include "proc/fdpass.h"
 #include "wire/log.h"
@@ -524,7 +525,8 @@ static void test_slow_client(void **state) {
 
 static void test_limits(void **state) {
     const char *id = live_id(31);
-    struct rt_ulimit u[] = {{"nofile", 100, 200}, {"nproc", UINT64_MAX, UINT64_MAX}, {"memlock", UINT64_MAX, UINT64_MAX}};
+    struct rt_ulimit u[] = {
+        {"nofile", 100, 200}, {"nproc", UINT64_MAX, UINT64_MAX}, {"memlock", UINT64_MAX, UINT64_MAX}};
     struct rt_spec s = live_sh("ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj");
     struct live_run r;
 
@@ -736,6 +738,94 @@ static void test_attributes(void **state) {
     forget(id2);
 }
 
+static void drop_layer(void) {
+    char path[128];
+
+    close(g.layer[--g.n_layers]);
+    snprintf(path, sizeof(path), "%s/layer-%u", g.root, g.n_layers);
+    unlink(path);
+}
+
+/* What an image can put in the way of its own start. */
+static void test_hostile_image(void **state) {
+    static const struct {
+        const char *make;
+        bool refused;
+    } table[] = {
+        {"mkdir etc && mkfifo etc/passwd etc/group", true},
+        {"mkdir etc && ln -s /proc/self/mem etc/passwd", false},
+        {"mkdir etc && ln -s ../../../../../../etc/shadow etc/passwd && mkdir etc/group", true},
+        {"ln -s /tmp dev && ln -s /etc proc && ln -s / sys", false},
+        {"ln -s /tmp etc", false},
+        {"mkdir etc && ln -s /tmp/x etc/hosts && ln -s /proc/1/root etc/resolv.conf && mkdir etc/hostname", false},
+        {"ln -s / mnt && ln -s /proc/self/fd data && ln -s ../../../.. up", true},
+    };
+    char source[128], dir[128], line[600], witness[160];
+    struct rt_mount m[] = {{.kind = RT_MOUNT_BIND, .source = source, .target = "/data/a"},
+                           {.kind = RT_MOUNT_BIND, .source = source, .target = "/up/witness/b"}};
+
+    (void)state;
+    need_live();
+    snprintf(source, sizeof(source), "%s/locked", g.root);
+    snprintf(dir, sizeof(dir), "%s/hostile", g.root);
+    snprintf(witness, sizeof(witness), "/witness");
+    mkdir(source, 0755);
+    for (size_t i = 0; i < BH_ARRAY_LEN(table); i++) {
+        const char *id = live_id(40 + (unsigned)i);
+        struct rt_spec s = live_sh("echo ok; [ -c /dev/null ] && [ -d /proc/1 ] && [ -d /sys/kernel ] && echo whole");
+        struct live_run r;
+
+        snprintf(line, sizeof(line), "rm -rf %s && mkdir %s && cd %s && %s", dir, dir, dir, table[i].make);
+        assert_int_equal(system(line), 0);
+        live_add_folder(&g, dir);
+        if (i == 6) {
+            s.mounts = m;
+            s.n_mounts = 2;
+        }
+        live_run(&g, id, "", &s, NULL, 0, &r);
+        if (r.reply.code == 0)
+            assert_string_equal(r.out, "ok\nwhole\n");
+        else
+            print_message("%s: %s\n", table[i].make, r.reply.msg);
+        assert_int_equal(r.reply.code != 0, table[i].refused);
+        assert_int_not_equal(access(witness, F_OK), 0); /* nothing was made on the host */
+        live_run_free(&r);
+        drop_layer();
+        forget(id);
+    }
+}
+
+/* A layer file whose index was changed after it was made. */
+static void test_bad_layer(void **state) {
+    const char *id = live_id(50);
+    struct rt_spec s = live_sh("true");
+    struct rt_launch_reply reply;
+    struct bh_layer_header h;
+    struct bh_err err = BH_ERR_INIT;
+    char path[128];
+    uint16_t mode = S_IFCHR | 0666;
+    int fd;
+
+    (void)state;
+    need_live();
+    snprintf(path, sizeof(path), "%s/empty.tar", g.root);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(ftruncate(fd, 1024), 0);
+    close(fd);
+    assert_int_equal(live_add_tar(&g, path), 0);
+    assert_int_equal(bh_layer_open(g.layer[g.n_layers - 1], &h, &err), 0);
+    snprintf(path, sizeof(path), "%s/layer-%u", g.root, g.n_layers - 1);
+    fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, &mode, 2, (off_t)h.index_offset + 64 + 4), 2);
+    close(fd);
+    live_detached(&g, id, &s, &reply);
+    print_message("%s\n", reply.msg);
+    assert_int_equal(reply.code, BH_E_DATA_LOSS);
+    assert_string_equal(reply.reason, "bad-layer");
+    drop_layer();
+    forget(id);
+}
+
 static void test_many_layers(void **state) {
     const char *id = live_id(27);
     unsigned before = g.n_layers;
@@ -913,10 +1003,11 @@ static void test_times(void **state) {
         cmocka_unit_test(test_attach_and_freeze), cmocka_unit_test(test_trees),                                        \
         cmocka_unit_test(test_survives_launch), cmocka_unit_test(test_mounts), cmocka_unit_test(test_modes),           \
         cmocka_unit_test(test_mounts_below_dev), cmocka_unit_test(test_start_again),                                   \
-        cmocka_unit_test(test_in_parallel), cmocka_unit_test(test_slow_client), cmocka_unit_test(test_resize), cmocka_unit_test(test_limits),         \
-        cmocka_unit_test(test_seal), cmocka_unit_test(test_locked_flags), cmocka_unit_test(test_walk_before_start),    \
-        cmocka_unit_test(test_commit_form), cmocka_unit_test(test_attributes), cmocka_unit_test(test_many_layers),     \
-        cmocka_unit_test(test_times)
+        cmocka_unit_test(test_in_parallel), cmocka_unit_test(test_slow_client), cmocka_unit_test(test_resize),         \
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_seal), cmocka_unit_test(test_locked_flags),               \
+        cmocka_unit_test(test_walk_before_start), cmocka_unit_test(test_commit_form),                                  \
+        cmocka_unit_test(test_hostile_image), cmocka_unit_test(test_bad_layer), cmocka_unit_test(test_attributes),     \
+        cmocka_unit_test(test_many_layers), cmocka_unit_test(test_times)
 
 static int setup_erofs(void **state) {
     *state = "erofs";
