@@ -98,13 +98,15 @@ static void readable(struct rt_watch *w) {
         return;
     if (r < 0 && err.code == BH_E_INVALID)
         bh_log_err("monitor-read", &err);
-    if (r < 0 || n != sizeof s)
-        hang_up(w);
-    else if (s.type == RT_MONITOR_DONE)
+    if (r < 0 || n != sizeof s) {
+        hang_up(w); /* may have been the last reference */
+        return;
+    }
+    if (s.type == RT_MONITOR_DONE)
         got_done(w, s.code);
     else if (s.type == RT_MONITOR_STATE)
         tell(w, &s);
-    if (w->told_end && r == 0 && n == sizeof s)
+    if (w->told_end)
         hang_up(w);
 }
 
