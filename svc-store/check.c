@@ -162,7 +162,7 @@ static int drop_users(struct checking *c, const struct object *o, struct bh_err 
     int r = 0;
 
     bh_arena_init(&arena, (size_t)16 << 20);
-    if (store_write_begin(c->s->index, STORE_FULL, &db, err) != 0)
+    if (store_write_begin(c->s->index, STORE_FULL | STORE_RESERVE, &db, err) != 0)
         r = err->code;
     while (r == 0 && found) {
         r = store_get_int(db, &k, &found, err,

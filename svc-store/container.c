@@ -46,7 +46,7 @@ static int forget(struct store *s, const char *id, bool *out_kept, struct bh_err
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     int64_t n = 0;
 
-    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 ||
+    if (store_write_begin(s->index, STORE_LAZY | STORE_RESERVE, &db, err) != 0 ||
         store_exec(db, NULL, err, "DELETE FROM container WHERE id=?", "t", id) != 0 ||
         store_get_int(db, &n, NULL, err, "SELECT count(*) FROM image WHERE state=1", "") != 0)
         return err->code;

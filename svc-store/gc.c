@@ -105,7 +105,7 @@ static int unlink_all(struct store *s, enum store_tree tree, struct marked *m, u
 static int delete_rows(struct store *s, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
 
-    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 ||
+    if (store_write_begin(s->index, STORE_LAZY | STORE_RESERVE, &db, err) != 0 ||
         store_exec(db, NULL, err, "DELETE FROM layer WHERE state=2", "") != 0 ||
         store_exec(db, NULL, err, "DELETE FROM blob WHERE state=2", "") != 0)
         return err->code;
@@ -152,7 +152,7 @@ static int gc_now(struct store *s, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     struct store_gc_result result = {0};
 
-    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 || store_gc_mark(db, err) != 0 ||
+    if (store_write_begin(s->index, STORE_LAZY | STORE_RESERVE, &db, err) != 0 || store_gc_mark(db, err) != 0 ||
         store_write_commit(&db, err) != 0 || store_gc_sweep(s, &result, err) != 0)
         return err->code;
     if (result.n_layers + result.blobs > 0)

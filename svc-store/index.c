@@ -12,9 +12,9 @@
 #include "base/mem.h"
 #include "place.h"
 
-#define OPEN_NEEDS ((uint64_t)1 << 20)
-#define READERS    2
-#define CACHE_MAX  128 /* prepared statements of a connection; there are fewer literals than that */
+#define MIN_FREE  ((uint64_t)1 << 20)
+#define READERS   2
+#define CACHE_MAX 128 /* prepared statements of a connection; there are fewer literals than that */
 
 struct store_db {
     struct store_index *ix;
@@ -30,7 +30,7 @@ struct store_db {
 struct store_index {
     struct store_place *place;
     struct store_db writer;
-    enum store_sync sync; /* of the writer's connection now */
+    unsigned sync; /* of the writer's connection now */
     struct store_db reader[READERS];
     unsigned next_reader;
 };
@@ -167,7 +167,7 @@ static int index_open(struct store_place *place, struct store_index **out, struc
 int store_index_open(struct store_place *place, struct store_index **out, struct bh_err *err) {
     if (index_open(place, out, err) == 0)
         return 0;
-    if (store_place_free(place) > OPEN_NEEDS || !store_reserve_take(place))
+    if (store_place_free(place) > MIN_FREE || !store_reserve_take(place))
         return err->code;
     bh_err_clear(err);
     return index_open(place, out, err);
@@ -231,7 +231,7 @@ void store_read_scope(struct store_db **db) {
         store_read_end(*db);
 }
 
-static int set_sync(struct store_index *ix, enum store_sync sync, struct bh_err *err) {
+static int set_sync(struct store_index *ix, unsigned sync, struct bh_err *err) {
     if (ix->sync == sync)
         return 0;
     if (run(&ix->writer, sync == STORE_FULL ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
@@ -241,11 +241,14 @@ static int set_sync(struct store_index *ix, enum store_sync sync, struct bh_err 
     return 0;
 }
 
-int store_write_begin(struct store_index *ix, enum store_sync sync, struct store_db **out, struct bh_err *err) {
+int store_write_begin(struct store_index *ix, unsigned sync, struct store_db **out, struct bh_err *err) {
     struct store_db *db = &ix->writer;
 
+    /* before the start: what SQLite could not write it rolls back, and the whole work with it */
+    if ((sync & STORE_RESERVE) != 0 && store_place_free(ix->place) < MIN_FREE)
+        store_reserve_take(ix->place);
     pthread_mutex_lock(&db->lock);
-    if (set_sync(ix, sync, err) != 0 || run(db, "BEGIN IMMEDIATE", "write the index", err) != 0) {
+    if (set_sync(ix, sync & STORE_FULL, err) != 0 || run(db, "BEGIN IMMEDIATE", "write the index", err) != 0) {
         pthread_mutex_unlock(&db->lock);
         return err->code;
     }
@@ -253,31 +256,16 @@ int store_write_begin(struct store_index *ix, enum store_sync sync, struct store
     return 0;
 }
 
-static bool is_full(struct store_db *db) {
-    int code = sqlite3_errcode(db->db) & 0xff;
-
-    return code == SQLITE_FULL || (code == SQLITE_IOERR && sqlite3_system_errno(db->db) == ENOSPC);
-}
-
 int store_write_commit(struct store_db **db_at, struct bh_err *err) {
     struct store_db *db = *db_at;
     int r = 0;
 
     reset_all(db);
-    if (sqlite3_exec(db->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
-        if (is_full(db)) {
-            store_reserve_take(db->ix->place);
-            sqlite3_exec(db->db, "COMMIT", NULL, NULL, NULL);
-        }
-        /* SQLite leaves the transaction open after some errors, ends it after others */
-        if (sqlite3_errcode(db->db) != SQLITE_OK)
-            r = fail(db, "write the index", err);
-    }
-    if (sqlite3_get_autocommit(db->db) == 0) {
-        if (r == 0)
-            r = fail(db, "write the index", err);
+    if (sqlite3_exec(db->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        r = fail(db, "write the index", err);
+    /* SQLite leaves the transaction open after some errors, ends it after others */
+    if (sqlite3_get_autocommit(db->db) == 0)
         sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
-    }
     *db_at = NULL;
     pthread_mutex_unlock(&db->lock);
     return r;
@@ -356,17 +344,6 @@ int store_step(struct store_db *db, sqlite3_stmt *st, struct bh_err *err) {
     if (r == SQLITE_DONE) {
         sqlite3_reset(st);
         return 0;
-    }
-    if (is_full(db) && db->writer && sqlite3_get_autocommit(db->db) == 0) {
-        store_reserve_take(db->ix->place);
-        sqlite3_reset(st);
-        r = sqlite3_step(st);
-        if (r == SQLITE_ROW)
-            return 1;
-        if (r == SQLITE_DONE) {
-            sqlite3_reset(st);
-            return 0;
-        }
     }
     fail(db, "use the index", err);
     sqlite3_reset(st);

@@ -13,7 +13,8 @@
 
 #include "store.h"
 
-enum store_sync { STORE_LAZY, STORE_FULL };
+/* With STORE_RESERVE the transaction makes room rather than taking it: on a full disk it may use the reserve. */
+enum store_sync { STORE_LAZY = 0, STORE_FULL = 1, STORE_RESERVE = 2 };
 
 struct store_db; /* a connection inside a transaction */
 
@@ -27,8 +28,8 @@ void store_read_scope(struct store_db **db);
 #define STORE_SCOPE_READ __attribute__((cleanup(store_read_scope)))
 
 /* The one writer.  End with store_write_commit, or store_write_undo after an error (NULL allowed).
- * commit releases the connection in any case; on a full disk it gives the reserve up and tries again. */
-int store_write_begin(struct store_index *ix, enum store_sync sync, struct store_db **out, struct bh_err *err);
+ * commit releases the connection in any case. */
+int store_write_begin(struct store_index *ix, unsigned sync, struct store_db **out, struct bh_err *err);
 int store_write_commit(struct store_db **db, struct bh_err *err);
 void store_write_undo(struct store_db **db);
 #define STORE_SCOPE_WRITE __attribute__((cleanup(store_write_undo)))

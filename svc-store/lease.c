@@ -39,8 +39,8 @@ void store_lease_drop(struct store *s, int64_t *lease) {
 
     if (*lease == STORE_LEASE_NONE)
         return;
-    if (store_write_begin(s->index, STORE_LAZY, &db, &err) != 0 || store_lease_end(db, *lease, &err) != 0 ||
-        store_write_commit(&db, &err) != 0)
+    if (store_write_begin(s->index, STORE_LAZY | STORE_RESERVE, &db, &err) != 0 ||
+        store_lease_end(db, *lease, &err) != 0 || store_write_commit(&db, &err) != 0)
         bh_log_err("lease-stuck", &err);
     *lease = STORE_LEASE_NONE;
 }

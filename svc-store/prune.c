@@ -77,7 +77,7 @@ static int prune_locked(struct store *s, struct pruning *p, struct bh_err *err) 
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     size_t gone;
 
-    if (store_write_begin(s->index, STORE_FULL, &db, err) != 0)
+    if (store_write_begin(s->index, STORE_FULL | STORE_RESERVE, &db, err) != 0)
         return err->code;
     p->db = db;
     do {

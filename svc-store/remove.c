@@ -280,7 +280,7 @@ static int remove_locked(struct store *s, const struct store_who *who, const cha
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     struct removing r = {.who = who, .arena = arena, .out = out};
 
-    if (store_write_begin(s->index, STORE_FULL, &db, err) != 0)
+    if (store_write_begin(s->index, STORE_FULL | STORE_RESERVE, &db, err) != 0)
         return err->code;
     r.db = db;
     if (carry_out(&r, text, force, no_prune, err) != 0 || store_gc_mark(db, err) != 0)
@@ -311,7 +311,7 @@ int store_untag(struct store *s, const struct store_who *who, const char *text, 
     struct store_removal removal = {0};
     struct removing r = {.who = who, .arena = arena, .out = &removal};
 
-    if (store_write_begin(s->index, STORE_FULL, &db, err) != 0)
+    if (store_write_begin(s->index, STORE_FULL | STORE_RESERVE, &db, err) != 0)
         return err->code;
     r.db = db;
     if (gather(&r, text, true, err) != 0)
