@@ -11,7 +11,7 @@
 #include "svc-runtime/convert.h"
 #include "svc-runtime/room.h"
 
-static int freeze(struct rt_container *c, int on, struct bh_err *err) {
+int rt_freeze(struct rt_container *c, bool on, struct bh_err *err) {
     struct rt_launch_request req;
 
     rt_launch_request_init(&req, RT_LAUNCH_FREEZE, c->id);
@@ -67,7 +67,7 @@ int rt_commit(struct rt_container *c, const struct rt_commit *how, struct bh_are
     pthread_mutex_lock(&c->op);
     s = rt_container_status(c);
     if (rt_status_running(&s) && !how->no_pause) {
-        r = freeze(c, 1, err);
+        r = rt_freeze(c, true, err);
         frozen = r == 0;
         s = rt_container_status(c);
         if (r != 0 && !rt_status_running(&s)) { /* it ended by itself */
@@ -77,7 +77,7 @@ int rt_commit(struct rt_container *c, const struct rt_commit *how, struct bh_are
     }
     if (r == 0)
         r = commit_frozen(c, how, arena, out_id, err);
-    if (frozen && freeze(c, 0, &thaw) != 0 && thaw.code != BH_E_NOT_FOUND)
+    if (frozen && rt_freeze(c, false, &thaw) != 0 && thaw.code != BH_E_NOT_FOUND)
         bh_log_err("thaw", &thaw);
     pthread_mutex_unlock(&c->op);
     return r;

@@ -58,7 +58,7 @@ static void settle(struct rt_container *c) {
     struct rt_monitor_state s;
     struct bh_err err = BH_ERR_INIT;
 
-    if (was.state == RT_REMOVING) /* a removal that was cut short is finished by the next one */
+    if (was.state == RT_REMOVING) /* a removal that was cut short: recover_one finishes it */
         rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVE_FAILED, .text = "its removal was interrupted"});
     else if (rt_monitor_ask(c->room->monitors, c->id, &s, &err) == 0 && s.phase != RT_MONITOR_EXITED) {
         now_running(c, &s);
@@ -91,6 +91,17 @@ static void lost_job(void *room, void *arg) {
     rt_container_unref(c);
 }
 
+/* A commit that was cut short has left its container frozen, where not even SIGKILL ends it. */
+static void thaw_job(void *room, void *arg) {
+    struct rt_container *c = arg;
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)room;
+    if (rt_freeze(c, false, &err) != 0 && err.code != BH_E_NOT_FOUND && err.code != BH_E_CONFLICT)
+        bh_log_err("thaw", &err);
+    rt_container_unref(c);
+}
+
 static void recover_one(struct rt_room *room, struct rt_container *c) {
     struct rt_status was = rt_container_status(c), now;
     struct bh_err err = BH_ERR_INIT;
@@ -101,7 +112,9 @@ static void recover_one(struct rt_room *room, struct rt_container *c) {
         bh_log_err("container-row", &err);
     if (rt_status_running(&was) && now.state == RT_EXITED && now.exit_code == RT_EXIT_LOST)
         rt_work_add(room->work, lost_job, rt_container_ref(c));
-    if (c->auto_remove && (now.state == RT_EXITED || now.state == RT_DEAD))
+    if (rt_status_running(&now))
+        rt_work_add(room->work, thaw_job, rt_container_ref(c));
+    if (was.state == RT_REMOVING || (c->auto_remove && (now.state == RT_EXITED || now.state == RT_DEAD)))
         rt_work_add(room->work, remove_job, rt_container_ref(c));
 }
 

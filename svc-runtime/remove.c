@@ -14,8 +14,8 @@
 #include "base/mem.h"
 #include "svc-runtime/room.h"
 
-#define SIG_KILL     9
-#define KILL_WAIT_MS 10000
+#define SIG_KILL      9
+#define KILL_WAIT_MS  10000
 #define LOST_TRIES    40
 #define LOST_PAUSE_US 50000
 
@@ -115,13 +115,27 @@ static int begin_removal(struct rt_container *c, bool force, struct bh_err *err)
     return 0;
 }
 
+/* The row says "removing" before anything is gone: a start of the room in between finishes it, and
+ * nobody can start a container whose files are half there. */
+static int mark_removing(struct rt_container *c, struct bh_err *err) {
+    struct rt_status status = rt_container_status(c);
+
+    return rt_db_set_status(c->room->db, c->id, &status, false, err);
+}
+
+/* When it is launch that has gone, this room is about to start anew with it and will finish. */
+static int removal_failed(struct rt_container *c, const struct bh_err *err) {
+    rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVE_FAILED, .text = err->msg});
+    if (err->code != BH_E_UNAVAILABLE)
+        rt_save_later(c);
+    return err->code;
+}
+
 static int remove_locked(struct rt_container *c, bool force, struct bh_err *err) {
     if (begin_removal(c, force, err) != 0)
         return err->code;
-    if (free_all(c, err) != 0) {
-        rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVE_FAILED, .text = err->msg});
-        return err->code;
-    }
+    if (mark_removing(c, err) != 0 || free_all(c, err) != 0)
+        return removal_failed(c, err);
     out_of_sight(c);
     return 0;
 }
@@ -137,15 +151,10 @@ int rt_remove(struct rt_container *c, bool force, struct bh_err *err) {
 
 /* Should the files not go, the row stays and the next start of the room tries again. */
 static int auto_remove_locked(struct rt_container *c, struct bh_err *err) {
-    struct rt_status status;
-
     if (begin_removal(c, false, err) != 0)
         return err->code;
-    status = rt_container_status(c);
-    if (rt_db_set_status(c->room->db, c->id, &status, false, err) != 0) {
-        rt_container_event(c, &(struct rt_event){.type = RT_EV_REMOVE_FAILED, .text = err->msg});
-        return err->code;
-    }
+    if (mark_removing(c, err) != 0)
+        return removal_failed(c, err);
     out_of_sight(c);
     return free_all(c, err);
 }

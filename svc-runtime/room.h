@@ -136,6 +136,7 @@ struct rt_commit {
     struct bh_strlist changes;
     bool no_pause;
 };
+int rt_freeze(struct rt_container *c, bool on, struct bh_err *err);
 int rt_commit(struct rt_container *c, const struct rt_commit *how, struct bh_arena *arena, char **out_id,
               struct bh_err *err);
 
