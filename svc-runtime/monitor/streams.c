@@ -135,12 +135,30 @@ static void client_give(struct mon_client *c, int s, const char *data, size_t n)
         bh_buf_add(&c->pending[s], data, n); /* below its ceiling: reading stops at half of it */
 }
 
+/* An entry is in one file: a large one would make files larger than was asked for.  At a line's end if there is one. */
+static uint32_t log_piece(const struct monitor *m, const char *data, uint32_t n) {
+    uint64_t most = m->log.max_size / 4 > 512 ? m->log.max_size / 4 : 512;
+    const char *end = n > most ? memrchr(data, '\n', most) : NULL;
+
+    if (n <= most)
+        return n;
+    return end != NULL ? (uint32_t)(end - data) + 1 : (uint32_t)most;
+}
+
 static void log_give(struct monitor *m, int s, const char *data, uint32_t n) {
     static bool told;
 
-    if (m->log_on && rt_log_append(&m->log, (unsigned)s + 1, bh_now_ns(), data, n) != 0 && !told) {
-        told = true; /* once: the disk may be full for long */
-        bh_log(BH_LOG_ERR, "log-write-failed", "container=%s errno=%d", m->orders.id, errno);
+    while (m->log_on && n > 0) {
+        uint32_t piece = log_piece(m, data, n);
+
+        if (rt_log_append(&m->log, (unsigned)s + 1, bh_now_ns(), data, piece) != 0) {
+            if (!told) /* once: the disk may be full for long */
+                bh_log(BH_LOG_ERR, "log-write-failed", "container=%s errno=%d", m->orders.id, errno);
+            told = true;
+            return;
+        }
+        data += piece;
+        n -= piece;
     }
 }
 

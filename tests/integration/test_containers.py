@@ -242,7 +242,7 @@ def _(e):
     same(numbers, list(range(numbers[0], 8000)))
     folder = f"{e.root}/state/monitor/{inspect(e, 'rot')['Id']}"
     sizes = [os.path.getsize(os.path.join(folder, n)) for n in os.listdir(folder) if n.startswith("log")]
-    assert len(sizes) == 3 and max(sizes) <= 20480 + 65536, sizes
+    assert len(sizes) == 3 and max(sizes) <= 20480, sizes
     same(out(e, "run", "--name", "nolog", "--log-driver", "none", "bb", "echo", "x"), "x\n")
     done = e.cli("logs", "nolog", check=False)
     assert done.stdout == "", show(done)
