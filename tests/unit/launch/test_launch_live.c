@@ -874,8 +874,9 @@ static void test_survives_launch(void **state) {
     live_restart(&g);
     monitor = live_connect(&g, id, "");
     assert_true(monitor >= 0);
-    s = live_sh("touch /go; echo made");
+    s = live_sh("echo made; touch /go");
     live_run(&g, id, live_id(902), &s, NULL, 0, &r);
+    show(&r);
     assert_string_equal(r.out, "made\n");
     live_run_free(&r);
     live_wait(monitor, &st);
