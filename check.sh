@@ -21,6 +21,11 @@ if command -v clang-format-14 >/dev/null; then
     git ls-files '*.c' '*.h' 2>/dev/null | xargs -r clang-format-14 --dry-run --Werror
 fi
 
+say "static analysis"
+git ls-files 'lib/*.c' 'supervisor/*.c' 'svc-*.c' 'client/*.c' |
+    xargs cppcheck --enable=warning,performance,portability --suppressions-list=packaging/cppcheck.supp --std=c11 -q \
+        -j "$jobs" -Ilib -Iclient/include --error-exitcode=1
+
 say "build with ASan and UBSan"
 cmake -S . -B build-asan -G Ninja -DCMAKE_BUILD_TYPE=Debug "-DBH_SANITIZE=address;undefined" $BH_CMAKE_FLAGS >/dev/null
 cmake --build build-asan -j "$jobs"

@@ -4,7 +4,7 @@ libsqlite3-dev libcurl4-openssl-dev libarchive-dev libssl-dev libjansson-dev lib
 zlib1g-dev libzstd-dev libisal-dev uthash-dev libcmocka-dev scdoc"
 RUN_PACKAGES="busybox-static"
 DEMO_PACKAGES="mmdebstrap python3"
-TEST_PACKAGES="git python3 busybox-static clang-14 clang-format-14 libclang-rt-14-dev llvm-14 skopeo umoci crun runc
+TEST_PACKAGES="git python3 cppcheck busybox-static clang-14 clang-format-14 libclang-rt-14-dev llvm-14 skopeo umoci crun runc
 mmdebstrap erofs-utils strace attr acl xz-utils bzip2 zstd python3-protobuf protobuf-compiler file"
 
 # install_missing PACKAGE... : only what is not there, and only as root.
