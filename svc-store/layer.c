@@ -193,6 +193,8 @@ static int make_into(struct store *s, uid_t owner, int64_t lease, const struct s
         r->blob_written = false;
     if (check_wanted(src, r, err) != 0 || check_header(layer->fd, r, src->what, err) != 0)
         return err->code;
+    /* the disk starts writing while this process reads */
+    (void)sync_file_range(layer->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     if (store_options_now(s).rehash && check_again(layer->fd, r->blob_written ? blob->fd : -1, r, src->what, err) != 0)
         return err->code;
     if (sync_file(s, layer->fd, src->what, err) != 0 ||
