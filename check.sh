@@ -39,7 +39,7 @@ export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktra
 ctest --test-dir build-asan --output-on-failure -L 'unit|table' -j "$jobs" "$@"
 
 say "tests as released: rooms, integration, conformance"
-ctest --test-dir build --output-on-failure -L 'rooms|integration|conformance|shouldfail' "$@"
+ctest --test-dir build --output-on-failure -L 'rooms|integration|conformance|shouldfail' -j "$jobs" "$@"
 
 if [ "${BH_CHECK_QUICK:-0}" != 1 ]; then
     say "fuzz, a short time each"
