@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/changes.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
 #include "cli/file.h"
@@ -52,31 +53,10 @@ int cmd_commit(struct cli_ctx *ctx, const struct cli_args *args) {
 }
 
 int cmd_diff(struct cli_ctx *ctx, const struct cli_args *args) {
-    bulkhead_value *request = bulkhead_map_new(), *entry = NULL;
-    struct bulkhead_error error = {0};
-    bulkhead *b = cli_engine(ctx);
-    bulkhead_stream *s = NULL;
-    int r;
+    bulkhead_value *request = bulkhead_map_new();
 
     bulkhead_set_str(request, "container", args->operands[0]);
-    r = b == NULL ? BULKHEAD_UNAVAILABLE
-                  : bulkhead_stream_open(b, "runtime", "ContainerDiff", request, NULL, 0, &s, &error);
-    bulkhead_value_free(request);
-    if (b == NULL)
-        return CLI_EXIT_FAILED;
-    while (r == 0 && (r = bulkhead_stream_recv_value(s, &entry, &error)) == 0 && entry != NULL) {
-        size_t n;
-        const char *path = bulkhead_get_bytes(entry, "path", &n);
-
-        cli_put(ctx->out, "%s ", bulkhead_get_str(entry, "kind"));
-        cli_put_text(ctx->out, path, n);
-        cli_put(ctx->out, "\n");
-        bulkhead_value_free(entry);
-    }
-    if (r == 0)
-        r = bulkhead_stream_finish(s, NULL, &error);
-    bulkhead_stream_free(s);
-    return r == 0 ? 0 : cli_fail_engine(ctx, &error);
+    return cli_put_changes(ctx, "runtime", "ContainerDiff", request);
 }
 
 int cmd_export(struct cli_ctx *ctx, const struct cli_args *args) {

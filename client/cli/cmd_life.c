@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
+#include "cli/prune.h"
 #include "cli/streams.h"
 #include "cli/table.h"
 #include "cli/tty.h"
@@ -288,29 +289,15 @@ int cmd_rename(struct cli_ctx *ctx, const struct cli_args *args) {
 }
 
 int cmd_container_prune(struct cli_ctx *ctx, const struct cli_args *args) {
-    bulkhead_value *request, *reply = NULL;
-    const bulkhead_value *ids;
     char size[CLI_CELL_SIZE];
+    uint64_t reclaimed = 0;
     int status;
 
     if (!cli_bool(args, "force") && !cli_confirm(ctx->out, 0, "WARNING! This will remove all stopped containers.\n"))
         return 0;
-    request = bulkhead_map_new();
-    if ((status = cli_set_filters(ctx, args, request)) != 0) {
-        bulkhead_value_free(request);
+    if ((status = cli_prune_containers(ctx, args, &reclaimed)) != 0)
         return status;
-    }
-    if ((status = cli_call_take(ctx, "runtime", "ContainerPrune", request, &reply)) != 0)
-        return status;
-    ids = bulkhead_get(reply, "id");
-    if (bulkhead_count(ids) > 0) {
-        cli_put(ctx->out, "Deleted Containers:\n");
-        for (size_t i = 0; i < bulkhead_count(ids); i++)
-            cli_put(ctx->out, "%s\n", bulkhead_str(bulkhead_at(ids, i)));
-        cli_put(ctx->out, "\n");
-    }
-    cli_cell_size(size, sizeof size, bulkhead_get_uint(reply, "reclaimed"));
+    cli_cell_size(size, sizeof size, reclaimed);
     cli_put(ctx->out, "Total reclaimed space: %s\n", size);
-    bulkhead_value_free(reply);
     return 0;
 }

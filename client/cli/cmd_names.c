@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/changes.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
 #include "cli/table.h"
@@ -158,29 +159,9 @@ int cmd_image_exists(struct cli_ctx *ctx, const struct cli_args *args) {
 }
 
 int cmd_image_diff(struct cli_ctx *ctx, const struct cli_args *args) {
-    bulkhead_value *request = bulkhead_map_new(), *entry = NULL;
-    struct bulkhead_error error = {0};
-    bulkhead_stream *s = NULL;
-    bulkhead *b = cli_engine(ctx);
-    int r;
+    bulkhead_value *request = bulkhead_map_new();
 
     bulkhead_set_str(request, "a", args->operands[0]);
     bulkhead_set_str(request, "b", args->operands[1]);
-    r = b == NULL ? BULKHEAD_UNAVAILABLE : bulkhead_stream_open(b, "store", "ImageDiff", request, NULL, 0, &s, &error);
-    bulkhead_value_free(request);
-    if (b == NULL)
-        return CLI_EXIT_FAILED;
-    while (r == 0 && (r = bulkhead_stream_recv_value(s, &entry, &error)) == 0 && entry != NULL) {
-        size_t n;
-        const char *path = bulkhead_get_bytes(entry, "path", &n);
-
-        cli_put(ctx->out, "%s ", bulkhead_get_str(entry, "kind"));
-        cli_put_text(ctx->out, path, n);
-        cli_put(ctx->out, "\n");
-        bulkhead_value_free(entry);
-    }
-    if (r == 0)
-        r = bulkhead_stream_finish(s, NULL, &error);
-    bulkhead_stream_free(s);
-    return r == 0 ? 0 : cli_fail_engine(ctx, &error);
+    return cli_put_changes(ctx, "store", "ImageDiff", request);
 }
