@@ -123,7 +123,9 @@ static int session(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_va
     peer.id = id;
     end = cli_streams_run(s, &peer);
     cli_streams_free(s);
-    if (end != CLI_STREAMS_DETACHED)
+    if (end == CLI_STREAMS_UNREAD)
+        status = CLI_EXIT_FAILED;
+    else if (end != CLI_STREAMS_DETACHED)
         status = exit_code(ctx, id);
     free(id);
     return status;

@@ -136,6 +136,8 @@ static int attach_session(struct cli_ctx *ctx, const char *name, struct cli_stre
     cli_streams_free(s);
     if (end == CLI_STREAMS_DETACHED)
         return 0;
+    if (end == CLI_STREAMS_UNREAD)
+        return CLI_EXIT_FAILED;
     if (bulkhead_container_wait(cli_engine(ctx), name, &code, &error) != 0)
         return cli_fail_engine(ctx, &error);
     return code;

@@ -152,6 +152,8 @@ static int run_attached(struct cli_ctx *ctx, const struct cli_args *args, const 
     cli_streams_free(s);
     if (end == CLI_STREAMS_DETACHED)
         return 0;
+    if (end == CLI_STREAMS_UNREAD)
+        return CLI_EXIT_FAILED;
     if (bulkhead_container_wait(b, id, &code, &error) != 0)
         return fail_125(ctx, &error);
     return end == CLI_STREAMS_FAILED && code == 0 ? CLI_EXIT_FAILED : code;

@@ -31,6 +31,7 @@ struct cli_streams {
     char *output;
     int signals;
     bool raw;
+    bool unread; /* our reader has gone */
 };
 
 static int make_pipe(int *ours, int *theirs, bool to_them) {
@@ -198,9 +199,9 @@ static bool carry_output(struct cli_streams *s, int i) {
     }
     if (bh_write_all(i, s->output, (size_t)n) == 0)
         return true;
-    /* Our reader has gone: drop that stream, as a shell's pipe would. */
+    s->unread = errno == EPIPE;
     close_end(s, i);
-    return errno == EPIPE;
+    return false;
 }
 
 static bool outputs_open(const struct cli_streams *s) {
@@ -263,6 +264,10 @@ enum cli_streams_end cli_streams_run(struct cli_streams *s, const struct cli_str
             lost |= !carry_output(s, 1);
         if (s->ours[2] >= 0 && p[ERR].revents)
             lost |= !carry_output(s, 2);
+        if (s->unread) { /* as with docker: `run .. | head` ends, and must not wait for what may never end */
+            cli_failf(peer->ctx->out, CLI_EXIT_FAILED, "write the output: Broken pipe; the process goes on without us");
+            return CLI_STREAMS_UNREAD;
+        }
     }
     if (s->raw) {
         cli_tty_restore();

@@ -38,7 +38,12 @@ struct cli_streams_peer {
     const char *kill_container; /* signals go here; NULL: nowhere */
 };
 
-enum cli_streams_end { CLI_STREAMS_ENDED, CLI_STREAMS_DETACHED, CLI_STREAMS_FAILED };
+enum cli_streams_end {
+    CLI_STREAMS_ENDED,
+    CLI_STREAMS_DETACHED,
+    CLI_STREAMS_FAILED, /* output was lost, the rest was carried to its end */
+    CLI_STREAMS_UNREAD, /* who read our output has gone, which was told; the process goes on */
+};
 
 /* Carry bytes until both outputs have ended, or the detach keys. */
 enum cli_streams_end cli_streams_run(struct cli_streams *s, const struct cli_streams_peer *peer);

@@ -284,6 +284,21 @@ def _(e):
     out(e, "rm", "-f", "slow")
 
 
+@case("a reader that goes away ends the client, not the container: run, exec, attach, logs -f")
+def _(e):
+    loop = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done"
+    for words in (["run", "--name", "loop", "bb", "sh", "-c", loop], ["exec", "loop", "sh", "-c", loop], ["attach", "--no-stdin", "--sig-proxy=false", "loop"], ["logs", "-f", "loop"]):
+        p = e.cli_start(*words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        p.stdout.readline()
+        p.stdout.close()
+        try:
+            same((words[0], p.wait(5)), (words[0], 0 if words[0] == "logs" else 1))
+        finally:
+            p.kill()
+        same(status(e, "loop"), "running")
+    out(e, "rm", "-f", "loop")
+
+
 @case("exec: streams, codes, -d, -e, -u, -w, -t, 3 MB in; not running")
 def _(e):
     out(e, "run", "-d", "--name", "ex", "-e", "OWN=1", "-u", "33", "bb", "sleep", "100")
