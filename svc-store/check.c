@@ -104,12 +104,13 @@ static int read_objects(struct checking *c, struct bh_err *err) {
     int r;
 
     if (store_read_begin(c->s->index, &db, err) != 0 ||
-        store_query(db, &st, err, "SELECT diff_id, file_size, tar_size FROM layer WHERE state=0 ORDER BY diff_id",
-                    "") != 0)
+        store_query(db, &st, err,
+                    "SELECT diff_id, file_size, tar_size FROM layer WHERE state IN (0,3) ORDER BY diff_id", "") != 0)
         return err->code;
     while ((r = store_step(db, st, err)) > 0)
         note_object(c, STORE_LAYERS, st);
-    if (r < 0 || store_query(db, &st, err, "SELECT digest, size, 0 FROM blob WHERE state=0 ORDER BY digest", "") != 0)
+    if (r < 0 ||
+        store_query(db, &st, err, "SELECT digest, size, 0 FROM blob WHERE state IN (0,3) ORDER BY digest", "") != 0)
         return err->code;
     while ((r = store_step(db, st, err)) > 0)
         note_object(c, STORE_BLOBS, st);
@@ -123,8 +124,10 @@ static int still_there(struct checking *c, const struct object *o, bool *out, st
     if (store_read_begin(c->s->index, &db, err) != 0)
         return err->code;
     return o->tree == STORE_LAYERS
-               ? store_get_int(db, &k, out, err, "SELECT k FROM layer WHERE diff_id=? AND state=0", "t", o->digest)
-               : store_get_int(db, &k, out, err, "SELECT k FROM blob WHERE digest=? AND state=0", "t", o->digest);
+               ? store_get_int(db, &k, out, err, "SELECT k FROM layer WHERE diff_id=? AND state IN (0,3)", "t",
+                               o->digest)
+               : store_get_int(db, &k, out, err, "SELECT k FROM blob WHERE digest=? AND state IN (0,3)", "t",
+                               o->digest);
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
@@ -313,7 +316,7 @@ static int check_rows(struct checking *c, struct bh_err *err) {
         return err->code;
     if (store_query(db, &st, err,
                     "SELECT i.id FROM image i WHERE EXISTS(SELECT 1 FROM image_layer il JOIN layer l ON l.k=il.layer"
-                    " WHERE il.image=i.k AND l.state<>0)",
+                    " WHERE il.image=i.k AND l.state=2)",
                     "") != 0)
         return err->code;
     return tell_rows(c, db, "image with a layer that is going", st, err);

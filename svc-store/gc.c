@@ -37,7 +37,7 @@ static int drop_kept_images(struct store_db *db, struct bh_err *err) {
 
 static int mark_layers(struct store_db *db, struct bh_err *err) {
     return store_exec(db, NULL, err,
-                      "UPDATE layer SET state=2 WHERE state=0"
+                      "UPDATE layer SET state=2 WHERE state IN (0,3)"
                       " AND NOT EXISTS(SELECT 1 FROM image_layer il WHERE il.layer=layer.k)"
                       " AND NOT EXISTS(SELECT 1 FROM lease_item li JOIN lease l ON l.k=li.lease"
                       "  WHERE li.digest=layer.diff_id AND li.kind=1 AND l.expires_ns>?)",
@@ -46,7 +46,7 @@ static int mark_layers(struct store_db *db, struct bh_err *err) {
 
 static int mark_blobs(struct store_db *db, struct bh_err *err) {
     return store_exec(db, NULL, err,
-                      "UPDATE blob SET state=2 WHERE state=0"
+                      "UPDATE blob SET state=2 WHERE state IN (0,3)"
                       " AND NOT EXISTS(SELECT 1 FROM image i WHERE i.config=blob.k)"
                       " AND NOT EXISTS(SELECT 1 FROM manifest m WHERE m.blob=blob.k)"
                       " AND NOT EXISTS(SELECT 1 FROM manifest_layer ml WHERE ml.digest=blob.digest)"

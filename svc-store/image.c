@@ -21,7 +21,8 @@ int store_blob_put(struct store_db *db, uid_t owner, const char *digest, int kin
                    struct bh_err *err) {
     return store_exec(db, NULL, err,
                       "INSERT INTO blob(digest, owner, state, durable, kind, size, codec, added_ns)"
-                      " VALUES(?,?,0,0,?,?,?,?) ON CONFLICT(digest) DO UPDATE SET state=0 WHERE state<>0",
+                      " VALUES(?,?,0,0,?,?,?,?) ON CONFLICT(digest) DO UPDATE SET state=0, durable=0,"
+                      " verified=0, size=excluded.size WHERE state<>0",
                       "tiiiti", digest, (int64_t)owner, (int64_t)kind, (int64_t)size, codec, bh_now_ns());
 }
 

@@ -12,7 +12,7 @@
 #include "oci/config.h"
 #include "oci/types.h"
 
-enum { STORE_READY = 0, STORE_KEPT = 1, STORE_GOING = 2 };
+enum { STORE_READY = 0, STORE_KEPT = 1, STORE_GOING = 2, STORE_DAMAGED = 3 };
 enum {
     STORE_BLOB_MANIFEST = 1,
     STORE_BLOB_CONFIG = 2,

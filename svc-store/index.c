@@ -105,7 +105,18 @@ static int user_version(struct store_db *db, int64_t *out, struct bh_err *err) {
     return 0;
 }
 
+static int migrate_step(struct store_db *db, const char *sql, struct bh_err *err) {
+    if (run(db, "BEGIN EXCLUSIVE", "make the index", err) != 0)
+        return err->code;
+    if (run(db, sql, "make the index", err) != 0) {
+        sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
+        return err->code;
+    }
+    return run(db, "COMMIT", "make the index", err);
+}
+
 static int migrate(struct store_db *db, struct bh_err *err) {
+    static const char *const steps[STORE_SCHEMA_VERSION] = {store_schema_v1, store_schema_v2};
     int64_t version = 0;
 
     if (user_version(db, &version, err) != 0)
@@ -115,15 +126,10 @@ static int migrate(struct store_db *db, struct bh_err *err) {
                    (long long)version, STORE_SCHEMA_VERSION);
         return bh_err_hint(err, "start the version of bulkhead that wrote it, or a later one");
     }
-    if (version == STORE_SCHEMA_VERSION)
-        return 0;
-    if (run(db, "BEGIN EXCLUSIVE", "make the index", err) != 0)
-        return err->code;
-    if (run(db, store_schema_v1, "make the index", err) != 0) {
-        sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
-        return err->code;
-    }
-    return run(db, "COMMIT", "make the index", err);
+    for (; version < STORE_SCHEMA_VERSION; version++)
+        if (migrate_step(db, steps[version], err) != 0)
+            return err->code;
+    return 0;
 }
 
 static int quick_check(struct store_db *db, struct bh_err *err) {

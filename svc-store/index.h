@@ -51,6 +51,7 @@ const char *store_text(sqlite3_stmt *st, int column);
 
 /* The statements of schema.c. */
 extern const char store_schema_v1[];
-#define STORE_SCHEMA_VERSION 1
+extern const char store_schema_v2[];
+#define STORE_SCHEMA_VERSION 2
 
 #endif

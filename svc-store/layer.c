@@ -95,8 +95,7 @@ static int check_header(int fd, const struct store_layer_result *r, const char *
     return 0;
 }
 
-/* A worker that was taken over by a hostile layer could give its file another layer's name, and
- * every image that shares that layer would run it.  So names are given by our own reading only. */
+/* With option rehash not even the first image of a layer trusts the worker's word. */
 static int check_again(int layer, int blob, const struct store_layer_result *r, const char *what, struct bh_err *err) {
     char got[STORE_DIGEST_SIZE];
 
@@ -125,12 +124,14 @@ static int layer_row(struct store_db *db, uid_t owner, const struct store_layer_
     return store_exec(
         db, NULL, err,
         "INSERT INTO layer(diff_id, owner, state, durable, tar_size, file_size, index_offset, index_size, index_sha256,"
-        " entries, added_ns) VALUES(?,?,0,0,?,?,?,?,?,?,?) ON CONFLICT(diff_id) DO UPDATE SET state=0, durable=0,"
+        " entries, added_ns, verified) VALUES(?,?,0,0,?,?,?,?,?,?,?,?) ON CONFLICT(diff_id) DO UPDATE SET state=0, "
+        "durable=0, "
+        "verified=excluded.verified,"
         " tar_size=excluded.tar_size, file_size=excluded.file_size, index_offset=excluded.index_offset,"
         " index_size=excluded.index_size, index_sha256=excluded.index_sha256 WHERE state<>0",
-        "tiiiiibii", r->diff_id, (int64_t)owner, (int64_t)r->tar_size, (int64_t)r->file_size, (int64_t)r->index_offset,
-        (int64_t)r->index_size, (const void *)r->index_sha256, sizeof r->index_sha256, (int64_t)r->entries,
-        bh_now_ns());
+        "tiiiiibiii", r->diff_id, (int64_t)owner, (int64_t)r->tar_size, (int64_t)r->file_size, (int64_t)r->index_offset,
+        (int64_t)r->index_size, (const void *)r->index_sha256, sizeof r->index_sha256, (int64_t)r->entries, bh_now_ns(),
+        (int64_t)r->verified);
 }
 
 static int rows(struct store *s, uid_t owner, int64_t lease, const struct store_layer_result *r, bool blob,
@@ -150,6 +151,10 @@ static int name_files(struct store *s, uid_t owner, int64_t lease, struct store_
                       const struct store_layer_result *r, struct bh_err *err) {
     int result = 0;
 
+    /* what has this name already will stand for this layer too */
+    if (store_shared_verify(s, STORE_LAYERS, r->diff_id, err) != 0 ||
+        (r->blob_written && store_shared_verify(s, STORE_BLOBS, r->digest, err) != 0))
+        return err->code;
     store_tidy_share(s);
     if (store_temp_publish(&s->place, layer, STORE_LAYERS, r->diff_id, err) != 0 ||
         (r->blob_written && store_temp_publish(&s->place, blob, STORE_BLOBS, r->digest, err) != 0) ||
@@ -195,7 +200,8 @@ static int make_into(struct store *s, uid_t owner, int64_t lease, const struct s
         return err->code;
     /* the disk starts writing while this process reads */
     (void)sync_file_range(layer->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-    if (store_options_now(s).rehash && check_again(layer->fd, r->blob_written ? blob->fd : -1, r, src->what, err) != 0)
+    r->verified = store_options_now(s).rehash;
+    if (r->verified && check_again(layer->fd, r->blob_written ? blob->fd : -1, r, src->what, err) != 0)
         return err->code;
     if (sync_file(s, layer->fd, src->what, err) != 0 ||
         (r->blob_written && sync_file(s, blob->fd, src->what, err) != 0))
@@ -298,7 +304,11 @@ int store_layer_ensure(struct store *s, const struct store_who *who, int64_t lea
 
     bh_str_copy(item.diff_id, sizeof item.diff_id, src->diff_id);
     flight_enter(&s->flight, &item);
-    r = claim(s, who, lease, src, &have, err);
+    r = store_shared_verify(s, STORE_LAYERS, src->diff_id, err);
+    if (r == 0 && src->digest[0] != '\0' && src->keep_blob)
+        r = store_shared_verify(s, STORE_BLOBS, src->digest, err);
+    if (r == 0)
+        r = claim(s, who, lease, src, &have, err);
     if (r == 0 && !have)
         r = store_layer_make(s, who->owner, lease, src, &result, err);
     flight_leave(&s->flight, &item);

@@ -2,12 +2,14 @@
  * layer.h - bringing one layer in: a worker makes the file, the store checks and names it.
  *
  * Room: store.  A layer is one file named by its diffID.  The worker wrote it and told both digests;
- * here sizes and header are compared with the file, the tar is hashed once more (option rehash), the
- * file is synced, and only then does it get a name and a row.
+ * here sizes and header are compared with the file, the file is synced, and only then does it get a name
+ * and a row.  A worker that a hostile layer has taken over could tell another layer's digest; so before a
+ * second image shares a layer, this room reads it itself (shared.c).
  */
 #ifndef STORE_LAYER_H
 #define STORE_LAYER_H
 
+#include "place.h"
 #include "result.h"
 #include "store.h"
 
@@ -31,6 +33,10 @@ int store_layer_make(struct store *s, uid_t owner, int64_t lease, const struct s
 /* diff_id is known: make it unless who has it already.  Two callers for one layer share the work. */
 int store_layer_ensure(struct store *s, const struct store_who *who, int64_t lease,
                        const struct store_layer_source *source, bool *out_made, struct bh_err *err);
+
+/* If the digest is here and was only told by a worker: read it.  What has another digest is taken out of
+ * use: 0 is returned and it counts as absent from now on. */
+int store_shared_verify(struct store *s, enum store_tree tree, const char *digest, struct bh_err *err);
 
 void store_flight_init(struct store_flight *f);
 void store_flight_fini(struct store_flight *f);

@@ -5,7 +5,7 @@
  *
  *   [store]                        [limits]            0 or absent: the default
  *   keep = "source"                entries, unpacked, archive, document,
- *   verify_layers = true           path, depth, xattrs, layers, images
+ *   verify_layers = false          path, depth, xattrs, layers, images
  *   workers = 4
  *   reserve = "4MiB"
  */
@@ -20,7 +20,6 @@
 void store_options_init(struct store_options *o) {
     *o = (struct store_options){
         .keep = STORE_KEEP_SOURCE,
-        .rehash = true,
         .reserve = (uint64_t)4 << 20,
         .max_archive = (uint64_t)64 << 30,
     };

@@ -24,6 +24,7 @@ struct store_layer_result {
     unsigned char index_sha256[32];
     uint64_t entries;
     bool blob_written;
+    bool verified; /* by this room: not from the worker */
 };
 
 struct store_plan_name {

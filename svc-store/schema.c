@@ -2,7 +2,8 @@
  * schema.c - tables of the index; docs/store-format.md, section 5, tells what they mean.
  *
  * Room: store.  Pure text.  A change is a new version with its own step in index.c; what is here is
- * never edited once a release has it.  States: 0 ready, 1 kept for containers only (images), 2 going.
+ * never edited once a release has it.  States: 0 ready, 1 kept for containers only (images), 2 going,
+ * 3 found to be damaged (layers).
  */
 #include "index.h"
 
@@ -68,3 +69,8 @@ const char store_schema_v1[] =
     " PRIMARY KEY(lease, kind, digest)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX lease_item_by_digest ON lease_item(digest);"
     "PRAGMA user_version = 1;";
+
+/* verified: this room has read the content itself and found the digest that a worker told. */
+const char store_schema_v2[] = "ALTER TABLE layer ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;"
+                               "ALTER TABLE blob ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;"
+                               "PRAGMA user_version = 2;";

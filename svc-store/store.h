@@ -30,7 +30,7 @@ enum store_keep {
 /* From the engine's config, table [store] and [limits]; 0 leaves a limit to the worker's default. */
 struct store_options {
     enum store_keep keep;
-    bool rehash;      /* read every new layer once more here, so that a worker that was taken over cannot lie */
+    bool rehash;      /* read every new layer once more at once, not only when a second image is to share it */
     unsigned workers; /* at most at once; 0: as many as processors, at most 4 */
     uint64_t reserve; /* bytes set aside, so that a full disk can still be tidied */
     uint64_t max_entries;

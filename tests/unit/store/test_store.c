@@ -12,6 +12,7 @@
 #include "base/fdio.h"
 #include "svc-store/check.h"
 #include "svc-store/gc.h"
+#include "svc-store/layer.h"
 #include "svc-store/lease.h"
 #include "svc-store/place.h"
 
@@ -207,6 +208,35 @@ static void check_finds_a_changed_byte(void **state) {
     fixture_clean(f);
 }
 
+static void spoil(struct fixture *f, const char *layer) {
+    char path[300];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/layers/sha256/%.2s/%s", f->dir, layer + 7, layer + 7);
+    assert_int_equal(chmod(path, 0600), 0);
+    fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "X", 1, 4096 + 7), 1);
+    close(fd);
+}
+
+/* A worker that told another layer's digest: nobody else gets that file. */
+static void false_content_is_not_shared(void **state) {
+    struct fixture *f = *state;
+    struct bh_err err = BH_ERR_INIT;
+    const char *id = fixture_image(f, &(struct fixture_image){.name = "evil:1", .layers = {"base"}});
+    const char *good = fixture_layer(f, 0, STORE_LEASE_NONE, "other");
+    const char *layer = fixture_layer(f, 0, STORE_LEASE_NONE, "base");
+
+    spoil(f, layer);
+    assert_ok(store_shared_verify(&f->store, STORE_LAYERS, good, &err), err);
+    assert_ok(store_shared_verify(&f->store, STORE_LAYERS, layer, &err), err);
+    assert_int_equal(fixture_count(f, "SELECT count(*) FROM layer WHERE verified=1 AND state=0"), 1);
+    assert_int_equal(fixture_count(f, "SELECT count(*) FROM layer WHERE state=3"), 1);
+    assert_int_equal(check(f, true), 1);
+    assert_false(fixture_exists(f, &fixture_root, id));
+    fixture_clean(f);
+}
+
 static void check_finds_a_lost_file(void **state) {
     struct fixture *f = *state;
     const char *id = fixture_image(f, &(struct fixture_image){.name = "a:1", .layers = {"one"}});
@@ -253,6 +283,7 @@ int main(void) {
         T(a_start_removes_what_a_crash_left),
         T(check_finds_and_repairs_strays),
         T(check_finds_a_changed_byte),
+        T(false_content_is_not_shared),
         T(check_finds_a_lost_file),
         T(list_is_newest_first),
     };
