@@ -139,15 +139,6 @@ int store_image_put(struct store_db *db, uid_t owner, const struct store_new_ima
     return 0;
 }
 
-int store_image_touch(struct store *s, int64_t k, struct bh_err *err) {
-    STORE_SCOPE_WRITE struct store_db *db = NULL;
-
-    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 ||
-        store_exec(db, NULL, err, "UPDATE image SET last_used_ns=? WHERE k=?", "ii", bh_now_ns(), k) != 0)
-        return err->code;
-    return store_write_commit(&db, err);
-}
-
 /* ---- reading one --------------------------------------------------------------------------- */
 
 int store_image_reduced(struct store_db *db, int64_t k, struct bh_arena *arena, const void **out, size_t *out_n,

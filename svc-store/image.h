@@ -121,7 +121,4 @@ int store_blob_put(struct store_db *db, uid_t owner, const char *digest, int kin
 /* found: a row that is not about to go. */
 int store_blob_find(struct store_db *db, const char *digest, int64_t *out_k, bool *out_found, struct bh_err *err);
 
-/* Stamp the last use; not synced. */
-int store_image_touch(struct store *s, int64_t k, struct bh_err *err);
-
 #endif
