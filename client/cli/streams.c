@@ -32,6 +32,7 @@ struct cli_streams {
     int signals;
     bool raw;
     bool unread; /* our reader has gone */
+    int lost_errno;
 };
 
 static int make_pipe(int *ours, int *theirs, bool to_them) {
@@ -200,6 +201,7 @@ static bool carry_output(struct cli_streams *s, int i) {
     if (bh_write_all(i, s->output, (size_t)n) == 0)
         return true;
     s->unread = errno == EPIPE;
+    s->lost_errno = errno;
     close_end(s, i);
     return false;
 }
@@ -273,5 +275,8 @@ enum cli_streams_end cli_streams_run(struct cli_streams *s, const struct cli_str
         cli_tty_restore();
         s->raw = false;
     }
-    return lost ? CLI_STREAMS_FAILED : CLI_STREAMS_ENDED;
+    if (!lost)
+        return CLI_STREAMS_ENDED;
+    cli_failf(peer->ctx->out, CLI_EXIT_FAILED, "write the output: %s", strerror(s->lost_errno));
+    return CLI_STREAMS_FAILED;
 }

@@ -299,6 +299,14 @@ def _(e):
     out(e, "rm", "-f", "loop")
 
 
+@case("output that cannot be written is told, and fails the command")
+def _(e):
+    for words in (["run", "--rm", "bb", "echo", "x"], ["images"], ["inspect", "web"], ["ps"], ["save", "bb"]):
+        with open("/dev/full", "w") as full:
+            done = e.cli(*words, check=False, stdout=full)
+        assert done.returncode == 1 and "No space left" in done.stderr, show(done)
+
+
 @case("exec: streams, codes, -d, -e, -u, -w, -t, 3 MB in; not running")
 def _(e):
     out(e, "run", "-d", "--name", "ex", "-e", "OWN=1", "-u", "33", "bb", "sleep", "100")
