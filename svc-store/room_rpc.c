@@ -50,6 +50,17 @@ static int note_use(struct store_db *db, const MSG(ImageOpenRequest) * req, cons
     return store_exec(db, NULL, err, "UPDATE image SET last_used_ns=? WHERE k=?", "ii", bh_now_ns(), found->k);
 }
 
+/* More do not fit into one start (svc-runtime/wire/launch_wire.h); docker's depth is 127. */
+#define RUN_MAX_LAYERS 128
+
+static int check_depth(const MSG(ImageOpenRequest) * req, const struct opened *o, struct bh_err *err) {
+    if ((req->no_layers && req->container_id[0] == '\0') || o->n_layers <= RUN_MAX_LAYERS)
+        return 0;
+    bh_err_set(err, BH_E_LIMIT, "image %.19s has %zu layers; a container can have %d", o->found.id, o->n_layers,
+               RUN_MAX_LAYERS);
+    return bh_err_hint(err, "`bulkhead import` of an exported root file system makes one layer of them");
+}
+
 /* One transaction: between finding the image and noting its user nobody can remove it. */
 static int open_image(struct store *s, const MSG(ImageOpenRequest) * req, struct bh_arena *arena, struct opened *o,
                       struct bh_err *err) {
@@ -64,7 +75,7 @@ static int open_image(struct store *s, const MSG(ImageOpenRequest) * req, struct
         store_image_reduced(db, o->found.k, arena, &packed, &n, err) != 0 ||
         store_config_unpack(packed, n, arena, &o->config, err) != 0 ||
         store_image_layers(db, o->found.k, arena, &o->layers, &o->n_layers, err) != 0 ||
-        note_use(db, req, &o->found, err) != 0)
+        check_depth(req, o, err) != 0 || note_use(db, req, &o->found, err) != 0)
         return err->code;
     if (o->found.by_name)
         bh_ref_format(&o->found.ref, o->reference);
@@ -72,15 +83,12 @@ static int open_image(struct store *s, const MSG(ImageOpenRequest) * req, struct
 }
 
 static int give_layers(struct store *s, struct bh_call *call, const struct opened *o, struct bh_err *err) {
-    int fds[BH_CALL_MAX_FDS];
+    int fds[RUN_MAX_LAYERS];
     unsigned n = 0;
     int r = 0;
 
     if (o->n_layers == 0)
         return bh_err_set(err, BH_E_INVALID, "image %.19s has no layer: there is nothing to run", o->image.id);
-    if (o->n_layers > BH_ARRAY_LEN(fds))
-        return bh_err_set(err, BH_E_LIMIT, "image %.19s has %zu layers; a container can have %d", o->image.id,
-                          o->n_layers, BH_CALL_MAX_FDS);
     while (r == 0 && n < o->n_layers) {
         r = store_file_open(&s->place, STORE_LAYERS, o->layers[n].diff_id, &fds[n], err);
         n += r == 0;

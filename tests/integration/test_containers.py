@@ -477,6 +477,18 @@ def _(e):
     same(out(e, "ps", "-aq"), "")
 
 
+@case("images of 128 layers run and are committed no deeper; deeper ones are refused with the number")
+def _(e):
+    def deep(n):
+        return mk.Image([mk.busybox_layer(), *(mk.tar_of([(f"layer{i}", b"x", 0o644)]) for i in range(n - 1))])
+    out(e, "load", "-q", input=mk.docker_archive([(deep(128), ["deep:128"]), (deep(129), ["deep:129"])]), text=False)
+    same(sh(e, "ls / | grep -c layer", image="deep:128"), "127\n")
+    fails(e, "run", "--rm", "deep:129", code=125, error="129 layers.*128")
+    fails(e, "create", "deep:129", code=125, error="129 layers.*128")
+    out(e, "rmi", "deep:128", "deep:129")
+    same(out(e, "ps", "-aq"), "")
+
+
 @case("eight at once")
 def _(e):
     many = [e.cli_start("run", "--rm", "bb", "sh", "-c", f"echo {i}; exit {i}", stdout=subprocess.PIPE, text=True) for i in range(8)]
