@@ -133,7 +133,7 @@ static int spawn_launch(struct sup_engine *e, struct sup_room *room, struct bh_s
                          .argv = argv,
                          .n_fds = n_fds,
                          .namespaces = CLONE_NEWNS,
-                         .caps = sup_launch_caps(),
+                         .caps = sup_launch_caps,
                          .may_gain = true};
     return sup_spawn(e, &s, fds, room->row->binary, &room->pid, &room->process.fd, err);
 }

@@ -46,19 +46,8 @@ static int own_folder(const char *dir, const char *name, const struct sup_user *
 
 /* Makes path and what is above it, then its real name. */
 static int make_path(const char *path, char out[PATH_MAX], struct bh_err *err) {
-    char part[PATH_MAX];
-
-    if (!bh_str_copy(part, sizeof part, path))
-        return bh_err_set(err, BH_E_INVALID, "make folder %s: too long", path);
-    for (char *p = part; p;) {
-        p = strchr(p + 1, '/');
-        if (p)
-            *p = '\0';
-        if (mkdir(part, 0711) < 0 && errno != EEXIST)
-            return bh_err_errno(err, errno, "make folder %s", part);
-        if (p)
-            *p = '/';
-    }
+    if (bh_make_parents(path, 0711) < 0 || (mkdir(path, 0711) < 0 && errno != EEXIST))
+        return bh_err_errno(err, errno, "make folder %s", path);
     return realpath(path, out) ? 0 : bh_err_errno(err, errno, "open folder %s", path);
 }
 
@@ -110,39 +99,31 @@ int sup_folders_make(struct sup_engine *e, const char *root, struct bh_err *err)
 int sup_folders_own(struct sup_engine *e, struct bh_err *err) {
     const gid_t runtime = e->users[SUP_USER_RUNTIME].gid;
     const struct sup_user root = {0, 0}, lists = {0, runtime}, monitor = {e->users[SUP_USER_MONITOR].uid, runtime};
-    int rc = 0;
 
-    for (unsigned i = 0; i < SUP_N_ROOMS && rc == 0; i++) {
+    for (unsigned i = 0; i < SUP_N_ROOMS; i++) {
         const struct sup_row *row = &sup_rows[i];
         const struct sup_user *user = &e->users[row->user], shared = {user->uid, e->config.socket_gid};
         bool host = (row->flags & SUP_HOST) != 0;
-        if (host || (row->flags & SUP_STATE))
-            rc = own_folder(e->state_dir, row->name, user, 0700, err);
+        if ((row->flags & (SUP_HOST | SUP_STATE)) && own_folder(e->state_dir, row->name, user, 0700, err) < 0)
+            return err->code;
         /* The group bit makes the sockets belong to the clients' group. */
-        if (rc == 0)
-            rc = own_folder(e->run_dir, row->name, host ? &root : &shared, host ? 0700 : 02711, err);
+        if (own_folder(e->run_dir, row->name, host ? &root : &shared, host ? 0700 : 02711, err) < 0)
+            return err->code;
     }
-    if (rc == 0)
-        rc = own_folder(e->state_dir, "monitor", &lists, 0751, err);
-    if (rc == 0)
-        rc = own_folder(e->run_dir, "monitor", &monitor, 02750, err);
-    return rc == 0 ? own_folder(e->run_dir, "stage", &root, 0700, err) : rc;
+    if (own_folder(e->state_dir, "monitor", &lists, 0751, err) < 0 ||
+        own_folder(e->run_dir, "monitor", &monitor, 02750, err) < 0)
+        return err->code;
+    return own_folder(e->run_dir, "stage", &root, 0700, err);
 }
 
-/* The folder above all others that this mount namespace has; it becomes the current folder.  Works
- * because a current folder outside the root is not stopped by it. */
+/* The folder above all others that this mount namespace has becomes the current folder: one outside the
+ * root is not stopped by it, and above the topmost is that itself. */
 static int climb(void) {
-    struct stat here, above;
-
     for (int i = 0; i < 256; i++) {
-        if (stat(".", &here) < 0 || stat("..", &above) < 0)
-            return -1;
-        if (here.st_dev == above.st_dev && here.st_ino == above.st_ino)
-            return 0;
         if (chdir("..") < 0)
             return -1;
     }
-    return -1;
+    return 0;
 }
 
 /* In a chroot "/" is no mount: nothing below could make mounts private, change its root or, as the

@@ -12,9 +12,9 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine.h"
 
@@ -23,10 +23,7 @@
 #define LONG_LIFE_MS     10000 /* a room that has served so long starts counting anew */
 
 int64_t sup_now_ms(void) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return bh_mono_ns() / 1000000;
 }
 
 int sup_watch(struct sup_engine *e, struct sup_source *s, struct bh_err *err) {

@@ -46,7 +46,7 @@ extern const char *const sup_user_names[SUP_N_USERS];
 extern const struct bh_bind sup_system_binds[], sup_network_binds[];
 extern const unsigned sup_n_system_binds, sup_n_network_binds;
 
-/* What launch keeps; each with its reason in rooms.c. */
-uint64_t sup_launch_caps(void);
+/* What launch keeps; each with its reason in rooms_table.h. */
+extern const uint64_t sup_launch_caps;
 
 #endif

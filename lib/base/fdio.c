@@ -5,10 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 int bh_write_all(int fd, const void *data, size_t n) {
     const char *p = data;
@@ -159,6 +163,21 @@ int bh_file_replace(int dirfd, const char *name, const void *data, size_t n, mod
 
         if (dir < 0 || fsync(dir) != 0)
             return bh_err_errno(err, errno, "sync the folder of %s", name);
+    }
+    return 0;
+}
+
+int bh_make_parents(const char *path, mode_t mode) {
+    char part[PATH_MAX];
+
+    if (!bh_str_copy(part, sizeof(part), path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    for (char *p = part; *p != 0 && (p = strchr(p + 1, '/')) != NULL; *p = '/') {
+        *p = 0;
+        if (mkdir(part, mode) != 0 && errno != EEXIST)
+            return -1;
     }
     return 0;
 }

@@ -27,6 +27,9 @@ int bh_file_read(int dirfd, const char *path, size_t max, struct bh_buf *out, st
  * write, fdatasync, rename, fsync of the folder when durable is set. */
 int bh_file_replace(int dirfd, const char *name, const void *data, size_t n, mode_t mode, bool durable,
                     struct bh_err *err);
+/* Makes the folders above path that are missing, not its last part.  -1 with errno. */
+int bh_make_parents(const char *path, mode_t mode);
+
 int bh_set_nonblock(int fd, bool on);
 int bh_set_cloexec(int fd, bool on);
 

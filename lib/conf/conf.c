@@ -189,6 +189,19 @@ void bh_conf_where(const struct bh_conf_table *t, const char *key, char *dst, si
     snprintf(dst, size, "%s:%d", t->conf->name, v != NULL ? v->line : t->line);
 }
 
+int bh_conf_only_keys(struct bh_conf_table *t, const char *list, struct bh_err *err) {
+    char word[64];
+
+    for (struct conf_node *v = t->first; v != NULL; v = v->next) {
+        snprintf(word, sizeof(word), " %s ", v->key);
+        if (strstr(list, word) == NULL)
+            return bh_err_set(err, BH_E_INVALID, "%s:%d: unknown key \"%s\", expected one of:%s", t->conf->name,
+                              v->line, v->key, list);
+        v->known = true;
+    }
+    return 0;
+}
+
 /* The first member that nobody asked for.  Depth is what the parser allowed. */
 static const struct conf_node *unknown_in(const struct bh_conf_table *t) {
     for (const struct conf_node *v = t->first; v != NULL; v = v->next) {

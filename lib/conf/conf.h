@@ -53,6 +53,8 @@ const char *bh_conf_key_at(struct bh_conf_table *t, size_t i);
 /* "file:12" of a member (or of the table for key NULL), for messages of the caller. */
 void bh_conf_where(const struct bh_conf_table *t, const char *key, char *dst, size_t size);
 
+/* BH_E_INVALID when the table has a member whose name is not in the list " one two ".  Marks the keys as known. */
+int bh_conf_only_keys(struct bh_conf_table *t, const char *list, struct bh_err *err);
 /* After all look-ups: BH_E_INVALID naming the first member that nobody asked for (a typing error). */
 int bh_conf_check_known(struct bh_conf *conf, struct bh_err *err);
 

@@ -40,18 +40,6 @@ struct attr {
 
 /* ---- the new root ------------------------------------------------------------------------ */
 
-/* Makes the folders above path, which starts with the stage's own path. */
-static int make_parents(char *path, size_t from) {
-    for (char *p = path + from + 1; (p = strchr(p, '/')) != NULL; p++) {
-        *p = '\0';
-        int rc = mkdir(path, 0755);
-        *p = '/';
-        if (rc < 0 && errno != EEXIST)
-            return -1;
-    }
-    return 0;
-}
-
 static int make_target(const char *path, mode_t type) {
     if (S_ISDIR(type))
         return mkdir(path, 0755) < 0 && errno != EEXIST ? -1 : 0;
@@ -90,7 +78,7 @@ static int add_bind(const char *stage, const struct bh_bind *b, struct bh_err *e
             return 0;
         return bh_err_errno(err, errno, "look at %s", b->source);
     }
-    if (make_parents(path, strlen(stage)) < 0)
+    if (bh_make_parents(path, 0755) < 0)
         return bh_err_errno(err, errno, "make folders of %s in the room's root", b->target);
     bool is_link = S_ISLNK(st.st_mode);
     if (is_link && strcmp(b->source, b->target) == 0 && (b->flags & BH_BIND_EXEC))
@@ -262,27 +250,25 @@ static int await_exec(int report, struct bh_err *err) {
 }
 
 int bh_spawn(const struct bh_spawn *s, pid_t *out_pid, int *out_pidfd, struct bh_err *err) {
-    int report[2], pidfd = -1;
+    int ends[2];
 
     if (s->n_fds > BH_SPAWN_MAX_FDS)
         return bh_err_set(err, BH_E_INVALID, "start %s: too many descriptors", s->name);
-    if (pipe2(report, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return bh_err_errno(err, errno, "start %s", s->name);
+    BH_SCOPE_CLOSE int report = ends[0], pidfd = -1;
     pid_t pid = clone_child(s, &pidfd);
     if (pid == 0)
-        run_child(s, report[1]);
+        run_child(s, ends[1]);
     int failed = errno;
-    close(report[1]);
-    int rc = pid < 0 ? bh_err_errno(err, failed, "make its process") : await_exec(report[0], err);
-    close(report[0]);
+    close(ends[1]);
+    int rc = pid < 0 ? bh_err_errno(err, failed, "make its process") : await_exec(report, err);
     if (rc < 0) {
-        if (pid > 0) {
+        if (pid > 0)
             waitpid(pid, NULL, 0);
-            close(pidfd);
-        }
         return bh_err_prefix(err, "start %s", s->name);
     }
     *out_pid = pid;
-    *out_pidfd = pidfd;
+    *out_pidfd = bh_take_fd(&pidfd);
     return 0;
 }
