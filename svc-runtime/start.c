@@ -175,6 +175,7 @@ static int ask_launch(struct rt_container *c, const struct rt_stdio *stdio, int 
         fds[n++] = image->fds[i];
     for (unsigned i = 0; i < stdio->n; i++)
         fds[n++] = stdio->fds[i];
+    req.flags = c->auto_remove ? RT_LAUNCH_FLEETING : 0;
     req.n_layers = image->n_layers;
     memcpy(req.diff_ids, image->diff_ids, sizeof req.diff_ids);
     req.stdio = stdio->bits;

@@ -160,7 +160,15 @@ static int monitor_folder(const struct launch *l, const char *id, struct bh_err 
     return r;
 }
 
-int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err) {
+/* Files without a record (it was not durable, and the power went): nobody knows whose ids they have. */
+static int refuse_orphans(int dir, const char *id, struct bh_err *err) {
+    if (unlinkat(dir, "upper", AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return 0;
+    bh_err_set(err, BH_E_DATA_LOSS, "container %.12s has files, but its record was lost in a power cut", id);
+    return bh_err_hint(err, "remove the container");
+}
+
+int lnc_ct_make(struct launch *l, const char *id, bool durable, struct bh_err *err) {
     struct lnc_record rec = {.version = 1};
     BH_SCOPE_CLOSE int dir = -1, sub = -1, work = -1;
     struct bh_err none = BH_ERR_INIT;
@@ -169,8 +177,9 @@ int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err) {
     if (r == BH_E_NOT_FOUND) {
         if ((r = slot_take(l, &rec.slot, err)) != 0)
             return r;
-        if ((r = folder(l->containers, id, 0700, &dir, err)) != 0 || (r = folder(dir, "upper", 0755, &sub, err)) != 0 ||
-            (r = folder(dir, "work", 0700, &work, err)) != 0 || (r = lnc_ct_save(dir, &rec, true, err)) != 0)
+        if ((r = folder(l->containers, id, 0700, &dir, err)) != 0 || (r = refuse_orphans(dir, id, err)) != 0 ||
+            (r = folder(dir, "upper", 0755, &sub, err)) != 0 || (r = folder(dir, "work", 0700, &work, err)) != 0 ||
+            (r = lnc_ct_save(dir, &rec, durable, err)) != 0)
             lnc_ct_free_slot(l, rec.slot);
         else if (fchown(sub, lnc_ct_base(&rec), lnc_ct_base(&rec)) != 0) /* for a walk before the first start */
             r = bh_err_errno(err, errno, "give the upper folder to the container");
@@ -204,9 +213,12 @@ int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, str
     char name[80];
     int r = lnc_ct_open(l, id, &dir, &rec, &ignored);
 
-    if (r == BH_E_NOT_FOUND)
+    if (r != 0) { /* no record, or none that can be read: whatever there is goes, its range is nobody's */
         rec.slot = UINT32_MAX;
-    else if (r == 0 && rt_pid_open(dir, "run", &pidfd, NULL, &ignored) == 0)
+        dir = openat(l->containers, id, OPEN_DIR);
+    }
+    bh_err_clear(&ignored);
+    if (dir >= 0 && rt_pid_open(dir, "run", &pidfd, NULL, &ignored) == 0)
         return bh_err_set(err, BH_E_CONFLICT, "container %.12s is running", id);
     lnc_runtime_delete(l, id);
     snprintf(name, sizeof(name), "%s.sock", id); /* of a monitor that was killed */

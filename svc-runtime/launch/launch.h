@@ -81,7 +81,7 @@ struct lnc_request {
 
 /* container.c */
 int lnc_folders(struct launch *l, struct bh_err *err);
-int lnc_ct_make(struct launch *l, const char *id, struct bh_err *err);
+int lnc_ct_make(struct launch *l, const char *id, bool durable, struct bh_err *err);
 int lnc_ct_open(const struct launch *l, const char *id, int *out_dir, struct lnc_record *out, struct bh_err *err);
 int lnc_ct_save(int dir, const struct lnc_record *rec, bool durable, struct bh_err *err);
 void lnc_ct_free_slot(struct launch *l, uint32_t slot);

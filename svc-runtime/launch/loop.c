@@ -133,7 +133,7 @@ static int job_start(struct launch *l, const struct lnc_request *r, struct bh_er
     if (job == NULL)
         return bh_err_set(err, BH_E_LIMIT, "%d starts and walks are under way already", LNC_MAX_JOBS);
     if (r->q.type == RT_LAUNCH_START)
-        rc = lnc_ct_make(l, r->q.id, err);
+        rc = lnc_ct_make(l, r->q.id, !(r->q.flags & RT_LAUNCH_FLEETING), err);
     if (rc == 0 && r->q.n_layers > 0)
         rc = lnc_layers_ready(l, r, 1, slots, err);
     if (rc != 0)
@@ -213,7 +213,7 @@ static int request_run(struct launch *l, const struct lnc_request *r, struct bh_
         lnc_ct_freeze(l, &r->q, &e);
         break;
     case RT_LAUNCH_PREPARE:
-        lnc_ct_make(l, r->q.id, &e);
+        lnc_ct_make(l, r->q.id, true, &e);
         break;
     default:
         if (job_start(l, r, &e) == 0)

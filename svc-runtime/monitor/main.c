@@ -139,13 +139,14 @@ static void reap(struct monitor *m) {
 
 /* Everything has been read and handed on: make the end known. */
 static void finish(struct monitor *m) {
+    bool durable = !(m->orders.flags & RT_VOLATILE); /* with --rm nobody asks for it after a power cut */
     struct bh_err err = BH_ERR_INIT;
 
     if (m->log_on)
         rt_log_close(&m->log);
     m->state.phase = RT_MONITOR_EXITED;
     if (m->orders.exec_id[0] == 0 &&
-        bh_file_replace(RT_MFD_STATE, "exit", &m->state, sizeof(m->state), 0640, true, &err) != 0)
+        bh_file_replace(RT_MFD_STATE, "exit", &m->state, sizeof(m->state), 0640, durable, &err) != 0)
         bh_log_err("exit-not-written", &err);
     mon_clients_close(m);
     mon_peers_tell(m);

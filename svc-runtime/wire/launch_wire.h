@@ -27,6 +27,9 @@ enum rt_launch_type {
     RT_LAUNCH_PREPARE = 8 /* make the container's folder and take its id range without starting it */
 };
 
+/* START: goes with its end (--rm), so what is noted of it need not outlive a power cut. */
+#define RT_LAUNCH_FLEETING 1u
+
 enum rt_tree_mode {
     RT_TREE_COMMIT = 1, /* the upper as a deterministic layer tar with whiteouts */
     RT_TREE_EXPORT = 2, /* the whole root file system as a tar */
@@ -45,7 +48,7 @@ struct rt_launch_request {
     uint32_t n_stdio;                    /* 0..3 descriptors: bits of stdio tell which */
     uint32_t stdio;                      /* 1 stdin, 2 stdout, 4 stderr */
     int32_t arg;                         /* SIGNAL: number; TREE: mode; FREEZE: 1 or 0 */
-    uint32_t flags;                      /* SIGNAL: 1 = all processes of the container */
+    uint32_t flags;                      /* SIGNAL: 1 = all processes of the container; START: RT_LAUNCH_FLEETING */
     uint8_t diff_ids[RT_MAX_LAYERS][32]; /* of the layers, in order; launch's cache key beside the inode */
 };
 
