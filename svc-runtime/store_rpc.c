@@ -211,12 +211,14 @@ static int fill_layer(struct bh_stream *stream, int (*write_layer)(void *arg, in
         r = bh_err_set(err, BH_E_INTERNAL, "the store gave no pipe for the layer");
     if (r == 0)
         r = write_layer(arg, fd, err);
-    else if (bh_stream_finish(stream, NULL, NULL, &status) != 0) {
+    if (fd >= 0)
+        close(fd);
+    /* A store that gave up closes the pipe; its reason (a full disk, a limit) is the one to tell.  A
+     * walker that failed by itself makes the store miss the end of the tar, which tells nothing. */
+    if (r != 0 && bh_stream_finish(stream, NULL, NULL, &status) != 0 && strcmp(status.reason, "cut-off") != 0) {
         *err = status;
         r = status.code;
     }
-    if (fd >= 0)
-        close(fd);
     return r;
 }
 

@@ -57,6 +57,7 @@ struct row_maker {
     json_t *rows;
     int64_t now;
     bool no_trunc;
+    bool sizes; /* shared and unique sizes were asked for */
 };
 
 static void add_row(struct row_maker *m, const bulkhead_value *image, const char *repo, const char *tag,
@@ -75,8 +76,13 @@ static void add_row(struct row_maker *m, const bulkhead_value *image, const char
         cli_cell_time(at, sizeof at, created);
     }
     cli_cell_size(size, sizeof size, bulkhead_get_uint(image, "size"));
-    cli_cell_size(shared, sizeof shared, bulkhead_get_uint(image, "shared_size"));
-    cli_cell_size(unique, sizeof unique, bulkhead_get_uint(image, "unique_size"));
+    if (m->sizes) {
+        cli_cell_size(shared, sizeof shared, bulkhead_get_uint(image, "shared_size"));
+        cli_cell_size(unique, sizeof unique, bulkhead_get_uint(image, "unique_size"));
+    } else {
+        bh_str_copy(shared, sizeof shared, "N/A"); /* as docker, which counts them for `system df -v` alone */
+        bh_str_copy(unique, sizeof unique, "N/A");
+    }
     snprintf(containers, sizeof containers, "%llu", (unsigned long long)bulkhead_get_uint(image, "containers"));
     json_object_set_new(row, "Containers", json_string(containers));
     json_object_set_new(row, "CreatedAt", json_string(at));
@@ -184,33 +190,56 @@ static int sort_rows(struct cli_ctx *ctx, const char *by, json_t **rows) {
     return 0;
 }
 
+/* shared_size and unique_size cost the engine a look at every layer: asked for when they are shown. */
+static bool wants_sizes(const char *format) {
+    return format != NULL && (strstr(format, "SharedSize") != NULL || strstr(format, "UniqueSize") != NULL);
+}
+
+/* The list comes in parts, each below the size of a message. */
+static int take_pages(struct cli_ctx *ctx, bulkhead_value *request, struct row_maker *m) {
+    for (bool more = true; more;) {
+        const bulkhead_value *images;
+        bulkhead_value *reply = NULL;
+        int status = cli_call(ctx, "store", "ImageList", request, &reply);
+        size_t n;
+
+        if (status != 0)
+            return status;
+        images = bulkhead_get(reply, "image");
+        n = bulkhead_count(images);
+        for (size_t i = 0; i < n; i++)
+            add_image(m, bulkhead_at(images, i));
+        more = bulkhead_get_bool(reply, "more") && n > 0;
+        if (more)
+            bulkhead_set_str(request, "after", bulkhead_get_str(bulkhead_at(images, n - 1), "id"));
+        bulkhead_value_free(reply);
+    }
+    return 0;
+}
+
 int cmd_images(struct cli_ctx *ctx, const struct cli_args *args) {
     struct row_maker m = {.now = bh_now_ns(), .no_trunc = cli_bool(args, "no-trunc")};
     struct cli_list_opts opts = {.format = cli_str(args, "format"),
                                  .quiet = cli_bool(args, "quiet"),
                                  .no_heading = cli_bool(args, "noheading"),
                                  .table = cli_bool(args, "digests") ? table_digests : NULL};
-    bulkhead_value *request = bulkhead_map_new(), *reply = NULL;
-    const bulkhead_value *images;
+    bulkhead_value *request = bulkhead_map_new();
     struct bh_err err = BH_ERR_INIT;
     int status;
 
+    m.sizes = wants_sizes(opts.format);
     bulkhead_set_bool(request, "all", cli_bool(args, "all"));
+    bulkhead_set_bool(request, "sizes", m.sizes);
+    bulkhead_set_bool(request, "paged", true);
     if (args->operand_count > 0)
         bulkhead_set_str(request, "match", args->operands[0]);
-    status = cli_set_filters(ctx, args, request);
-    if (status != 0) {
-        bulkhead_value_free(request);
-        return status;
-    }
-    if ((status = cli_call_take(ctx, "store", "ImageList", request, &reply)) != 0)
-        return status;
     m.rows = json_array();
-    images = bulkhead_get(reply, "image");
-    for (size_t i = 0; i < bulkhead_count(images); i++)
-        add_image(&m, bulkhead_at(images, i));
-    bulkhead_value_free(reply);
-    status = sort_rows(ctx, cli_str(args, "sort"), &m.rows);
+    status = cli_set_filters(ctx, args, request);
+    if (status == 0)
+        status = take_pages(ctx, request, &m);
+    bulkhead_value_free(request);
+    if (status == 0)
+        status = sort_rows(ctx, cli_str(args, "sort"), &m.rows);
     if (status == 0 && cli_list_print(ctx->out, &list, &opts, m.rows, &err) != 0)
         status = cli_fail(ctx->out, &err);
     json_decref(m.rows);

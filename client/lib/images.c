@@ -99,20 +99,35 @@ static void image_from_value(const bulkhead_value *v, struct bulkhead_image *out
 }
 
 int bulkhead_image_list(bulkhead *b, struct bulkhead_image **out, size_t *out_n, struct bulkhead_error *err) {
-    const bulkhead_value *images;
-    bulkhead_value *reply = NULL;
-    struct bulkhead_image *list;
-    size_t n;
-    int r = bulkhead_call(b, "store", "ImageList", NULL, 0, &reply, err);
+    bulkhead_value *request = bulkhead_map_new();
+    struct bulkhead_image *list = NULL;
+    size_t n = 0;
+    int r = 0;
 
-    if (r != 0)
+    bulkhead_set_bool(request, "paged", true);
+    for (bool more = true; more && r == 0;) { /* a part is below the size of a message */
+        const bulkhead_value *images;
+        bulkhead_value *reply = NULL;
+        size_t part;
+
+        if ((r = bulkhead_call(b, "store", "ImageList", request, 0, &reply, err)) != 0)
+            break;
+        images = bulkhead_get(reply, "image");
+        part = bulkhead_count(images);
+        list = bh_xrealloc(list, (n + part) * sizeof *list);
+        for (size_t i = 0; i < part; i++)
+            image_from_value(bulkhead_at(images, i), &list[n + i]);
+        n += part;
+        more = bulkhead_get_bool(reply, "more") && part > 0;
+        if (more)
+            bulkhead_set_str(request, "after", list[n - 1].id);
+        bulkhead_value_free(reply);
+    }
+    bulkhead_value_free(request);
+    if (r != 0) {
+        bulkhead_image_list_free(list, n);
         return r;
-    images = bulkhead_get(reply, "image");
-    n = bulkhead_count(images);
-    list = bh_xcalloc(n, sizeof *list);
-    for (size_t i = 0; i < n; i++)
-        image_from_value(bulkhead_at(images, i), &list[i]);
-    bulkhead_value_free(reply);
+    }
     *out = list;
     *out_n = n;
     return 0;
