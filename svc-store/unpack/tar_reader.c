@@ -46,7 +46,7 @@ static int bad(const struct unp_tar *t, struct bh_err *err, const char *what) {
 static int cut_off(const struct unp_tar *t, struct bh_err *err, const char *where) {
     bh_err_set(err, BH_E_INVALID, "tar: it ends after %llu bytes inside %s", (unsigned long long)t->at, where);
     bh_err_hint(err, "the archive was cut off: fetch or make it again");
-    return bh_err_reason(err, "invalid-tar");
+    return bh_err_reason(err, "cut-off");
 }
 
 /* ---- extended headers ---------------------------------------------------------------------- */
