@@ -96,6 +96,15 @@ static int probe(const char *path) {
     return connect(fd, (struct sockaddr *)&addr, sizeof addr) == 0 ? 0 : errno;
 }
 
+/* No folder for the socket: no engine was ever started there, so none is about to listen. */
+static bool no_engine(const char *path) {
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL && bh_str_copy_n(folder, sizeof folder, path, (size_t)(slash - path)) &&
+           access(folder, F_OK) < 0 && errno == ENOENT;
+}
+
 static int unreachable(const struct bh_conn *conn, int why, struct bh_err *err) {
     if (why == 0) {
         bh_err_set(err, BH_E_UNAVAILABLE, "connect to %s: the service does not answer", conn->path);
@@ -121,7 +130,7 @@ int bh_conn_ready(struct bh_conn *conn, int64_t deadline_ns, struct bh_err *err)
             return 0;
         why = probe(conn->path);
         now = bh_mono_ns();
-        if (why == EACCES || why == EPERM)
+        if (why == EACCES || why == EPERM || (why == ENOENT && no_engine(conn->path)))
             break;
         /* nng 1.5.2 gives a dialer up when a service accepts and dies at once */
         if (why == 0 && now >= redial_at) {
