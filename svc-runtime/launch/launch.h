@@ -15,12 +15,11 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "rightless/lookup.h"
+#include "rightless/oci.h"
 #include "wire/launch_wire.h"
 #include "wire/monitor_start.h"
 #include "wire/spec.h"
 
-#define LNC_IDS        65536u /* ids of one container */
 #define LNC_ID_POOL    ((uint32_t)1 << 28)
 #define LNC_SLOTS      61440u /* (2^32 - 2^28) / 2^16 */
 #define LNC_MAX_JOBS   256
@@ -129,23 +128,16 @@ int lnc_rightless(int keep_a, int keep_b, struct bh_err *err);
 /* Becomes root of the user namespace (-1: stays host root without capabilities), inside root. */
 int lnc_enter(int root, int userns, struct bh_err *err);
 
+/* Forks; what `work` writes to `to` in the child is appended to out, until its end.  out_status (may be NULL) as of
+ * waitpid.  The caller looks at what came: nothing at all when the child died. */
+int lnc_ask(void (*work)(const void *arg, int to), const void *arg, struct bh_buf *out, int *out_status,
+            struct bh_err *err);
+
 /* lookup.c */
 int lnc_lookup(int root, int userns, const struct rt_spec *spec, struct lnc_user *out, struct bh_err *err);
 
-/* oci.c: JSON for crun and runc. */
-struct lnc_oci {
-    const struct rt_spec *spec;
-    const struct lnc_user *user;
-    const char *id, *stage;
-    uint32_t base;
-    bool userns, cgroup;
-    uint64_t own_caps; /* what a container with the host's ids can have at most */
-};
-/* Below /dev, /proc or /sys, which only the OCI runtime can mount: the user's mount waits as <stage>/late<i>. */
-bool lnc_is_late(const char *target);
-void lnc_oci_config(struct bh_buf *b, const struct lnc_oci *c);
-void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c);
-extern const char lnc_seccomp_allowed[]; /* names, a blank between */
+/* In a child: writes <stage>/bundle/<name>, config.json or process.json.  Fills in what the host lets it have. */
+int lnc_oci_write(struct lnc_oci *o, const char *name, struct bh_err *err);
 
 /* tree.c */
 /* In a child: bulkhead-tree "extract" (other: the layer file) or "remove", in dir, with the rights for files of any

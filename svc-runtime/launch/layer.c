@@ -50,33 +50,30 @@ static int seal(const struct launch *l, int fd, struct bh_err *err) {
     return 0;
 }
 
-static _Noreturn void verify_child(int fd, const unsigned char *diff_id, int report) {
+struct question {
+    int fd;
+    const unsigned char *diff_id;
+};
+
+static void verify_child(const void *arg, int report) {
+    const struct question *q = arg;
     struct bh_err err = BH_ERR_INIT;
 
-    if (lnc_rightless(fd, report, &err) == 0)
-        lnc_verify_layer(fd, diff_id, &err);
+    if (lnc_rightless(q->fd, report, &err) == 0)
+        lnc_verify_layer(q->fd, q->diff_id, &err);
     lnc_report(report, 0, &err);
-    _exit(0);
 }
 
 static int verify(int fd, const unsigned char *diff_id, struct bh_err *err) {
-    struct rt_monitor_report rep = {0};
-    int p[2];
-    pid_t pid;
-    ssize_t n;
+    const struct question q = {fd, diff_id};
+    BH_SCOPE_BUF struct bh_buf answer = BH_BUF_INIT_MAX(131072);
+    struct rt_monitor_report rep;
 
-    if (pipe2(p, O_CLOEXEC) != 0)
-        return bh_err_errno(err, errno, "make a pipe");
-    pid = fork();
-    if (pid == 0)
-        verify_child(fd, diff_id, p[1]);
-    close(p[1]);
-    n = pid > 0 ? bh_read_full(p[0], &rep, sizeof(rep)) : -1;
-    close(p[0]);
-    if (pid > 0)
-        waitpid(pid, NULL, 0);
-    if (n != (ssize_t)sizeof(rep))
+    if (lnc_ask(verify_child, &q, &answer, NULL, err) != 0)
+        return err->code;
+    if (answer.len != sizeof(rep))
         return bh_err_set(err, BH_E_DATA_LOSS, "verify layer: the process that reads it was ended");
+    memcpy(&rep, answer.data, sizeof(rep));
     if (rep.code == 0)
         return 0;
     rep.msg[sizeof(rep.msg) - 1] = 0;

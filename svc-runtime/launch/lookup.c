@@ -5,13 +5,11 @@
  * to the container.  Both files are the image's: regular files only, 1 MiB at most, 2 s at most.
  * The rules are docker's (moby/sys/user GetExecUser): numbers need no entry, names do.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -40,39 +38,39 @@ static void read_regular(const char *path, struct bh_buf *out, struct lnc_user *
         bh_buf_grew(out, (size_t)n);
 }
 
-static _Noreturn void lookup_child(int root, int userns, const struct rt_spec *spec, int to) {
+struct question {
+    int root, userns;
+    const struct rt_spec *spec;
+};
+
+static void lookup_child(const void *arg, int to) {
+    const struct question *q = arg;
     struct bh_buf passwd, group;
     struct bh_err err = BH_ERR_INIT;
     struct lnc_user u = {0};
 
     alarm(PATIENCE_S);
-    u.code = lnc_enter(root, userns, &err);
+    u.code = lnc_enter(q->root, q->userns, &err);
     snprintf(u.msg, sizeof(u.msg), "%s", err.msg);
     if (u.code == 0) {
         read_regular("/etc/passwd", &passwd, &u);
         read_regular("/etc/group", &group, &u);
     }
     if (u.code == 0)
-        lnc_lookup_in(bh_buf_str(&passwd), passwd.len, bh_buf_str(&group), group.len, spec->user, &spec->group_add, &u);
-    _exit(bh_write_all(to, &u, sizeof(u)) == 0 ? 0 : 1);
+        lnc_lookup_in(bh_buf_str(&passwd), passwd.len, bh_buf_str(&group), group.len, q->spec->user,
+                      &q->spec->group_add, &u);
+    bh_write_all(to, &u, sizeof(u));
 }
 
 int lnc_lookup(int root, int userns, const struct rt_spec *spec, struct lnc_user *out, struct bh_err *err) {
-    int p[2];
-    ssize_t n;
-    pid_t pid;
+    const struct question q = {root, userns, spec};
+    BH_SCOPE_BUF struct bh_buf answer = BH_BUF_INIT_MAX(131072);
 
-    if (pipe2(p, O_CLOEXEC) != 0)
-        return bh_err_errno(err, errno, "make a pipe");
-    pid = fork();
-    if (pid == 0)
-        lookup_child(root, userns, spec, p[1]);
-    close(p[1]);
-    n = pid > 0 ? bh_read_full(p[0], out, sizeof(*out)) : -1;
-    close(p[0]);
-    if (pid > 0)
-        waitpid(pid, NULL, 0);
-    if (n != (ssize_t)sizeof(*out) || out->n_groups > BH_ARRAY_LEN(out->groups))
+    if (lnc_ask(lookup_child, &q, &answer, NULL, err) != 0)
+        return err->code;
+    if (answer.len == sizeof(*out))
+        memcpy(out, answer.data, sizeof(*out));
+    if (answer.len != sizeof(*out) || out->n_groups > BH_ARRAY_LEN(out->groups))
         return bh_err_set(err, BH_E_INVALID, "the image's /etc/passwd and /etc/group could not be read within %d s",
                           PATIENCE_S);
     out->msg[sizeof(out->msg) - 1] = 0;

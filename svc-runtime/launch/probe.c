@@ -160,17 +160,16 @@ static int probe_bundle(const struct launch *l, struct bh_err *err) {
     const struct rt_spec spec = {
         .args = {args, 2}, .cwd = "/", .user = "", .hostname = "probe", .domainname = "", .seccomp_profile = ""};
     const struct lnc_user user = {.home = "/"};
-    const struct lnc_oci o = {.spec = &spec,
-                              .user = &user,
-                              .id = "probe",
-                              .stage = l->stage,
-                              .base = LNC_ID_POOL,
-                              .userns = true,
-                              .cgroup = !l->no_cgroup};
+    struct lnc_oci o = {.spec = &spec,
+                        .user = &user,
+                        .id = "probe",
+                        .stage = l->stage,
+                        .base = LNC_ID_POOL,
+                        .userns = true,
+                        .cgroup = !l->no_cgroup};
     static const char *const dirs[] = {"proc", "sys", "dev"};
-    BH_SCOPE_BUF struct bh_buf json = BH_BUF_INIT;
     char path[96], source[PATH_MAX];
-    BH_SCOPE_CLOSE int fd = -1, file = -1;
+    BH_SCOPE_CLOSE int file = -1;
     int r = lnc_stage(l, NULL, NULL, err);
 
     for (size_t i = 0; i < BH_ARRAY_LEN(dirs) && r == 0; i++) {
@@ -182,12 +181,7 @@ static int probe_bundle(const struct launch *l, struct bh_err *err) {
     file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
     if (r == 0 && (file < 0 || mount(source, path, NULL, MS_BIND, NULL) != 0))
         r = bh_err_errno(err, errno, "put bulkhead-init in place");
-    lnc_oci_config(&json, &o);
-    snprintf(path, sizeof(path), "%s/bundle/config.json", l->stage);
-    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (r == 0 && (fd < 0 || bh_write_all(fd, json.data, json.len) != 0))
-        r = bh_err_errno(err, errno, "write %s", path);
-    return r;
+    return r == 0 ? lnc_oci_write(&o, "config.json", err) : r;
 }
 
 /* In a child: 0 when the container said its word; the reason on the pipe else. */

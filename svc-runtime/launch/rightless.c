@@ -10,10 +10,12 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cap-ng.h>
 
+#include "base/fdio.h"
 #include "base/mem.h"
 #include "launch.h"
 #include "proc/sandbox.h"
@@ -23,11 +25,32 @@
 static int close_all_but(int a, int b) {
     int low = a < b ? a : b, high = a < b ? b : a;
 
-    return close_range(3, (unsigned)low - 1, 0) == 0 &&
-                   (low + 1 == high || close_range((unsigned)low + 1, (unsigned)high - 1, 0) == 0) &&
-                   close_range((unsigned)high + 1, ~0u, 0) == 0
-               ? 0
-               : -1;
+    if (close_range(3, (unsigned)low - 1, 0) != 0 || close_range((unsigned)high + 1, ~0u, 0) != 0)
+        return -1;
+    return low + 1 >= high ? 0 : close_range((unsigned)low + 1, (unsigned)high - 1, 0);
+}
+
+int lnc_ask(void (*work)(const void *arg, int to), const void *arg, struct bh_buf *out, int *out_status,
+            struct bh_err *err) {
+    int p[2], status = -1;
+    ssize_t n;
+
+    if (pipe2(p, O_CLOEXEC) != 0)
+        return bh_err_errno(err, errno, "make a pipe");
+    pid_t pid = fork();
+    if (pid == 0) {
+        work(arg, p[1]);
+        _exit(0);
+    }
+    close(p[1]);
+    while (pid > 0 && bh_buf_room(out, 65536) != NULL && (n = bh_read_full(p[0], out->data + out->len, 65536)) > 0)
+        bh_buf_grew(out, (size_t)n);
+    close(p[0]);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return bh_err_errno(err, errno, "fork");
+    if (out_status != NULL)
+        *out_status = status;
+    return 0;
 }
 
 int lnc_rightless(int keep_a, int keep_b, struct bh_err *err) {

@@ -20,8 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cap-ng.h>
-
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -59,36 +57,16 @@ static int read_spec(struct child *c, struct bh_err *err) {
     return rt_spec_decode(to, (size_t)st.st_size, &arena, &c->spec, err);
 }
 
-static uint64_t own_caps(void) {
-    uint64_t caps = 0;
+static int write_bundle(const struct child *c, const char *name, struct bh_err *err) {
+    struct lnc_oci o = {.spec = &c->spec,
+                        .user = &c->user,
+                        .id = c->r->q.id,
+                        .stage = c->l->stage,
+                        .base = c->m.base,
+                        .userns = c->m.userns >= 0,
+                        .cgroup = !c->l->no_cgroup};
 
-    capng_get_caps_process();
-    for (unsigned i = 0; i < 64 && (int)i <= CAP_LAST_CAP; i++)
-        if (capng_have_capability(CAPNG_BOUNDING_SET, i))
-            caps |= (uint64_t)1 << i;
-    return caps;
-}
-
-static struct lnc_oci oci_of(const struct child *c) {
-    return (struct lnc_oci){.spec = &c->spec,
-                            .user = &c->user,
-                            .id = c->r->q.id,
-                            .stage = c->l->stage,
-                            .base = c->m.base,
-                            .userns = c->m.userns >= 0,
-                            .cgroup = !c->l->no_cgroup,
-                            .own_caps = own_caps()};
-}
-
-static int write_bundle(const struct child *c, const char *name, const struct bh_buf *json, struct bh_err *err) {
-    char path[96];
-    BH_SCOPE_CLOSE int fd = -1;
-
-    snprintf(path, sizeof(path), "%s/bundle/%s", c->l->stage, name);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || bh_buf_failed(json) || bh_write_all(fd, json->data, json->len) != 0)
-        return bh_err_errno(err, bh_buf_failed(json) ? ENOSPC : errno, "write %s", name);
-    return 0;
+    return lnc_oci_write(&o, name, err);
 }
 
 /* ---- orders -------------------------------------------------------------------------------------- */
@@ -287,8 +265,6 @@ static int bind_init(const struct child *c, struct bh_err *err) {
 
 static int build(struct child *c, const unsigned *slots, struct bh_err *err) {
     BH_SCOPE_FREE int *binds = bh_xcalloc(c->spec.n_mounts + 1, sizeof(int));
-    BH_SCOPE_BUF struct bh_buf json = BH_BUF_INIT;
-    struct lnc_oci o;
     int r;
 
     lnc_runtime_delete(c->l, c->r->q.id); /* left by the run before */
@@ -299,9 +275,7 @@ static int build(struct child *c, const unsigned *slots, struct bh_err *err) {
         return r;
     if (c->spec.flags & RT_INIT && (r = bind_init(c, err)) != 0)
         return r;
-    o = oci_of(c);
-    lnc_oci_config(&json, &o);
-    return write_bundle(c, "config.json", &json, err);
+    return write_bundle(c, "config.json", err);
 }
 
 _Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report) {
@@ -357,9 +331,7 @@ static void prune_execs(int dir) {
 }
 
 static int join(struct child *c, struct bh_err *err) {
-    BH_SCOPE_BUF struct bh_buf json = BH_BUF_INIT;
     BH_SCOPE_CLOSE int pidfd = -1, root = -1;
-    struct lnc_oci o;
     pid_t pid = 0;
     int r = lnc_ct_open(c->l, c->r->q.id, &c->dir, &c->rec, err);
 
@@ -376,9 +348,7 @@ static int join(struct child *c, struct bh_err *err) {
         (r = lnc_lookup(root, c->m.userns, &c->spec, &c->user, err)) != 0 ||
         (r = lnc_stage(c->l, c->r->q.id, &c->dir, err)) != 0)
         return r;
-    o = oci_of(c);
-    lnc_oci_process(&json, &o);
-    return write_bundle(c, "process.json", &json, err);
+    return write_bundle(c, "process.json", err);
 }
 
 _Noreturn void lnc_exec_child(const struct launch *l, const struct lnc_request *r, int report) {

@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #include "base/mem.h"
-#include "launch/launch.h"
+#include "rightless/oci.h"
 
 static char *args[] = {"sh", "-c", "echo \"hi\"\n\x01\\"};
 static char *env[] = {"A=1", "HOST_SECRET", "HOME=/h", "B=\"],\"root\":{\"path\":\"/"};
@@ -37,7 +37,8 @@ static json_t *config(const struct rt_spec *s, bool userns) {
                               .base = userns ? 268500992u : 0,
                               .userns = userns,
                               .cgroup = true,
-                              .own_caps = 0x1fffffffffull & ~(1ull << 24)};
+                              .own_caps = 0x1fffffffffull & ~(1ull << 24),
+                              .own_limits = {[7] = 1000}}; /* nofile */
     BH_SCOPE_BUF struct bh_buf b = BH_BUF_INIT;
     json_error_t e;
     json_t *j;
@@ -181,7 +182,7 @@ static void test_limits_and_sysctls(void **state) {
     s.sysctls = (struct rt_strings){sysctl, 6};
     j = config(&s, true);
     assert_int_equal(json_array_size(at(j, "process.rlimits")), 1);
-    assert_true(json_integer_value(at(j, "process.rlimits.0.hard")) > 0);
+    assert_int_equal(json_integer_value(at(j, "process.rlimits.0.hard")), 1000); /* no more than launch has */
     assert_non_null(json_object_get(at(j, "linux.sysctl"), "kernel.shmmax"));
     assert_non_null(json_object_get(at(j, "linux.sysctl"), "net.core.somaxconn"));
     assert_null(json_object_get(at(j, "linux.sysctl"), "kernel.core_pattern"));

@@ -1,22 +1,21 @@
 /*
  * oci.c - writes the configuration for crun or runc out of a checked specification.
  *
- * Room: launch, in the child of a start or exec.  Pure: it prints, it opens nothing but /dev's
- * entries for devices.  Every string goes through bh_buf_add_json_str; no JSON of an image or of a
- * client is ever copied in.  Defaults are docker's; OCI runtime specification 1.0.2.
+ * Room: a child of launch without rights, which makes the specification's strings harmless: every one
+ * goes through bh_buf_add_json_str; no JSON of an image or of a client is ever copied in.  Pure: it
+ * prints, it opens nothing.  What it prints is obeyed by the OCI runtime, so it must not be wrong: that
+ * it has no rights keeps a fault in here away from launch's own mounts and descriptors, no more.
+ * Defaults are docker's; OCI runtime specification 1.0.2.
  */
-#include <dirent.h>
-#include <fcntl.h>
+#include "rightless/oci.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
-#include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "launch.h"
+#include "rightless/seccomp_table.h"
 
 static const char *const cap_names[] = {"CHOWN",
                                         "DAC_OVERRIDE",
@@ -169,15 +168,13 @@ static void rlimits(struct bh_buf *b, const struct lnc_oci *c) {
     bh_buf_adds(b, ",\"rlimits\":[");
     for (uint32_t i = 0; i < c->spec->n_ulimits; i++) {
         const struct rt_ulimit *u = &c->spec->ulimits[i];
-        struct rlimit own = {RLIM_INFINITY, RLIM_INFINITY};
 
         for (unsigned k = 0; k < BH_ARRAY_LEN(names); k++) {
             uint64_t hard;
 
             if (strcmp(u->name, names[k]) != 0)
                 continue;
-            getrlimit((__rlimit_resource_t)k, &own); /* the numbers of RLIMIT_* are this order */
-            hard = u->hard < own.rlim_max ? u->hard : own.rlim_max;
+            hard = u->hard < c->own_limits[k] ? u->hard : c->own_limits[k]; /* RLIMIT_* are numbered in this order */
             comma(b);
             bh_buf_adds(b, "{\"type\":\"RLIMIT_");
             for (const char *p = names[k]; *p != 0; p++)
@@ -191,15 +188,8 @@ static void rlimits(struct bh_buf *b, const struct lnc_oci *c) {
 
 /* In a user namespace the score can only be raised; a wish to lower it would end the start. */
 static bool oom_score_ok(const struct lnc_oci *c) {
-    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
-    struct bh_err ignored = BH_ERR_INIT;
-    int64_t own = 0;
-
-    if (bh_file_read(AT_FDCWD, "/proc/self/oom_score_adj", 16, &text, &ignored) == 0 && text.len > 1) {
-        text.data[text.len - 1] = 0;
-        bh_str_i64(text.data, &own);
-    }
-    return c->spec->oom_score_adj > own || (!c->userns && c->spec->oom_score_adj != 0 && c->own_caps & (1u << 24));
+    return c->spec->oom_score_adj > c->own_oom ||
+           (!c->userns && c->spec->oom_score_adj != 0 && c->own_caps & (1u << 24));
 }
 
 void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c) {
@@ -321,47 +311,17 @@ static void namespaces(struct bh_buf *b, const struct lnc_oci *c) {
                     c->base, LNC_IDS, c->base, LNC_IDS);
 }
 
-static void device(struct bh_buf *b, const char *source, const char *target) {
-    struct stat st;
-
-    if (stat(source, &st) != 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
-        return;
-    comma(b);
-    bh_buf_addc(b, '{');
-    key_str(b, "path", target);
-    bh_buf_addf(b, ",\"type\":\"%s\",\"major\":%u,\"minor\":%u,\"fileMode\":%u,\"uid\":0,\"gid\":0}",
-                S_ISCHR(st.st_mode) ? "c" : "b", major(st.st_rdev), minor(st.st_rdev), st.st_mode & 0777);
-}
-
-/* --privileged: all that the host has, but for terminals and what docker leaves out. */
-static void devices_below(struct bh_buf *b, const char *dir, unsigned depth) {
-    static const char *const skip[] = {"pts",   "shm",    "fd",     "mqueue", "console",
-                                       "stdin", "stdout", "stderr", "ptmx",   "core"};
-    DIR *d = opendir(dir);
-
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        char path[512];
-        bool skipped = e->d_name[0] == '.';
-
-        for (size_t i = 0; i < BH_ARRAY_LEN(skip); i++)
-            skipped = skipped || strcmp(e->d_name, skip[i]) == 0;
-        if (skipped || (size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= sizeof(path))
-            continue;
-        if (e->d_type == DT_DIR && depth < 3)
-            devices_below(b, path, depth + 1);
-        else if (e->d_type == DT_CHR || e->d_type == DT_BLK)
-            device(b, path, path);
-    }
-    if (d != NULL)
-        closedir(d);
-}
-
 static void devices(struct bh_buf *b, const struct lnc_oci *c) {
     bh_buf_adds(b, ",\"devices\":[");
-    if (c->spec->flags & RT_PRIVILEGED)
-        devices_below(b, "/dev", 0);
-    for (uint32_t i = 0; i < c->spec->n_devices; i++)
-        device(b, c->spec->devices[i].source, c->spec->devices[i].target);
+    for (uint32_t i = 0; i < c->n_devices; i++) {
+        const struct lnc_device *d = &c->devices[i];
+
+        comma(b);
+        bh_buf_addc(b, '{');
+        key_str(b, "path", d->path);
+        bh_buf_addf(b, ",\"type\":\"%s\",\"major\":%u,\"minor\":%u,\"fileMode\":%u,\"uid\":0,\"gid\":0}",
+                    d->block ? "b" : "c", d->major, d->minor, d->mode);
+    }
     bh_buf_addc(b, ']');
 }
 
@@ -370,7 +330,6 @@ static void device_rules(struct bh_buf *b, const struct lnc_oci *c) {
     static const char *const open_to_all[] = {"1,\"minor\":3", "1,\"minor\":5", "1,\"minor\":7",
                                               "1,\"minor\":8", "1,\"minor\":9", "5,\"minor\":0",
                                               "5,\"minor\":1", "5,\"minor\":2", "136"};
-    struct stat st;
 
     if (c->spec->flags & RT_PRIVILEGED) {
         bh_buf_adds(b, "\"devices\":[{\"allow\":true,\"access\":\"rwm\"}]");
@@ -380,14 +339,12 @@ static void device_rules(struct bh_buf *b, const struct lnc_oci *c) {
                    "{\"allow\":true,\"type\":\"b\",\"access\":\"m\"}");
     for (size_t i = 0; i < BH_ARRAY_LEN(open_to_all); i++)
         bh_buf_addf(b, ",{\"allow\":true,\"type\":\"c\",\"major\":%s,\"access\":\"rwm\"}", open_to_all[i]);
-    for (uint32_t i = 0; i < c->spec->n_devices; i++) {
-        const struct rt_device *d = &c->spec->devices[i];
+    for (uint32_t i = 0; i < c->n_devices; i++) {
+        const struct lnc_device *d = &c->devices[i];
 
-        if (stat(d->source, &st) != 0 || strspn(d->access, "rwm") != strlen(d->access))
-            continue;
-        bh_buf_addf(b, ",{\"allow\":true,\"type\":\"%s\",\"major\":%u,\"minor\":%u,\"access\":\"%s\"}",
-                    S_ISBLK(st.st_mode) ? "b" : "c", major(st.st_rdev), minor(st.st_rdev),
-                    d->access[0] != 0 ? d->access : "rwm");
+        if (strspn(d->access, "rwm") == strlen(d->access))
+            bh_buf_addf(b, ",{\"allow\":true,\"type\":\"%s\",\"major\":%u,\"minor\":%u,\"access\":\"%s\"}",
+                        d->block ? "b" : "c", d->major, d->minor, d->access[0] != 0 ? d->access : "rwm");
     }
     bh_buf_addc(b, ']');
 }
@@ -448,7 +405,7 @@ static void seccomp(struct bh_buf *b, const struct lnc_oci *c) {
         return;
     bh_buf_adds(b,
                 ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"syscalls\":[{\"names\":[");
-    words(b, lnc_seccomp_allowed);
+    words(b, seccomp_allowed);
     bh_buf_addf(b, "]%s}", allow);
     for (size_t i = 0; i < BH_ARRAY_LEN(families); i++) {
         snprintf(rest, sizeof(rest), "%s,\"args\":[{\"index\":0,\"value\":%s}]", allow, families[i]);

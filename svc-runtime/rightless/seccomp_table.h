@@ -1,13 +1,11 @@
 /*
- * seccomp_list.c - the system calls that every container may make: docker 28's default profile.
+ * seccomp_table.h - the system calls that every container may make: docker 28's default profile.
  *
- * Room: launch.  Data only.  oci.c adds those that depend on arguments or capabilities.  Left out on
- * purpose, as docker does: keyctl and its kin, bpf, perf_event_open, userfaultfd, io_uring, kexec,
- * mount and its kin, setns, unshare, modules, clocks.
+ * Room: a child of launch without rights.  Data only, for oci.c, which adds those that depend on
+ * arguments or capabilities.  Left out on purpose, as docker does: keyctl and its kin, bpf,
+ * perf_event_open, userfaultfd, io_uring, kexec, mount and its kin, setns, unshare, modules, clocks.
  */
-#include "launch.h"
-
-const char lnc_seccomp_allowed[] =
+static const char seccomp_allowed[] =
     "accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown chown32 clock_adjtime "
     "clock_adjtime64 clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep "
     "clock_nanosleep_time64 close close_range connect copy_file_range creat dup dup2 dup3 epoll_create epoll_create1 "
