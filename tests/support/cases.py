@@ -5,7 +5,8 @@
 
     run(file=__file__)          # prints ok/not ok for each; the exit status is 1 when one failed
 
-A word on the command line runs only the cases whose names have it.  Standard library only.
+A word on the command line runs only the cases whose names have it.  BULKHEAD_TEST_CONFIG is put at the
+front of the engine's configuration (storage_form = "extracted").  Standard library only.
 """
 import json, os, pty, re, select, shutil, sys, tempfile, time, traceback
 
@@ -34,7 +35,8 @@ def run(setup=None, config=None):
     begin = time.monotonic()
     folder = tempfile.mkdtemp(prefix="bulkhead-cases-")
     try:
-        with Engine(config=config) as e:
+        extra = os.environ.get("BULKHEAD_TEST_CONFIG")
+        with Engine(config=f"{extra}\n{config or ''}" if extra else config) as e:
             e.folder = folder
             if setup:
                 setup(e)
