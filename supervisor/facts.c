@@ -4,7 +4,6 @@
  * Room: supervisor.  Reads /proc only, which a process cannot lie in (but for its name, which is not
  * read).  Whatever cannot be read stays zero.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -25,14 +24,11 @@ static uint64_t number(const char *status, const char *line, int base) {
 }
 
 static uint32_t count_fds(int proc) {
-    int fd = openat(proc, "fd", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    BH_SCOPE_DIR DIR *dir = bh_dir_open(proc, "fd");
     uint32_t n = 0;
 
-    for (struct dirent *d; dir && (d = readdir(dir)) != NULL;)
-        n += d->d_name[0] != '.';
-    if (dir)
-        closedir(dir);
+    while (bh_dir_next(dir))
+        n++;
     return n;
 }
 

@@ -182,6 +182,28 @@ int bh_make_parents(const char *path, mode_t mode) {
     return 0;
 }
 
+DIR *bh_dir_open(int dirfd, const char *path) {
+    BH_SCOPE_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (d != NULL)
+        bh_take_fd(&fd);
+    return d;
+}
+
+struct dirent *bh_dir_next(DIR *d) {
+    struct dirent *e = NULL;
+
+    while (d != NULL && (e = readdir(d)) != NULL && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0))
+        ;
+    return e;
+}
+
+void bh_scope_dir(DIR **d) {
+    if (*d != NULL)
+        closedir(*d);
+}
+
 int bh_set_nonblock(int fd, bool on) {
     int flags = fcntl(fd, F_GETFL);
 

@@ -6,6 +6,7 @@
 #ifndef BH_BASE_FDIO_H
 #define BH_BASE_FDIO_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,13 @@ int bh_file_replace(int dirfd, const char *name, const void *data, size_t n, mod
                     struct bh_err *err);
 /* Makes the folders above path that are missing, not its last part.  -1 with errno. */
 int bh_make_parents(const char *path, mode_t mode);
+
+/* A folder, not by a link, to read entry by entry; NULL with errno.  Without "." and "..". */
+DIR *bh_dir_open(int dirfd, const char *path);
+/* NULL at the end, and for a folder that is NULL. */
+struct dirent *bh_dir_next(DIR *d);
+void bh_scope_dir(DIR **d);
+#define BH_SCOPE_DIR __attribute__((cleanup(bh_scope_dir)))
 
 int bh_set_nonblock(int fd, bool on);
 int bh_set_cloexec(int fd, bool on);

@@ -55,18 +55,16 @@ static int init_layer(int lowest, struct bh_err *err) {
 }
 
 static void slots_learn(struct launch *l) {
-    DIR *d = fdopendir(openat(l->containers, ".", OPEN_DIR));
+    BH_SCOPE_DIR DIR *d = bh_dir_open(l->containers, ".");
     struct bh_err ignored = BH_ERR_INIT;
     struct lnc_record rec;
     int dir;
 
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
-        if (e->d_name[0] != '.' && lnc_ct_open(l, e->d_name, &dir, &rec, &ignored) == 0) {
+    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;)
+        if (lnc_ct_open(l, e->d_name, &dir, &rec, &ignored) == 0) {
             l->slots[rec.slot / 8] |= (unsigned char)(1u << (rec.slot % 8));
             close(dir);
         }
-    if (d != NULL)
-        closedir(d);
 }
 
 /* Our mount points: layers for all starts, private to our namespace. */
@@ -193,15 +191,13 @@ int lnc_ct_make(struct launch *l, const char *id, bool durable, struct bh_err *e
 
 /* state/monitor/<id>: flat, only its monitor wrote there. */
 static int remove_logs(const struct launch *l, const char *id, struct bh_err *err) {
-    int fd = openat(l->monitors, id, OPEN_DIR);
-    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    BH_SCOPE_DIR DIR *d = bh_dir_open(l->monitors, id);
 
     if (d == NULL)
-        return fd < 0 && errno == ENOENT ? 0 : bh_err_errno(err, errno, "open the logs");
-    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        return errno == ENOENT ? 0 : bh_err_errno(err, errno, "open the logs");
+    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;)
         if (e->d_type != DT_DIR)
-            unlinkat(fd, e->d_name, 0);
-    closedir(d);
+            unlinkat(dirfd(d), e->d_name, 0);
     return unlinkat(l->monitors, id, AT_REMOVEDIR) == 0 ? 0 : bh_err_errno(err, errno, "remove the logs");
 }
 
@@ -248,7 +244,7 @@ static ino_t pid_namespace(int proc, const char *pid) {
 /* Every process in the pid namespace of `pid`; new ones may be born meanwhile, so KILL of the first is
  * what ends a container for sure. */
 static int signal_all(pid_t pid, int sig, struct bh_err *err) {
-    DIR *d = opendir("/proc");
+    BH_SCOPE_DIR DIR *d = opendir("/proc");
     char name[16];
     ino_t ns;
 
@@ -256,20 +252,15 @@ static int signal_all(pid_t pid, int sig, struct bh_err *err) {
         return bh_err_errno(err, errno, "read /proc");
     snprintf(name, sizeof(name), "%d", (int)pid);
     ns = pid_namespace(dirfd(d), name);
-    if (ns == 0 || ns == pid_namespace(dirfd(d), "self")) {
-        closedir(d);
+    if (ns == 0 || ns == pid_namespace(dirfd(d), "self"))
         return bh_err_set(err, BH_E_UNIMPLEMENTED, "the container shares the host's process ids");
-    }
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        int pidfd = e->d_name[0] >= '1' && e->d_name[0] <= '9' ? (int)syscall(SYS_pidfd_open, atoi(e->d_name), 0) : -1;
+    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;) {
+        BH_SCOPE_CLOSE int pidfd =
+            e->d_name[0] >= '1' && e->d_name[0] <= '9' ? (int)syscall(SYS_pidfd_open, atoi(e->d_name), 0) : -1;
 
-        if (pidfd < 0)
-            continue;
-        if (pid_namespace(dirfd(d), e->d_name) == ns)
+        if (pidfd >= 0 && pid_namespace(dirfd(d), e->d_name) == ns)
             syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
-        close(pidfd);
     }
-    closedir(d);
     return 0;
 }
 

@@ -133,6 +133,9 @@ int lnc_enter(int root, int userns, struct bh_err *err);
 int lnc_ask(void (*work)(const void *arg, int to), const void *arg, struct bh_buf *out, int *out_status,
             struct bh_err *err);
 
+/* From here on nothing is open but 0-2, from[0..n) as 3, 4, .. (-1: closed) and *program (may be NULL), moved. */
+int lnc_place(int *from, int n, int *program, struct bh_err *err);
+
 /* lookup.c */
 int lnc_lookup(int root, int userns, const struct rt_spec *spec, struct lnc_user *out, struct bh_err *err);
 
@@ -146,7 +149,6 @@ int lnc_tree_helper(const struct launch *l, const char *mode, int dir, int other
 
 /* start.c: children for START and EXEC; they become the monitor. */
 _Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report);
-_Noreturn void lnc_exec_child(const struct launch *l, const struct lnc_request *r, int report);
 /* tree.c: the child that starts bulkhead-tree. */
 _Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report);
 void lnc_report(int fd, int32_t status, const struct bh_err *err);

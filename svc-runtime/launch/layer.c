@@ -5,7 +5,6 @@
  * without rights has verified its index; before that it is sealed, so that what was verified is what
  * stays.  The kernel reads it only after both.  docs/store-format.md; lib/layer/layer_format.h.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fsverity.h>
@@ -134,8 +133,8 @@ static const char *path_of(const char *name, char out[96]) {
 
 /* A folder below extracted/, by a child that nobody waits for: loop.c reaps it. */
 static void drop_extracted(const struct launch *l, const char *name) {
-    int at = openat(l->lowest, "extracted", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int dir = at >= 0 ? openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    BH_SCOPE_CLOSE int at = openat(l->lowest, "extracted", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    BH_SCOPE_CLOSE int dir = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct bh_err err = BH_ERR_INIT;
 
     if (dir >= 0 && fork() == 0) {
@@ -143,20 +142,14 @@ static void drop_extracted(const struct launch *l, const char *name) {
             unlinkat(at, name, AT_REMOVEDIR);
         _exit(0);
     }
-    if (dir >= 0)
-        close(dir);
-    if (at >= 0)
-        close(at);
 }
 
 void lnc_extracted_clean(const struct launch *l) {
-    DIR *d = fdopendir(openat(l->lowest, "extracted", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    BH_SCOPE_DIR DIR *d = bh_dir_open(l->lowest, "extracted");
 
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
-        if (e->d_name[0] == '.' && strlen(e->d_name) > 2)
+    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;)
+        if (e->d_name[0] == '.')
             drop_extracted(l, e->d_name);
-    if (d != NULL)
-        closedir(d);
 }
 
 /* A layer that the store has removed must not hold its disk space because we remember it. */

@@ -114,10 +114,8 @@ static _Noreturn void child_run(const struct launch *l, const struct lnc_request
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid(); /* nothing that is sent to launch's session reaches the monitor */
-    if (r->q.type == RT_LAUNCH_START)
+    if (r->q.type == RT_LAUNCH_START || r->q.type == RT_LAUNCH_EXEC)
         lnc_start_child(l, r, slots, report);
-    if (r->q.type == RT_LAUNCH_EXEC)
-        lnc_exec_child(l, r, report);
     if (r->q.type == RT_LAUNCH_TREE)
         lnc_tree_child(l, r, slots, report);
     delete_child(l, r->q.id, report);

@@ -1,15 +1,15 @@
 /*
  * main.c - the start of launch: arguments, own mount namespace, folders, probes, then the loop.
  *
- * Room: launch.  It runs as root with the capabilities that supervisor/rooms.c names, in the host's
+ * Room: launch.  It runs as root with the capabilities that supervisor/rooms_table.h names, in the host's
  * pid and network namespaces, because containers outlive it.  Descriptors 3 (supervisor) and 4
  * (runtime) are its only ways to be spoken to; it has no socket of its own and opens none but the
  * monitors'.  It cannot have a seccomp list of what it does: a filter would bind the OCI runtime and
  * the containers as well, for which docker's profile is set instead.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,38 +31,34 @@
 #include "loop.h"
 #include "proc/control.h"
 
-static int parse_one(struct launch *l, const char *name, const char *value, struct bh_err *err) {
-    uint64_t id = 0;
-    bool fits = true;
-
-    if (strcmp(name, "--root") == 0)
-        fits = value[0] == '/' && bh_str_copy(l->root, sizeof(l->root), value);
-    else if (strcmp(name, "--bin-dir") == 0)
-        fits = value[0] == '/' && bh_str_copy(l->libexec, sizeof(l->libexec), value);
-    else if (strcmp(name, "--oci-runtime") == 0)
-        fits = bh_str_copy(l->force_runtime, sizeof(l->force_runtime), value);
-    else
-        fits = bh_str_u64(value, &id) && id > 0 && id < UINT32_MAX;
-    if (strcmp(name, "--monitor-uid") == 0)
-        l->monitor_uid = l->monitor_gid = (uid_t)id;
-    else if (strcmp(name, "--runtime-uid") == 0)
-        l->runtime_uid = l->runtime_gid = (uid_t)id;
-    else if (strcmp(name, "--monitor-gid") == 0)
-        l->monitor_gid = (gid_t)id;
-    else if (strcmp(name, "--runtime-gid") == 0)
-        l->runtime_gid = (gid_t)id;
-    return fits ? 0 : bh_err_set(err, BH_E_INVALID, "argument %s: \"%s\" cannot be", name, value);
-}
-
 static int parse_args(struct launch *l, int argc, char **argv, struct bh_err *err) {
-    int r = 0;
+    const struct option known[] = {
+        {"root", required_argument, NULL, 'r'},        {"bin-dir", required_argument, NULL, 'b'},
+        {"oci-runtime", required_argument, NULL, 'o'}, {"monitor-uid", required_argument, NULL, 1},
+        {"monitor-gid", required_argument, NULL, 2},   {"runtime-uid", required_argument, NULL, 3},
+        {"runtime-gid", required_argument, NULL, 4},   {NULL, 0, NULL, 0}};
+    uint32_t ids[5] = {0};
+    uint64_t id;
+    bool ok = true;
 
-    for (int i = 1; i + 1 < argc && r == 0; i += 2)
-        r = parse_one(l, argv[i], argv[i + 1], err);
-    if (r == 0 && (l->root[0] == 0 || l->libexec[0] == 0 || l->monitor_uid == 0 || l->runtime_uid == 0))
-        r = bh_err_set(err, BH_E_INVALID,
-                       "bulkhead-launch needs --root DIR --bin-dir DIR --monitor-uid N --runtime-uid N");
-    return r;
+    for (int o; ok && (o = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        if (o == 'r')
+            ok = optarg[0] == '/' && bh_str_copy(l->root, sizeof(l->root), optarg);
+        else if (o == 'b')
+            ok = optarg[0] == '/' && bh_str_copy(l->libexec, sizeof(l->libexec), optarg);
+        else if (o == 'o')
+            ok = bh_str_copy(l->force_runtime, sizeof(l->force_runtime), optarg);
+        else if ((ok = o < 5 && bh_str_u64(optarg, &id) && id > 0 && id < UINT32_MAX))
+            ids[o] = (uint32_t)id;
+    }
+    l->monitor_uid = ids[1];
+    l->monitor_gid = ids[2] != 0 ? ids[2] : ids[1];
+    l->runtime_uid = ids[3];
+    l->runtime_gid = ids[4] != 0 ? ids[4] : ids[3];
+    if (!ok || l->root[0] == 0 || l->libexec[0] == 0 || ids[1] == 0 || ids[3] == 0)
+        return bh_err_set(err, BH_E_INVALID,
+                          "bulkhead-launch needs --root DIR --bin-dir DIR --monitor-uid N --runtime-uid N");
+    return 0;
 }
 
 /* The one line of the engine's configuration that is for launch: storage_form = "extracted". */
@@ -101,22 +97,16 @@ static int keep_controller(int old, const char *name, struct bh_err *err) {
 
 /* crun refuses a hybrid cgroup tree: our own namespace has one without its v2 part. */
 static int hide_unified(struct bh_err *err) {
-    int old = open(CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = NULL;
+    BH_SCOPE_DIR DIR *old = bh_dir_open(AT_FDCWD, CGROUP);
     int r = 0;
 
-    if (access(CGROUP "/unified/cgroup.procs", F_OK) == 0)
-        d = fdopendir(old);
-    else if (old >= 0)
-        close(old);
-    if (d == NULL)
+    if (old == NULL || access(CGROUP "/unified/cgroup.procs", F_OK) != 0)
         return 0;
     if (mount("tmpfs", CGROUP, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") != 0)
         r = bh_err_errno(err, errno, "mount over " CGROUP);
-    for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;)
-        if (e->d_name[0] != '.' && strcmp(e->d_name, "unified") != 0)
-            r = keep_controller(old, e->d_name, err);
-    closedir(d);
+    for (struct dirent *e; r == 0 && (e = bh_dir_next(old)) != NULL;)
+        if (strcmp(e->d_name, "unified") != 0)
+            r = keep_controller(dirfd(old), e->d_name, err);
     return r;
 }
 

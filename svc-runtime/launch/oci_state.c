@@ -5,7 +5,6 @@
  * the rest, so the usual case, flat files and empty cgroups, is done here; anything else is left to
  * `delete --force`, which also ends what still runs.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fdio.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "launch.h"
 
 #define CGROUP "/sys/fs/cgroup"
@@ -26,40 +27,32 @@ static bool cgroup_gone(const char *controller, const char *id) {
 }
 
 static bool cgroups_gone(const char *id) {
-    DIR *d = opendir(CGROUP);
+    BH_SCOPE_DIR DIR *d = bh_dir_open(AT_FDCWD, CGROUP);
     bool gone = cgroup_gone(".", id);
 
-    for (struct dirent *e; d != NULL && gone && (e = readdir(d)) != NULL;)
-        gone = e->d_name[0] == '.' || e->d_type == DT_REG || cgroup_gone(e->d_name, id);
-    if (d != NULL)
-        closedir(d);
+    for (struct dirent *e; gone && (e = bh_dir_next(d)) != NULL;)
+        gone = e->d_type == DT_REG || cgroup_gone(e->d_name, id);
     return gone;
 }
 
 /* False: there is more than files, or they cannot be removed. */
-static bool files_gone(const char *root, const char *id) {
-    char path[PATH_MAX + 80];
-    DIR *d;
+static bool files_gone(const char *path) {
+    BH_SCOPE_DIR DIR *d = bh_dir_open(AT_FDCWD, path);
 
-    snprintf(path, sizeof(path), "%s/%s", root, id);
-    d = opendir(path);
     if (d == NULL)
         return errno == ENOENT;
-    for (struct dirent *e; (e = readdir(d)) != NULL;)
+    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;)
         if (e->d_type != DT_DIR)
             unlinkat(dirfd(d), e->d_name, 0);
-    closedir(d);
     return rmdir(path) == 0;
 }
 
-static void ask_runtime(const struct launch *l, const char *id) {
+static void ask_runtime(const struct launch *l, const char *id, char *root) {
     static char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    char root[PATH_MAX],
-        *argv[] = {(char *)l->info.runtime_path, "--root", root, "delete", "--force", (char *)id, NULL};
+    char *argv[] = {(char *)l->info.runtime_path, "--root", root, "delete", "--force", (char *)id, NULL};
     int null, status = 0;
     pid_t pid;
 
-    snprintf(root, sizeof(root), "%s/run/launch/oci", l->root);
     pid = fork();
     if (pid == 0) {
         null = open("/dev/null", O_RDWR);
@@ -78,7 +71,7 @@ void lnc_runtime_delete(const struct launch *l, const char *id) {
 
     snprintf(root, sizeof(root), "%s/run/launch/oci", l->root);
     snprintf(path, sizeof(path), "%s/%s", root, id);
-    if (access(path, F_OK) != 0 || (cgroups_gone(id) && files_gone(root, id)) || l->info.runtime[0] == 0)
+    if (access(path, F_OK) != 0 || (cgroups_gone(id) && files_gone(path)) || l->info.runtime[0] == 0)
         return;
-    ask_runtime(l, id);
+    ask_runtime(l, id, root);
 }

@@ -4,7 +4,6 @@
  * Room: launch's children.  Devices, limits and capabilities are looked up here, with rights; the text is
  * written by a child without any (rightless/oci.c) and passed on unread.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,9 +47,9 @@ static void device_add(struct devices *all, const char *source, const char *targ
  * the child. */
 static void devices_below(struct devices *all, const char *dir, unsigned depth) {
     static const char skip[] = " pts shm fd mqueue console stdin stdout stderr ptmx core ";
-    DIR *d = opendir(dir);
+    BH_SCOPE_DIR DIR *d = bh_dir_open(AT_FDCWD, dir);
 
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;) {
         char word[280];
 
         snprintf(word, sizeof(word), " %s ", e->d_name);
@@ -62,8 +61,6 @@ static void devices_below(struct devices *all, const char *dir, unsigned depth) 
         else if (e->d_type == DT_CHR || e->d_type == DT_BLK)
             device_add(all, path, path, "");
     }
-    if (d != NULL)
-        closedir(d);
 }
 
 static void add_facts(struct lnc_oci *o, struct devices *all) {

@@ -23,45 +23,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "launch.h"
-#include "layer/layer_format.h"
+#include "probe_table.h"
 #include "proc/sandbox.h"
 
 #define PROBE_WORD  "bulkhead-probe-ok"
 #define PATIENCE_MS 10000
 
 /* ---- form of the store --------------------------------------------------------------------------- */
-
-/* The layer file of an empty tar: header, no tar, one directory. */
-static int write_image(int fd, struct bh_err *err) {
-    struct {
-        char front[BH_LAYER_SB_OFFSET];
-        struct bh_erofs_super super;
-        char rest[BH_LAYER_HEADER_SIZE - BH_LAYER_SB_OFFSET - sizeof(struct bh_erofs_super)];
-        char before_root[BH_EROFS_INODE_STEP];
-        struct bh_erofs_inode root;
-        char after_root[BH_LAYER_BLK - 2 * BH_EROFS_INODE_STEP];
-        struct bh_erofs_dirent dots[2];
-        char names[3];
-        char end[BH_LAYER_BLK - 2 * sizeof(struct bh_erofs_dirent) - 3];
-    } image = {.super = {.magic = BH_EROFS_MAGIC,
-                         .blkszbits = BH_LAYER_BLKBITS,
-                         .root_nid = BH_EROFS_ROOT_NID,
-                         .inos = 1,
-                         .blocks = BH_LAYER_TAR_BLK + 2,
-                         .meta_blkaddr = BH_LAYER_TAR_BLK},
-               .root = {.i_format = BH_EROFS_PLAIN,
-                        .i_mode = S_IFDIR | 0755,
-                        .i_size = 27,
-                        .i_u = BH_LAYER_TAR_BLK + 1,
-                        .i_ino = 1,
-                        .i_nlink = 2},
-               .dots = {{.nid = BH_EROFS_ROOT_NID, .nameoff = 24, .file_type = BH_FT_DIR},
-                        {.nid = BH_EROFS_ROOT_NID, .nameoff = 25, .file_type = BH_FT_DIR}},
-               .names = {'.', '.', '.'}};
-
-    static_assert(sizeof(image) == BH_LAYER_HEADER_SIZE + 2 * BH_LAYER_BLK, "no padding");
-    return bh_write_all(fd, &image, sizeof(image)) == 0 ? 0 : bh_err_errno(err, errno, "write probe image");
-}
 
 static int try_erofs(struct launch *l, struct bh_err *err) {
     BH_SCOPE_CLOSE int fd = -1, mounted = -1, point = -1, userns = -1, mapped = -1;
@@ -74,7 +42,9 @@ static int try_erofs(struct launch *l, struct bh_err *err) {
     unlinkat(l->lowest, "probe", 0);
     if (fd < 0)
         return bh_err_errno(err, errno, "make probe image");
-    if ((r = write_image(fd, err)) != 0 || (r = lnc_layer_fs(fd, &mounted, err)) != 0)
+    if (bh_write_all(fd, &probe_image, sizeof(probe_image)) != 0)
+        return bh_err_errno(err, errno, "write probe image");
+    if ((r = lnc_layer_fs(fd, &mounted, err)) != 0)
         return r;
     if (fstat(mounted, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_nlink != 2)
         return bh_err_set(err, BH_E_UNAVAILABLE, "the kernel reads the probe image wrongly");
@@ -185,7 +155,9 @@ static int probe_bundle(const struct launch *l, struct bh_err *err) {
 }
 
 /* In a child: 0 when the container said its word; the reason on the pipe else. */
-static _Noreturn void probe_child(const struct launch *l, const char *path, int to) {
+static void probe_child(const void *arg, int to) {
+    const struct launch *l = arg;
+    const char *path = l->info.runtime_path;
     char root[PATH_MAX], bundle[64], log[64], text[512], id[32];
     const char *manager = l->no_cgroup ? "--cgroup-manager=disabled" : "--cgroup-manager=cgroupfs";
     bool crun = strstr(path, "crun") != NULL;
@@ -221,21 +193,15 @@ static _Noreturn void probe_child(const struct launch *l, const char *path, int 
     _exit(1);
 }
 
-static bool probe_runtime(const struct launch *l, const char *path, char *why, size_t size) {
-    int p[2], status = -1;
-    pid_t pid;
-    ssize_t n;
+static bool probe_runtime(const struct launch *l, char *why, size_t size) {
+    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(131072);
+    struct bh_err err = BH_ERR_INIT;
+    int status = -1;
 
-    if (pipe2(p, O_CLOEXEC) != 0)
-        return false;
-    pid = fork();
-    if (pid == 0)
-        probe_child(l, path, p[1]);
-    close(p[1]);
-    n = bh_read_full(p[0], why, size - 1);
-    why[n > 0 ? n : 0] = 0;
-    close(p[0]);
-    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+    if (lnc_ask(probe_child, l, &text, &status, &err) != 0)
+        bh_buf_adds(&text, err.msg);
+    snprintf(why, size, "%s", bh_buf_str(&text));
+    return status == 0;
 }
 
 static bool find_program(const char *name, char *out, size_t size) {
@@ -275,7 +241,7 @@ static void choose_runtime(struct launch *l) {
         l->no_cgroup = tries[i].no_cgroup;
         if (!find_program(tries[i].name, l->info.runtime_path, sizeof(l->info.runtime_path)))
             snprintf(why, sizeof(why), "not installed");
-        else if (probe_runtime(l, l->info.runtime_path, why, sizeof(why))) {
+        else if (probe_runtime(l, why, sizeof(why))) {
             bh_str_copy(l->info.runtime, sizeof(l->info.runtime), tries[i].name);
             take_version(l);
             break;

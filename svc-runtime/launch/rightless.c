@@ -20,7 +20,8 @@
 #include "launch.h"
 #include "proc/sandbox.h"
 
-#define NOBODY 65534
+#define NOBODY  65534
+#define SAFE_FD 40 /* above all numbers that a program gets */
 
 static int close_all_but(int a, int b) {
     int low = a < b ? a : b, high = a < b ? b : a;
@@ -28,6 +29,28 @@ static int close_all_but(int a, int b) {
     if (close_range(3, (unsigned)low - 1, 0) != 0 || close_range((unsigned)high + 1, ~0u, 0) != 0)
         return -1;
     return low + 1 >= high ? 0 : close_range((unsigned)low + 1, (unsigned)high - 1, 0);
+}
+
+int lnc_place(int *from, int n, int *program, struct bh_err *err) {
+    unsigned end = 3 + (unsigned)n;
+    int moved = program != NULL ? fcntl(*program, F_DUPFD_CLOEXEC, SAFE_FD) : -1;
+
+    for (int i = 0; i < n; i++)
+        if (from[i] >= 0 && (from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, SAFE_FD)) < 0)
+            return bh_err_errno(err, errno, "move a descriptor");
+    for (int i = 0; i < n; i++) {
+        if (from[i] >= 0 && dup2(from[i], 3 + i) < 0)
+            return bh_err_errno(err, errno, "move a descriptor");
+        if (from[i] < 0)
+            close(3 + i);
+    }
+    if (program != NULL && (moved < 0 || close_range(end, (unsigned)moved - 1, 0) != 0))
+        return bh_err_errno(err, errno, "move a program");
+    if (close_range(program != NULL ? (unsigned)moved + 1 : end, ~0u, 0) != 0)
+        return bh_err_errno(err, errno, "close what a helper does not need");
+    if (program != NULL)
+        *program = moved;
+    return 0;
 }
 
 int lnc_ask(void (*work)(const void *arg, int to), const void *arg, struct bh_buf *out, int *out_status,

@@ -281,19 +281,6 @@ int lnc_attach(const struct lnc_mounts *m, int mount, const char *target, bool f
 
 /* ---- binds and tmpfs of the user ------------------------------------------------------------------ */
 
-static int make_source(const char *path) {
-    char part[PATH_MAX];
-
-    if (!bh_str_copy(part, sizeof(part), path))
-        return -1;
-    for (char *p = part + 1; (p = strchr(p, '/')) != NULL; *p++ = '/') {
-        *p = 0;
-        if (mkdir(part, 0755) != 0 && errno != EEXIST)
-            return -1;
-    }
-    return mkdir(part, 0755) == 0 || errno == EEXIST ? 0 : -1;
-}
-
 int lnc_binds_open(const struct rt_spec *spec, int *fds, struct bh_err *err) {
     for (uint32_t i = 0; i < spec->n_mounts; i++) {
         const struct rt_mount *b = &spec->mounts[i];
@@ -306,8 +293,9 @@ int lnc_binds_open(const struct rt_spec *spec, int *fds, struct bh_err *err) {
             continue;
         if (b->source[0] != '/')
             return bh_err_set(err, BH_E_INVALID, "invalid mount source \"%s\": it must be an absolute path", b->source);
-        if (access(b->source, F_OK) != 0 && errno == ENOENT && b->flags & RT_MOUNT_MAKE_SOURCE)
-            make_source(b->source);
+        if (access(b->source, F_OK) != 0 && errno == ENOENT && b->flags & RT_MOUNT_MAKE_SOURCE &&
+            bh_make_parents(b->source, 0755) == 0)
+            mkdir(b->source, 0755); /* that it is missing is told below */
         fds[i] = (int)syscall(SYS_open_tree, AT_FDCWD, b->source,
                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (b->flags & RT_MOUNT_RECURSIVE ? AT_RECURSIVE : 0));
         if (fds[i] < 0) {

@@ -3,9 +3,8 @@
  *
  * Room: launch.  A child has its own mount namespace; whatever goes wrong here ends with the child,
  * and its mounts with it.  It reads the specification (decoded and bounded by wire/spec.c) and
- * passes nothing on that is not written out by oci.c.
+ * passes nothing on that is not written out by rightless/oci.c.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -27,7 +26,6 @@
 #include "launch.h"
 
 #define SPEC_ARENA ((size_t)16 << 20)
-#define SAFE_FD    32 /* descriptors that are moved lie above the monitor's fixed ones */
 
 /* What both kinds of child hold; it ends with the process. */
 struct child {
@@ -44,17 +42,9 @@ struct child {
 
 static int read_spec(struct child *c, struct bh_err *err) {
     static struct bh_arena arena;
-    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(RT_SPEC_MAX);
-    struct stat st;
-    void *to;
 
     bh_arena_init(&arena, SPEC_ARENA);
-    if (fstat(c->r->fds[0], &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || (size_t)st.st_size > RT_SPEC_MAX)
-        return bh_err_set(err, BH_E_INVALID, "the specification is no file of at most 2 MiB");
-    to = bh_buf_room(&text, (size_t)st.st_size);
-    if (to == NULL || bh_pread_full(c->r->fds[0], to, (size_t)st.st_size, 0) != st.st_size)
-        return bh_err_set(err, BH_E_INVALID, "the specification cannot be read");
-    return rt_spec_decode(to, (size_t)st.st_size, &arena, &c->spec, err);
+    return rt_spec_read(c->r->fds[0], &arena, &c->spec, err);
 }
 
 static int write_bundle(const struct child *c, const char *name, struct bh_err *err) {
@@ -71,42 +61,40 @@ static int write_bundle(const struct child *c, const char *name, struct bh_err *
 
 /* ---- orders -------------------------------------------------------------------------------------- */
 
-static void arg(struct rt_monitor_orders *o, size_t *at, const char *text) {
-    size_t n = strlen(text) + 1;
-
-    if (*at + n <= sizeof(o->argv) && o->argc < RT_MONITOR_MAX_ARGS) {
-        memcpy(o->argv + *at, text, n);
-        *at += n;
-        o->argc++;
-    }
-}
-
+/* The command line of the OCI runtime. */
 static void arguments(struct child *c, bool exec) {
     struct rt_monitor_orders *o = &c->orders;
-    char path[PATH_MAX], bundle[64];
+    const char *manager = c->l->no_cgroup ? "--cgroup-manager=disabled" : "--cgroup-manager=cgroupfs";
+    bool tty = o->console_path[0] != 0;
+    char root[PATH_MAX], what[96];
+    const char *const words[] = {c->l->info.runtime_path,
+                                 "--root",
+                                 root,
+                                 "--log",
+                                 o->log_path,
+                                 strcmp(c->l->info.runtime, "crun") == 0 ? manager : NULL,
+                                 exec ? "exec" : "run",
+                                 "--detach",
+                                 exec ? "--process" : "--bundle",
+                                 what,
+                                 "--pid-file",
+                                 o->pid_path,
+                                 tty ? "--console-socket" : NULL,
+                                 tty ? o->console_path : NULL,
+                                 c->r->q.id};
     size_t at = 0;
 
-    snprintf(path, sizeof(path), "%s/run/launch/oci", c->l->root);
-    snprintf(bundle, sizeof(bundle), "%s/bundle", c->l->stage);
-    arg(o, &at, c->l->info.runtime_path);
-    arg(o, &at, "--root");
-    arg(o, &at, path);
-    arg(o, &at, "--log");
-    arg(o, &at, o->log_path);
-    if (strcmp(c->l->info.runtime, "crun") == 0)
-        arg(o, &at, c->l->no_cgroup ? "--cgroup-manager=disabled" : "--cgroup-manager=cgroupfs");
-    arg(o, &at, exec ? "exec" : "run");
-    arg(o, &at, "--detach");
-    arg(o, &at, exec ? "--process" : "--bundle");
-    snprintf(path, sizeof(path), "%s/process.json", bundle);
-    arg(o, &at, exec ? path : bundle);
-    arg(o, &at, "--pid-file");
-    arg(o, &at, o->pid_path);
-    if (o->console_path[0] != 0) {
-        arg(o, &at, "--console-socket");
-        arg(o, &at, o->console_path);
+    snprintf(root, sizeof(root), "%s/run/launch/oci", c->l->root);
+    snprintf(what, sizeof(what), exec ? "%s/bundle/process.json" : "%s/bundle", c->l->stage);
+    for (size_t i = 0; i < BH_ARRAY_LEN(words); i++) {
+        size_t n = words[i] != NULL ? strlen(words[i]) + 1 : 0;
+
+        if (n == 0 || at + n > sizeof(o->argv))
+            continue;
+        memcpy(o->argv + at, words[i], n);
+        at += n;
+        o->argc++;
     }
-    arg(o, &at, c->r->q.id);
 }
 
 static void write_orders(struct child *c, bool exec) {
@@ -169,22 +157,6 @@ static int orders_file(const struct child *c, int *out, struct bh_err *err) {
     return 0;
 }
 
-/* From here on nothing of launch is open but what a monitor gets, under fixed numbers. */
-static int place_fds(const struct child *c, int from[RT_MFD_END], struct bh_err *err) {
-    for (int i = RT_MFD_ORDERS; i < RT_MFD_END; i++)
-        if (from[i] >= 0 && (from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, SAFE_FD)) < 0)
-            return bh_err_errno(err, errno, "move a descriptor");
-    (void)c;
-    for (int i = RT_MFD_ORDERS; i < RT_MFD_END; i++) {
-        if (from[i] >= 0 && dup2(from[i], i) < 0)
-            return bh_err_errno(err, errno, "move a descriptor");
-        if (from[i] < 0)
-            close(i);
-    }
-    close_range(RT_MFD_END, ~0u, 0);
-    return 0;
-}
-
 static int monitor_exec(struct child *c, struct bh_err *err) {
     static char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     char path[PATH_MAX], *argv[] = {"bulkhead-monitor", c->orders.id, c->orders.exec_id, NULL};
@@ -208,7 +180,7 @@ static int monitor_exec(struct child *c, struct bh_err *err) {
         if (c->orders.stdio & (1u << i))
             from[RT_MFD_STDIN + i] = c->r->fds[next++];
     snprintf(path, sizeof(path), "%s/bulkhead-monitor", c->l->libexec);
-    if ((r = place_fds(c, from, err)) != 0)
+    if ((r = lnc_place(from + RT_MFD_ORDERS, RT_MFD_END - RT_MFD_ORDERS, NULL, err)) != 0)
         return r;
     c->report = RT_MFD_REPORT;
     execve(path, argv, env);
@@ -278,25 +250,6 @@ static int build(struct child *c, const unsigned *slots, struct bh_err *err) {
     return write_bundle(c, "config.json", err);
 }
 
-_Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report) {
-    static struct child c;
-    struct bh_err err = BH_ERR_INIT;
-    int rc;
-
-    c = (struct child){.l = l, .r = r, .report = report, .m = {.l = l, .userns = -1, .root = -1}};
-    rc = read_spec(&c, &err);
-    if (rc == 0)
-        rc = take_record(&c, &err);
-    if (rc == 0)
-        rc = build(&c, slots, &err);
-    if (rc == 0) {
-        write_orders(&c, false);
-        monitor_exec(&c, &err);
-    }
-    lnc_report(c.report, 0, &err);
-    _exit(1);
-}
-
 /* ---- EXEC ---------------------------------------------------------------------------------------------- */
 
 static int open_container_ns(struct child *c, pid_t pid, int *out_root, struct bh_err *err) {
@@ -314,20 +267,15 @@ static int open_container_ns(struct child *c, pid_t pid, int *out_root, struct b
 
 /* Records of exec sessions that have ended would pile up in a container that lives for long. */
 static void prune_execs(int dir) {
-    DIR *d = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    BH_SCOPE_DIR DIR *d = bh_dir_open(dir, ".");
     struct bh_err ended = BH_ERR_INIT;
-    int pidfd;
 
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        if (strncmp(e->d_name, "exec-", 5) != 0)
-            continue;
-        if (rt_pid_open(dir, e->d_name, &pidfd, NULL, &ended) == 0)
-            close(pidfd);
-        else
+    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;) {
+        BH_SCOPE_CLOSE int pidfd = -1;
+
+        if (bh_str_starts(e->d_name, "exec-") && rt_pid_open(dir, e->d_name, &pidfd, NULL, &ended) != 0)
             unlinkat(dir, e->d_name, 0);
     }
-    if (d != NULL)
-        closedir(d);
 }
 
 static int join(struct child *c, struct bh_err *err) {
@@ -351,17 +299,16 @@ static int join(struct child *c, struct bh_err *err) {
     return write_bundle(c, "process.json", err);
 }
 
-_Noreturn void lnc_exec_child(const struct launch *l, const struct lnc_request *r, int report) {
+_Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report) {
     static struct child c;
     struct bh_err err = BH_ERR_INIT;
-    int rc;
+    bool exec = r->q.type == RT_LAUNCH_EXEC;
 
     c = (struct child){.l = l, .r = r, .report = report, .m = {.l = l, .userns = -1, .root = -1}};
-    rc = read_spec(&c, &err);
-    if (rc == 0)
-        rc = join(&c, &err);
-    if (rc == 0) {
-        write_orders(&c, true);
+    if (read_spec(&c, &err) == 0 && (exec                         ? join(&c, &err)
+                                     : take_record(&c, &err) != 0 ? err.code
+                                                                  : build(&c, slots, &err)) == 0) {
+        write_orders(&c, exec);
         monitor_exec(&c, &err);
     }
     lnc_report(c.report, 0, &err);

@@ -28,25 +28,6 @@
 
 #define SAFE_FD 32
 
-static int place(int a, int b, int output, int report, int program, int *out_program, struct bh_err *err) {
-    int from[4] = {a, b, output, report};
-    int moved = fcntl(program, F_DUPFD_CLOEXEC, SAFE_FD + 8);
-
-    for (int i = 0; i < 4; i++)
-        if (from[i] >= 0 && (from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, SAFE_FD)) < 0)
-            return bh_err_errno(err, errno, "move a descriptor");
-    for (int i = 0; i < 4; i++) {
-        if (from[i] >= 0 && dup2(from[i], 3 + i) < 0)
-            return bh_err_errno(err, errno, "move a descriptor");
-        if (from[i] < 0)
-            close(3 + i);
-    }
-    if (moved < 0 || close_range(7, (unsigned)moved - 1, 0) != 0 || close_range((unsigned)moved + 1, ~0u, 0) != 0)
-        return bh_err_errno(err, errno, "close what a walk does not need");
-    *out_program = moved;
-    return 0;
-}
-
 static int exec_tree(int program, const char *mode, struct bh_err *err) {
     char *argv[] = {"bulkhead-tree", (char *)mode, NULL};
     char *env[] = {"LC_ALL=C", NULL};
@@ -111,7 +92,7 @@ static int run(const struct launch *l, const struct lnc_request *r, const unsign
                struct bh_err *err) {
     struct lnc_mounts m = {.l = l, .userns = -1, .root = -1};
     struct lnc_record rec;
-    int dir = -1, a = -1, b = -1, program, rc;
+    int dir = -1, a = -1, b = -1, program = l->tree_fd, rc;
 
     if (mode_name(r->q.arg) == NULL)
         return bh_err_set(err, BH_E_INVALID, "there is no walk %d", r->q.arg);
@@ -124,7 +105,7 @@ static int run(const struct launch *l, const struct lnc_request *r, const unsign
     if (rc != 0)
         return rc;
     if ((rc = become_reader(m.userns, err)) != 0 ||
-        (rc = place(a, b, r->fds[0], report, l->tree_fd, &program, err)) != 0)
+        (rc = lnc_place((int[]){a, b, r->fds[0], report}, 4, &program, err)) != 0)
         return rc;
     return exec_tree(program, mode_name(r->q.arg), err);
 }
@@ -144,9 +125,9 @@ static _Noreturn void helper_child(const struct launch *l, const char *mode, int
                           (uint64_t)1 << CAP_DAC_OVERRIDE | (uint64_t)1 << CAP_SETFCAP | (uint64_t)1 << CAP_MKNOD |
                           (uint64_t)1 << CAP_SYS_CHROOT;
     struct bh_err err = BH_ERR_INIT;
-    int program;
+    int program = l->tree_fd;
 
-    if (place(dir, other, -1, -1, l->tree_fd, &program, &err) == 0 && keep_caps(caps, &err) == 0)
+    if (lnc_place((int[]){dir, other, -1, -1}, 4, &program, &err) == 0 && keep_caps(caps, &err) == 0)
         exec_tree(program, mode, &err);
     bh_log_err("helper-not-started", &err);
     _exit(1);

@@ -5,6 +5,9 @@
 #include "wire/spec.h"
 
 #include <string.h>
+#include <sys/stat.h>
+
+#include "base/fdio.h"
 
 #define SPEC_MAGIC  "BHSP"
 #define MAX_STRINGS 65536u
@@ -199,4 +202,16 @@ int rt_spec_decode(const void *data, size_t n, struct bh_arena *arena, struct rt
         return bh_err_set(err, BH_E_INVALID, "container specification is malformed: %s", w.bad);
     *out = s;
     return 0;
+}
+
+int rt_spec_read(int fd, struct bh_arena *arena, struct rt_spec *out, struct bh_err *err) {
+    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(RT_SPEC_MAX);
+    struct stat st;
+
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || (size_t)st.st_size > RT_SPEC_MAX)
+        return bh_err_set(err, BH_E_INVALID, "the specification is no file of at most 2 MiB");
+    void *to = bh_buf_room(&text, (size_t)st.st_size);
+    if (to == NULL || bh_pread_full(fd, to, (size_t)st.st_size, 0) != st.st_size)
+        return bh_err_set(err, BH_E_INVALID, "the specification cannot be read");
+    return rt_spec_decode(to, (size_t)st.st_size, arena, out, err);
 }

@@ -121,5 +121,7 @@ struct rt_spec {
 int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err);
 /* Strings live in the arena. */
 int rt_spec_decode(const void *data, size_t n, struct bh_arena *arena, struct rt_spec *out, struct bh_err *err);
+/* The same from a regular file. */
+int rt_spec_read(int fd, struct bh_arena *arena, struct rt_spec *out, struct bh_err *err);
 
 #endif

@@ -144,6 +144,34 @@ static void test_positions(void **state) {
     assert_int_equal(bh_write_all(-1, got, 0), 0);
 }
 
+static void test_folders(void **state) {
+    char path[128], parent[128];
+    struct stat st;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/d/e/f", folder);
+    snprintf(parent, sizeof parent, "%s/d/e", folder);
+    assert_int_equal(bh_make_parents(path, 0711), 0);
+    assert_int_equal(bh_make_parents(path, 0711), 0); /* what is there stays */
+    assert_true(stat(parent, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0777) == 0711);
+    assert_int_equal(stat(path, &st), -1);
+    {
+        BH_SCOPE_DIR DIR *d = bh_dir_open(dirfd_, "d"), *none = bh_dir_open(dirfd_, "nosuch");
+        struct dirent *e = bh_dir_next(d);
+
+        assert_non_null(e);
+        assert_string_equal(e->d_name, "e");
+        assert_null(bh_dir_next(d));
+        assert_null(none);
+        assert_null(bh_dir_next(none));
+    }
+    assert_int_equal(symlinkat("d", dirfd_, "x"), 0);
+    assert_null(bh_dir_open(dirfd_, "x")); /* not by a link */
+    unlinkat(dirfd_, "x", 0);
+    rmdir(parent);
+    unlinkat(dirfd_, "d", AT_REMOVEDIR);
+}
+
 static void test_flags(void **state) {
     int fds[2];
     char c;
@@ -166,8 +194,9 @@ static void test_flags(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file), cmocka_unit_test(test_replace_fails), cmocka_unit_test(test_big_file),
-        cmocka_unit_test(test_pipe), cmocka_unit_test(test_positions),     cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_file),    cmocka_unit_test(test_replace_fails), cmocka_unit_test(test_big_file),
+        cmocka_unit_test(test_pipe),    cmocka_unit_test(test_positions),     cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_folders),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -159,6 +159,16 @@ static void test_wrong_types(void **state) {
     assert_null(list);
 }
 
+static void test_only_keys(void **state) {
+    BH_SCOPE_CONF struct bh_conf *conf = must_parse("a = 1\n[t]\nb = 2\n");
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(bh_conf_only_keys(bh_conf_root(conf), " t a c ", &err), 0);
+    assert_int_equal(bh_conf_only_keys(bh_conf_root(conf), " a tt ", &err), BH_E_INVALID);
+    assert_string_equal(err.msg, "t.toml:2: unknown key \"t\", expected one of: a tt ");
+}
+
 static void test_unknown(void **state) {
     BH_SCOPE_CONF struct bh_conf *conf = must_parse("a = 1\n[t]\nb = 2\n[[l]]\nc = 3\n[empty]\n");
     struct bh_conf_table *root = bh_conf_root(conf), *t = NULL;
@@ -317,8 +327,9 @@ static void test_limits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_tables),  cmocka_unit_test(test_wrong_types),
-        cmocka_unit_test(test_unknown), cmocka_unit_test(test_refused), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_tables),    cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_unknown), cmocka_unit_test(test_only_keys), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
