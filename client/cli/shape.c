@@ -28,7 +28,14 @@ json_t *shape_strings(const bulkhead_value *list) {
 }
 
 /* RunConfig.lists: an empty list and none at all are two things. */
-enum list_bit { LIST_ENV = 1, LIST_ENTRYPOINT = 2, LIST_CMD = 4, LIST_ON_BUILD = 32, LIST_SHELL = 64, LIST_LABELS = 128 };
+enum list_bit {
+    LIST_ENV = 1,
+    LIST_ENTRYPOINT = 2,
+    LIST_CMD = 4,
+    LIST_ON_BUILD = 32,
+    LIST_SHELL = 64,
+    LIST_LABELS = 128
+};
 
 static json_t *shape_list(const bulkhead_value *config, enum list_bit bit, const char *field) {
     const bulkhead_value *list = bulkhead_get(config, field);

@@ -65,7 +65,7 @@ enum bh_seccomp_flags {
     BH_SECCOMP_INET = 1 << 0, /* socket() may also make AF_INET, AF_INET6 and AF_NETLINK (resolver) */
     BH_SECCOMP_TRAP = 1 << 1, /* a refused call writes its name to stderr first; the default of debug builds */
     BH_SECCOMP_FORK = 1 << 2, /* clone, clone3, fork and exec are taken from the lists as they are */
-    BH_SECCOMP_TTY = 1 << 3, /* ioctl also sets the size of a terminal */
+    BH_SECCOMP_TTY = 1 << 3,  /* ioctl also sets the size of a terminal */
 };
 
 /*

@@ -23,8 +23,8 @@ struct bh_peer {
 };
 
 struct bh_server_config {
-    const char *dir; /* holds rpc.sock and fd.sock; this process may create them there */
-    mode_t mode;     /* of both sockets, 0660 or 0666 */
+    const char *dir;          /* holds rpc.sock and fd.sock; this process may create them there */
+    mode_t mode;              /* of both sockets, 0660 or 0666 */
     const char *service_name; /* "store", in logs and Version */
     const struct bh_service *services;
     unsigned n_services;

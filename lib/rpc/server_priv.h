@@ -87,7 +87,7 @@ struct bh_call {
     struct bh_push push[BH_WINDOW];
     uint64_t out_seq, in_seq;
     bool in_end;
-    bool deaf; /* the handler receives no more */
+    bool deaf;              /* the handler receives no more */
     struct bh_msg *current; /* chunk that the handler reads now; handler's thread only */
     struct bh_msg *reply;   /* handler's thread until finished */
     pthread_cond_t changed;

@@ -116,7 +116,7 @@ function(bh_test name)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
 
 # bh_fuzz(NAME SOURCES ... LINK ...)   a libFuzzer target; its corpus is tests/fuzz/corpus/NAME

@@ -235,13 +235,28 @@ class Engine:
     def client(self):
         return os.path.join(self.bin, "bulkhead")
 
+    def client_for_users(self):
+        """A copy that other users can reach, wherever the checkout lies, and the environment it needs."""
+        folder = os.path.join(self.root, "client")
+        if not os.path.exists(folder):
+            os.mkdir(folder, 0o755)
+            os.chmod(folder, 0o755)
+            libraries = os.path.join(self.build, "lib")
+            for path in [self.client(), *(os.path.join(libraries, n) for n in os.listdir(libraries) if ".so" in n)]:
+                shutil.copy(path, folder)
+        return os.path.join(folder, "bulkhead"), {**os.environ, "LD_LIBRARY_PATH": folder}
+
     def cli(self, *words, check=True, timeout=120, text=True, **more):
         """bulkhead --host .. WORDS; output and errors are captured unless `more` says otherwise."""
         more.setdefault("stdout", subprocess.PIPE)
         more.setdefault("stderr", subprocess.PIPE)
         if "input" not in more:
             more.setdefault("stdin", subprocess.DEVNULL)
-        done = subprocess.run([self.client(), "--host", self.host, *words], text=text, timeout=timeout, **more)
+        client = self.client()
+        if "user" in more:
+            client, environment = self.client_for_users()
+            more.setdefault("env", environment)
+        done = subprocess.run([client, "--host", self.host, *words], text=text, timeout=timeout, **more)
         if check and done.returncode != 0:
             raise EngineError(f"bulkhead {' '.join(words)}: exit status {done.returncode}\n{done.stderr}")
         return done

@@ -55,7 +55,7 @@ enum bulkhead_code {
 /* Lives with the caller; nothing to free. */
 struct bulkhead_error {
     int code;
-    char reason[40]; /* stable word for programs, "" if none */
+    char reason[40];    /* stable word for programs, "" if none */
     char message[1024]; /* one line; may hold foreign bytes, escape before showing on a terminal */
     char hint[320];
 };
@@ -65,8 +65,8 @@ struct bulkhead_error {
 enum bulkhead_type {
     BULKHEAD_NULL,
     BULKHEAD_BOOL,
-    BULKHEAD_INT,   /* int64 */
-    BULKHEAD_UINT,  /* uint64 */
+    BULKHEAD_INT,  /* int64 */
+    BULKHEAD_UINT, /* uint64 */
     BULKHEAD_STRING,
     BULKHEAD_BYTES,
     BULKHEAD_LIST,

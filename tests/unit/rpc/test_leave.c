@@ -175,6 +175,12 @@ static void close_while_sending(void **state) {
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* nng 1.5.2 forgets the message of an answer that was on its way when its connection closed. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:libnng.so";
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         T(flood),
