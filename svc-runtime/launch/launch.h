@@ -56,6 +56,7 @@ struct launch {
     bool force_extracted;
     char force_runtime[16]; /* "crun" or "runc": the other is not tried; "": both are */
     bool no_cgroup;         /* the probe only succeeded without */
+    int own_procs;          /* cgroup.procs of the version 1 cgroup that we are in; -1: none */
     struct rt_launch_info info;
     unsigned char slots[LNC_SLOTS / 8];
     struct lnc_layer layer[LNC_MAX_CACHED];

@@ -121,6 +121,13 @@ static _Noreturn void child_run(const struct launch *l, const struct lnc_request
     delete_child(l, r->q.id, report);
 }
 
+/* The first move between cgroups of version 1 waits 5 to 20 ms for the kernel (a grace period of RCU), those that
+ * follow at once do not.  This one moves nothing, and waits while the container or session is being made. */
+static void wake_cgroups(const struct launch *l) {
+    if (l->own_procs >= 0 && !l->no_cgroup && fork() == 0)
+        _exit(write(l->own_procs, "0", 1) == 1 ? 0 : 1);
+}
+
 static int job_start(struct launch *l, const struct lnc_request *r, struct bh_err *err) {
     struct lnc_job *job = job_free(l);
     unsigned slots[RT_MAX_LAYERS];
@@ -130,6 +137,8 @@ static int job_start(struct launch *l, const struct lnc_request *r, struct bh_er
 
     if (job == NULL)
         return bh_err_set(err, BH_E_LIMIT, "%d starts and walks are under way already", LNC_MAX_JOBS);
+    if (r->q.type == RT_LAUNCH_START || r->q.type == RT_LAUNCH_EXEC)
+        wake_cgroups(l);
     if (r->q.type == RT_LAUNCH_START)
         rc = lnc_ct_make(l, r->q.id, !(r->q.flags & RT_LAUNCH_FLEETING), err);
     if (rc == 0 && r->q.n_layers > 0)

@@ -110,6 +110,20 @@ static int hide_unified(struct bh_err *err) {
     return r;
 }
 
+static int open_own_procs(void) {
+    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
+    struct bh_err ignored = BH_ERR_INIT;
+    char path[512];
+    char *at;
+
+    if (bh_file_read(AT_FDCWD, "/proc/self/cgroup", 65536, &text, &ignored) != 0 ||
+        (at = strstr(bh_buf_str(&text), ":devices:")) == NULL)
+        return -1;
+    at += strlen(":devices:");
+    snprintf(path, sizeof(path), CGROUP "/devices%.*s/cgroup.procs", (int)strcspn(at, "\n"), at);
+    return open(path, O_WRONLY | O_CLOEXEC);
+}
+
 /* Mounts of the host still come in, ours never go out. */
 static int own_mounts(struct bh_err *err) {
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
@@ -146,6 +160,7 @@ int main(int argc, char **argv) {
     read_config(&l);
     if (r == 0)
         r = own_mounts(&err);
+    l.own_procs = open_own_procs();
     if (r == 0)
         r = lnc_folders(&l, &err);
     if (r == 0)
