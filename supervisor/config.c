@@ -30,13 +30,14 @@ static bool find_ids(const char *file, const char *name, uint32_t *out_first, ui
     struct bh_err ignored = BH_ERR_INIT;
     size_t n = strlen(name);
     char *save = NULL;
+    uint32_t unused;
 
     if (bh_file_read(AT_FDCWD, file, ID_FILE_MAX, &text, &ignored) < 0 || text.len == 0)
         return false;
     for (char *l = strtok_r(text.data, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
         const char *numbers = strncmp(l, name, n) == 0 && l[n] == ':' ? strchr(l + n + 1, ':') : NULL;
         if (numbers)
-            return sscanf(numbers, ":%u:%u", out_first, out_second) >= (out_second ? 2 : 1);
+            return sscanf(numbers, ":%u:%u", out_first, out_second ? out_second : &unused) >= (out_second ? 2 : 1);
     }
     return false;
 }
