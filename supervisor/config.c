@@ -24,22 +24,21 @@
 #define CLIENT_GROUP     "bulkhead" /* members may open the sockets */
 #define ID_FILE_MAX      ((size_t)16 << 20)
 
-/* The numbers of a line "name:x:N:M" of /etc/passwd or "name:x:N:" of /etc/group. */
-static bool find_ids(const char *file, const char *name, uint32_t *out_first, uint32_t *out_second) {
+/* The numbers of a line "name:x:N:M" of /etc/passwd or "name:x:N:" of /etc/group: how many there are. */
+static int find_ids(const char *file, const char *name, uint32_t *out_first, uint32_t *out_second) {
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(ID_FILE_MAX);
     struct bh_err ignored = BH_ERR_INIT;
     size_t n = strlen(name);
     char *save = NULL;
-    uint32_t unused;
 
     if (bh_file_read(AT_FDCWD, file, ID_FILE_MAX, &text, &ignored) < 0 || text.len == 0)
-        return false;
+        return 0;
     for (char *l = strtok_r(text.data, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
         const char *numbers = strncmp(l, name, n) == 0 && l[n] == ':' ? strchr(l + n + 1, ':') : NULL;
         if (numbers)
-            return sscanf(numbers, ":%u:%u", out_first, out_second ? out_second : &unused) >= (out_second ? 2 : 1);
+            return sscanf(numbers, ":%u:%u", out_first, out_second);
     }
-    return false;
+    return 0;
 }
 
 /* All six system users, or six numbers in a row: never a mixture. */
@@ -48,7 +47,7 @@ int sup_users_find(struct sup_engine *e, struct bh_err *err) {
     bool all = true;
 
     for (unsigned i = 0; i < SUP_N_USERS && all; i++)
-        all = find_ids("/etc/passwd", sup_user_names[i], &u[i].uid, &u[i].gid);
+        all = find_ids("/etc/passwd", sup_user_names[i], &u[i].uid, &u[i].gid) == 2;
     for (unsigned i = 0; i < SUP_N_USERS && !all; i++)
         u[i] = (struct sup_user){e->config.uid_base + i, e->config.uid_base + i};
     for (unsigned i = 0; i <= SUP_N_USERS; i++) { /* the last one is root */
@@ -121,7 +120,7 @@ static int read_values(struct sup_config *c, struct bh_conf_table *t, struct bh_
     if (strspn(admins, "0123456789,") != strlen(admins) || !bh_str_copy(c->admins, sizeof c->admins, admins))
         return bh_err_set(err, BH_E_INVALID, "configuration: rooms.admin_uids: \"%s\" is not like \"1000,1001\"",
                           admins);
-    if (!find_ids("/etc/group", group ? group : CLIENT_GROUP, &c->socket_gid, NULL) && group)
+    if (find_ids("/etc/group", group ? group : CLIENT_GROUP, &c->socket_gid, &(uint32_t){0}) < 1 && group)
         return bh_err_set(err, BH_E_INVALID, "configuration: socket.group: no group \"%s\"", group);
     return 0;
 }

@@ -116,28 +116,22 @@ int sup_folders_own(struct sup_engine *e, struct bh_err *err) {
     return own_folder(e->run_dir, "stage", &root, 0700, err);
 }
 
-/* The folder above all others that this mount namespace has becomes the current folder: one outside the
- * root is not stopped by it, and above the topmost is that itself. */
-static int climb(void) {
-    for (int i = 0; i < 256; i++) {
-        if (chdir("..") < 0)
-            return -1;
-    }
-    return 0;
-}
-
 /* In a chroot "/" is no mount: nothing below could make mounts private, change its root or, as the
  * kernel forbids it, make a user namespace.  So the chroot's tree becomes a mount, and that the root
- * of a mount namespace of our own. */
+ * of a mount namespace of our own.  The way up there is free because a current folder outside the root
+ * is not stopped by it; above the topmost folder is that itself. */
 int sup_folders_own_root(struct sup_engine *e, struct bh_err *err) {
     BH_SCOPE_CLOSE int tree = -1;
     struct statx st;
 
     if (statx(AT_FDCWD, "/", 0, 0, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
         return 0;
-    if (chdir("/") < 0 || unshare(CLONE_NEWNS) < 0 || mount("/", e->stage, NULL, MS_BIND | MS_REC, NULL) < 0 ||
-        (tree = open(e->stage, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0 || chroot(e->stage) < 0 || climb() < 0 ||
-        mount(NULL, ".", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+    bool out = chdir("/") == 0 && unshare(CLONE_NEWNS) == 0 &&
+               mount("/", e->stage, NULL, MS_BIND | MS_REC, NULL) == 0 &&
+               (tree = open(e->stage, O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0 && chroot(e->stage) == 0;
+    for (int i = 0; out && i < 256; i++)
+        out = chdir("..") == 0;
+    if (!out || mount(NULL, ".", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
         syscall(SYS_move_mount, tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0 || fchdir(tree) < 0 ||
         chroot(".") < 0)
         return bh_err_errno(err, errno, "make a root of its own of the chroot that bulkheadd runs in");

@@ -113,8 +113,7 @@ static int hide_unified(struct bh_err *err) {
 static int open_own_procs(void) {
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
     struct bh_err ignored = BH_ERR_INIT;
-    char path[512];
-    char *at;
+    char path[512], *at;
 
     if (bh_file_read(AT_FDCWD, "/proc/self/cgroup", 65536, &text, &ignored) != 0 ||
         (at = strstr(bh_buf_str(&text), ":devices:")) == NULL)
