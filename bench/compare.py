@@ -328,8 +328,10 @@ def images(b):
     parts = sorted(b.folder.glob("many-*.tar"))
 
     def fill(s):
+        t = time.monotonic()
         for p in parts:
             s.cli("load", "-q", "-i", str(p))
+        print(f"{'':22s} {s.name}: {data.N_IMAGES} images loaded in {time.monotonic() - t:.1f} s", flush=True)
     ts = [threading.Thread(target=fill, args=(s,)) for s in b.sides]
     for t in ts:
         t.start()
