@@ -27,11 +27,11 @@ git ls-files 'lib/*.c' 'supervisor/*.c' 'svc-*.c' 'client/*.c' |
         -j "$jobs" -Ilib -Iclient/include --error-exitcode=1
 
 say "build with ASan and UBSan"
-cmake -S . -B build-asan -G Ninja -DCMAKE_BUILD_TYPE=Debug "-DBH_SANITIZE=address;undefined" $BH_CMAKE_FLAGS >/dev/null
+configure build-asan -DCMAKE_BUILD_TYPE=Debug "-DBH_SANITIZE=address;undefined" $BH_CMAKE_FLAGS
 cmake --build build-asan -j "$jobs"
 
 say "build as released"
-cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=ON -DBH_UNIT_TESTS=OFF $BH_CMAKE_FLAGS >/dev/null
+configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=ON -DBH_UNIT_TESTS=OFF $BH_CMAKE_FLAGS
 cmake --build build -j "$jobs"
 
 say "tests with sanitizers: unit, table"

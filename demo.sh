@@ -15,8 +15,8 @@ install_missing $BUILD_PACKAGES $RUN_PACKAGES $DEMO_PACKAGES
 command -v crun >/dev/null || command -v runc >/dev/null || install_missing crun runc
 
 echo "== build"
-cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBH_UNIT_TESTS=OFF >/dev/null
-cmake --build build
+configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBH_UNIT_TESTS=OFF
+cmake --build build -j "$(nproc)"
 
 root=$(mktemp -d /tmp/bulkhead-demo.XXXXXX)
 chmod 755 "$root"

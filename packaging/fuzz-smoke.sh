@@ -18,10 +18,11 @@ if [ "${1:-}" = one ]; then
     rm -rf "$work"
     exit 0
 fi
+. packaging/packages.sh
 command -v clang-14 >/dev/null || { echo "clang-14 is not installed: no fuzzing"; exit 1; }
 # shellcheck disable=SC2086
-cmake -S . -B build-fuzz -G Ninja -DCMAKE_C_COMPILER=clang-14 -DBH_FUZZ=ON -DBUILD_TESTING=ON -DBH_UNIT_TESTS=OFF \
-    ${BH_CMAKE_FLAGS:-} >/dev/null
+configure build-fuzz -DCMAKE_C_COMPILER=clang-14 -DBH_FUZZ=ON -DBUILD_TESTING=ON -DBH_UNIT_TESTS=OFF \
+    ${BH_CMAKE_FLAGS:-}
 cmake --build build-fuzz -j "${BH_JOBS:-$(nproc)}" --target fuzzers
 targets=$(find build-fuzz/fuzz -maxdepth 1 -type f -name 'fuzz_*' -perm -u+x | sort)
 [ -n "$targets" ] || { echo "fuzz: no target was built"; exit 1; }

@@ -27,3 +27,11 @@ install_missing() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
     [ $made = 0 ] || rm -f $policy
 }
+
+# configure DIR CMAKE-ARGUMENT... : with Ninja, unless the folder was configured with another generator before.
+configure() {
+    local dir=$1 generator=(-G Ninja)
+    shift
+    [ ! -e "$dir/CMakeCache.txt" ] || generator=()
+    cmake -S . -B "$dir" "${generator[@]}" "$@" >/dev/null
+}
