@@ -30,9 +30,9 @@ class Side:
     """words: how its client is called.  run_flags: what keeps all sides from making a network."""
     name, words, run_flags, prefix = "", [], ["--network", "none"], ""
 
-    def cli(self, *args, check=True):
+    def cli(self, *args, check=True, timeout=None):
         done = subprocess.run([*self.words, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE)
+                              stderr=subprocess.PIPE, timeout=timeout)
         if check and done.returncode != 0:
             raise SystemExit(f"{self.name}: {' '.join(args)}: {done.stderr.decode()!r}")
         return done
