@@ -163,7 +163,7 @@ class Bench:
     def compare(self, name, act, runs, seconds, floor=None, before=None, check=None, only=None):
         """act is timed; before and check (side, what act gave) are not.  At least 2 rounds, then as many as fit."""
         part = only or self.sides
-        wall, cpu = {s.name: [] for s in part}, {s.name: [] for s in part}
+        wall, cpu, first = {s.name: [] for s in part}, {s.name: [] for s in part}, {}
         end = time.monotonic() + seconds
         for i in range(runs + 1):
             if i > 2 and time.monotonic() > end:
@@ -171,10 +171,15 @@ class Bench:
             k = i % len(part)
             for s in part[k:] + part[:k]:
                 t, c = self.one(s, act, before, check)
-                if i > 0:
+                if i == 0:
+                    first[s.name] = t * 1000
+                else:
                     wall[s.name].append(t * 1000)
                     cpu[s.name].append(c * 1000)
         self.report(name, wall, "ms", cpu, floor * 1000 if floor else None)
+        self.rows[-1]["first"] = first
+        if before:  # nothing was removed before that one, which matters to some file systems
+            print(f"{'':22s} first round, not counted: " + "  ".join(f"{k} {v:.1f}" for k, v in first.items()))
 
     def report(self, name, values, unit, cpu=None, floor=None):
         row = {"name": name, "unit": unit, "n": len(values["bulkhead"]), "sides": {k: spread(v) for k, v in values.items()}}
