@@ -11,8 +11,7 @@
 
 #include "base/err.h"
 #include "oci/types.h"
-
-#define RT_CAP_LAST 40 /* CAP_CHECKPOINT_RESTORE */
+#include "wire/capname.h"
 
 uint64_t rt_caps_default(void); /* docker's fourteen */
 uint64_t rt_caps_all(void);

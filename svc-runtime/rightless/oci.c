@@ -16,48 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "rightless/seccomp_table.h"
-
-static const char *const cap_names[] = {"CHOWN",
-                                        "DAC_OVERRIDE",
-                                        "DAC_READ_SEARCH",
-                                        "FOWNER",
-                                        "FSETID",
-                                        "KILL",
-                                        "SETGID",
-                                        "SETUID",
-                                        "SETPCAP",
-                                        "LINUX_IMMUTABLE",
-                                        "NET_BIND_SERVICE",
-                                        "NET_BROADCAST",
-                                        "NET_ADMIN",
-                                        "NET_RAW",
-                                        "IPC_LOCK",
-                                        "IPC_OWNER",
-                                        "SYS_MODULE",
-                                        "SYS_RAWIO",
-                                        "SYS_CHROOT",
-                                        "SYS_PTRACE",
-                                        "SYS_PACCT",
-                                        "SYS_ADMIN",
-                                        "SYS_BOOT",
-                                        "SYS_NICE",
-                                        "SYS_RESOURCE",
-                                        "SYS_TIME",
-                                        "SYS_TTY_CONFIG",
-                                        "MKNOD",
-                                        "LEASE",
-                                        "AUDIT_WRITE",
-                                        "AUDIT_CONTROL",
-                                        "SETFCAP",
-                                        "MAC_OVERRIDE",
-                                        "MAC_ADMIN",
-                                        "SYSLOG",
-                                        "WAKE_ALARM",
-                                        "BLOCK_SUSPEND",
-                                        "AUDIT_READ",
-                                        "PERFMON",
-                                        "BPF",
-                                        "CHECKPOINT_RESTORE"};
+#include "wire/capname.h"
 
 /* System calls that docker opens together with a capability. */
 static const struct {
@@ -149,10 +108,10 @@ static void caps(struct bh_buf *b, const struct lnc_oci *c) {
     bh_buf_adds(b, ",\"capabilities\":{\"inheritable\":[],\"ambient\":[]");
     for (size_t k = 0; k < BH_ARRAY_LEN(sets); k++) {
         bh_buf_addf(b, ",\"%s\":[", sets[k]);
-        for (size_t i = 0; i < BH_ARRAY_LEN(cap_names); i++)
+        for (size_t i = 0; i < BH_ARRAY_LEN(rt_cap_names); i++)
             if (have & ((uint64_t)1 << i)) {
                 comma(b);
-                bh_buf_addf(b, "\"CAP_%s\"", cap_names[i]);
+                bh_buf_addf(b, "\"CAP_%s\"", rt_cap_names[i]);
             }
         bh_buf_addc(b, ']');
     }
