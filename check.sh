@@ -39,7 +39,7 @@ export UBSAN_OPTIONS=print_stacktrace=1
 ctest --test-dir build-asan --output-on-failure -L 'unit|table' -j "$jobs" "$@"
 
 say "tests as released: rooms, integration, conformance"
-ctest --test-dir build --output-on-failure -L 'rooms|integration|conformance|shouldfail' -j "$jobs" "$@"
+ctest --test-dir build --output-on-failure -L 'rooms|integration|conformance|shouldfail' "$@"
 
 if [ "${BH_CHECK_QUICK:-0}" != 1 ]; then
     say "fuzz, a short time each"
