@@ -66,7 +66,7 @@ static int read_all(struct store_options *o, struct bh_conf_table *t, struct bh_
         read_number(t, "limits.depth", 4096, &o->max_depth, err) < 0 ||
         read_number(t, "limits.xattrs", 65536, &o->max_xattrs, err) < 0 ||
         read_number(t, "limits.layers", 500, &o->max_layers, err) < 0 ||
-        read_number(t, "limits.images", 100000, &o->max_images, err) < 0)
+        read_number(t, "limits.images", 10000, &o->max_images, err) < 0)
         return err->code;
     o->workers = workers;
     return 0;

@@ -44,21 +44,40 @@ static bool has_full_name(const struct store_plan_name *v, size_t n) {
     return false;
 }
 
-static void add_names(struct store_chosen *c, const struct store_plan_name *v, size_t n) {
+/* An archive may name many images, each a few times: room for names is taken as they come. */
+static int add_name(struct store_chosen *c, const struct bh_ref *ref, struct bh_arena *arena, struct bh_err *err) {
+    for (size_t k = 0; k < c->n_names; k++)
+        if (same_ref(&c->names[k], ref))
+            return 0;
+    if (c->n_names == c->cap_names) {
+        size_t cap = c->cap_names == 0 ? 1 : c->cap_names * 2;
+        struct bh_ref *more = bh_oci_alloc(arena, cap * sizeof *more, err);
+
+        if (more == NULL)
+            return err->code;
+        if (c->n_names > 0)
+            memcpy(more, c->names, c->n_names * sizeof *more);
+        c->names = more;
+        c->cap_names = cap;
+    }
+    c->names[c->n_names++] = *ref;
+    return 0;
+}
+
+static int add_names(struct store_chosen *c, const struct store_plan_name *v, size_t n, struct bh_arena *arena,
+                     struct bh_err *err) {
     bool full = has_full_name(v, n);
 
     for (size_t i = 0; i < n; i++) {
         struct bh_ref ref;
-        bool twice = false;
 
         if ((full && strcmp(v[i].source, BH_ANNOTATION_REF_NAME) == 0) ||
             !store_load_name(v[i].name, v[i].source, &ref))
             continue;
-        for (size_t k = 0; k < c->n_names; k++)
-            twice = twice || same_ref(&c->names[k], &ref);
-        if (!twice)
-            c->names[c->n_names++] = ref;
+        if (add_name(c, &ref, arena, err) != 0)
+            return err->code;
     }
+    return 0;
 }
 
 /* ---- images -------------------------------------------------------------------------------- */
@@ -89,7 +108,7 @@ static const struct store_plan_image *best_of_index(const struct store_plan *pla
         const struct store_plan_image *im = &plan->images[i];
         int r;
 
-        if (index_of(plan, im) != index || im->missing[0] != '\0')
+        if (strcmp(im->index_digest, index->digest) != 0 || im->missing[0] != '\0')
             continue;
         if (first == NULL)
             first = im;
@@ -110,38 +129,21 @@ static int not_here(const struct store_plan_image *im, struct bh_err *err) {
 
 /* taken: already chosen by another name.  The same manifest may be listed once for each of its names. */
 static struct store_chosen *entry_for(struct store_choice *out, const struct store_plan *plan,
-                                      const struct store_plan_image *im, size_t max_names, struct bh_arena *arena,
-                                      struct bh_err *err) {
+                                      const struct store_plan_image *im) {
     struct store_chosen *c;
 
     for (size_t i = 0; i < out->n_images; i++)
         if (strcmp(out->images[i].image->config_digest, im->config_digest) == 0 &&
             strcmp(out->images[i].image->manifest_digest, im->manifest_digest) == 0)
             return &out->images[i];
-    c = &out->images[out->n_images];
+    c = &out->images[out->n_images++];
     c->image = im;
     c->index = index_of(plan, im);
-    c->names = bh_oci_alloc(arena, (max_names + 1) * sizeof *c->names, err);
-    if (c->names == NULL)
-        return NULL;
-    out->n_images++;
     return c;
-}
-
-static size_t all_names(const struct store_plan *plan) {
-    size_t n = 0;
-
-    for (size_t i = 0; i < plan->n_images; i++)
-        n += plan->images[i].n_names;
-    for (size_t i = 0; i < plan->n_indexes; i++)
-        n += plan->indexes[i].n_names;
-    return n;
 }
 
 static int choose_images(const struct store_plan *plan, const struct bh_platform *want, bool any,
                          struct bh_arena *arena, struct store_choice *out, struct bh_err *err) {
-    size_t max_names = all_names(plan);
-
     for (size_t i = 0; i < plan->n_images; i++) {
         const struct store_plan_image *im = &plan->images[i];
         const struct store_plan_index *index = index_of(plan, im);
@@ -153,12 +155,10 @@ static int choose_images(const struct store_plan *plan, const struct bh_platform
             return not_here(im, err);
         if (index == NULL && !any && rank(im, want) < 0)
             continue;
-        c = entry_for(out, plan, im, max_names, arena, err);
-        if (c == NULL)
+        c = entry_for(out, plan, im);
+        if (add_names(c, im->names, im->n_names, arena, err) != 0 ||
+            (index != NULL && add_names(c, index->names, index->n_names, arena, err) != 0))
             return err->code;
-        add_names(c, im->names, im->n_names);
-        if (index != NULL)
-            add_names(c, index->names, index->n_names);
     }
     return 0;
 }

@@ -14,6 +14,7 @@ struct store_chosen {
     const struct store_plan_index *index; /* NULL when named directly */
     struct bh_ref *names;
     size_t n_names;
+    size_t cap_names;
 };
 
 struct store_choice {

@@ -82,7 +82,7 @@ static int parse_layers(const struct bh_json_at *image, const struct bh_oci_limi
 
     if (!bh_json_member(image, "Layers", &at))
         return 0;
-    if (bh_json_need_array(&at, limits->max_layers, "max_layers", err) != 0)
+    if (bh_json_need_array(&at, limits->max_layers, "limits.layers", err) != 0)
         return err->code;
     l.n = json_array_size(at.v);
     l.v = bh_oci_alloc(arena, l.n * sizeof *l.v, err);
@@ -116,7 +116,7 @@ static int parse_images(const struct bh_json_at *root, const struct bh_oci_limit
                         struct bh_archive *out, struct bh_err *err) {
     struct bh_archive a = {0};
 
-    if (bh_json_need_array(root, limits->max_entries, "max_entries", err) != 0)
+    if (bh_json_need_array(root, limits->max_entries, "limits.images", err) != 0)
         return err->code;
     a.n_images = json_array_size(root->v);
     a.images = bh_oci_alloc(arena, a.n_images * sizeof *a.images, err);

@@ -123,7 +123,7 @@ static int parse_manifest(const struct bh_json_at *root, const struct bh_oci_lim
     if (!bh_json_member(root, "config", &at))
         return bh_json_fail(root, err, "key \"config\" is missing");
     if (parse_desc(&at, arena, &m->config, err) != 0 ||
-        parse_descs(root, "layers", limits->max_layers, "max_layers", arena, &m->layers, &m->n_layers, err) != 0 ||
+        parse_descs(root, "layers", limits->max_layers, "limits.layers", arena, &m->layers, &m->n_layers, err) != 0 ||
         parse_subject(root, arena, &m->has_subject, &m->subject, err) != 0 ||
         bh_json_str(root, "artifactType", BH_TEXT_LINE, arena, &m->artifact_type, err) != 0)
         return err->code;
@@ -132,7 +132,7 @@ static int parse_manifest(const struct bh_json_at *root, const struct bh_oci_lim
 
 static int parse_index(const struct bh_json_at *root, const struct bh_oci_limits *limits, struct bh_arena *arena,
                        struct bh_index *x, struct bh_err *err) {
-    if (parse_descs(root, "manifests", limits->max_entries, "max_entries", arena, &x->entries, &x->n_entries, err) !=
+    if (parse_descs(root, "manifests", limits->max_entries, "limits.images", arena, &x->entries, &x->n_entries, err) !=
             0 ||
         parse_subject(root, arena, &x->has_subject, &x->subject, err) != 0 ||
         bh_json_str(root, "artifactType", BH_TEXT_LINE, arena, &x->artifact_type, err) != 0)

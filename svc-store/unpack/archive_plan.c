@@ -51,8 +51,10 @@ int unp_plan_name(struct unp_plan *plan, size_t *n, Bulkhead__Worker__V1__PlanNa
     pb->source = (char *)source;
     if (pb->name == NULL)
         return err->code;
-    /* The list is small; a full one of n is copied to n + 1. */
-    size_t cap = *n;
+    /* How much room it has is not kept anywhere: powers of two, as unp_plan_push makes them. */
+    size_t cap = *n == 0 ? 0 : 8;
+    while (cap < *n)
+        cap *= 2;
     void **list = (void **)*names;
     int rc = unp_plan_push(plan, &list, n, &cap, pb, err);
     *names = (Bulkhead__Worker__V1__PlanName **)list;

@@ -70,6 +70,6 @@ static_assert(sizeof(struct bh_job_params) == 112, "fixed layout");
 #define BH_JOB_DEF_XATTRS   65536u
 #define BH_JOB_DEF_PAX      (1u << 20)
 #define BH_JOB_DEF_LAYERS   500u
-#define BH_JOB_DEF_IMAGES   1000u
+#define BH_JOB_DEF_IMAGES   10000u
 
 #endif

@@ -43,6 +43,17 @@ def file(e, name):
 
 # ---- load ----
 
+@case("load: 4,000 images in one archive; all are listed, in parts or at once")
+def _(e):
+    many = [(mk.Image(C.layers, {"Labels": {"n": str(i)}}), [f"many/i{i}:1"]) for i in range(4000)]
+    said = load(e, mk.docker_archive(many))
+    same(sorted(said.splitlines()), sorted(f"Loaded image: many/i{i}:1" for i in range(4000)))
+    same(sorted(names(e)), sorted(f"many/i{i}:1" for i in range(4000)))
+    same(len(out(e, "images", "-q", "--filter", "label=n=77").split()), 1)
+    out(e, "image", "prune", "-af")
+    same(names(e), [])
+
+
 @case("load: docker archive, OCI tar and folder; every compression; file, pipe and redirected file")
 def _(e):
     layout = mk.Layout()

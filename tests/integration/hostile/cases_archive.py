@@ -69,7 +69,7 @@ for i, t in enumerate(["../../etc/passwd", "UPPER:case", "a:b:c", "", "a\u001b[3
                        "name:tag\n", "n\u00e4me:1", "host:99999999/x", "a:" + "t" * 129]):
     case("D18-tag-%02d" % i, "refuse", one(RepoTags=[t]))
 case("D18-tag-like-digest", "refuse", one(RepoTags=["sha256:" + "0" * 64]), "digest and no name")
-case("D19-1001-images", "refuse", with_manifest([{"Config": HEX + ".json", "RepoTags": [], "Layers": ["l0/layer.tar"]}] * 1001), "limit")
+case("D19-10001-images", "refuse", with_manifest([{"Config": HEX + ".json", "RepoTags": [], "Layers": ["l0/layer.tar"]}] * 10001), "limits.images")
 case("D20-member-twice", "refuse", docker_archive(members=[entry(HEX.encode() + b".json", CONF), entry(HEX.encode() + b".json", CONF),
                                                            entry(b"l0/layer.tar", GOOD_LAYER)]), "twice")
 case("D21-manifest-twice", "refuse", docker_archive(extra=entry(b"./manifest.json", b"[]")), "twice")

@@ -185,9 +185,9 @@ static void test_limits(void **state) {
 
     (void)state;
     assert_int_equal(bh_doc_parse(MANIFEST, strlen(MANIFEST), NULL, "doc", &small, &arena, &doc, &err), BH_E_LIMIT);
-    assert_string_equal(err.msg, "doc: layers: 2 entries, the limit max_layers is 1");
+    assert_string_equal(err.msg, "doc: layers: 2 entries, the limit limits.layers is 1");
     assert_int_equal(bh_doc_parse(INDEX, strlen(INDEX), NULL, "doc", &small, &arena, &doc, &err), BH_E_LIMIT);
-    assert_string_equal(err.msg, "doc: manifests: 2 entries, the limit max_entries is 1");
+    assert_string_equal(err.msg, "doc: manifests: 2 entries, the limit limits.images is 1");
 }
 
 static void test_memory(void **state) {

@@ -3,6 +3,7 @@
  */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -152,12 +153,47 @@ static void a_named_image_that_is_incomplete_refuses_all(void **state) {
     bh_arena_fini(&arena);
 }
 
+/* Memory must not grow with the square of their number. */
+static void thousands_of_images(void **state) {
+    enum { N = 4000 };
+    struct store_plan_image *v = bh_xcalloc(N, sizeof *v);
+    struct store_plan_name *each = bh_xcalloc(N, sizeof *each);
+    char(*text)[96] = bh_xcalloc(N, sizeof *text);
+    struct bh_arena arena;
+    struct store_choice c;
+    struct bh_err err;
+    struct made m;
+
+    (void)state;
+    bh_arena_init(&arena, (size_t)8 << 20);
+    make(&m, "amd64", "", D("a"));
+    for (size_t i = 0; i < N; i++) {
+        snprintf(text[i], sizeof text[i], "sha256:%064zx", i);
+        each[i] = (struct store_plan_name){text[i] + 65, REPO}; /* a name of six digits */
+        v[i] = m.image;
+        v[i].config_digest = text[i];
+        v[i].names = &each[i];
+        v[i].n_names = 1;
+    }
+    c = choose(v, N, NULL, "", &arena, &err);
+    assert_int_equal(err.code, 0);
+    assert_int_equal(c.n_images, N);
+    assert_int_equal(c.images[N - 1].n_names, 1);
+    assert_string_equal(c.images[N - 1].names[0].path, "library/000f9f");
+    assert_int_equal(c.n_layers, 2);
+    bh_arena_fini(&arena);
+    free(text);
+    free(each);
+    free(v);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_name),
         cmocka_unit_test(layers_come_once),
         cmocka_unit_test(an_index_gives_one_platform),
         cmocka_unit_test(a_named_image_that_is_incomplete_refuses_all),
+        cmocka_unit_test(thousands_of_images),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
