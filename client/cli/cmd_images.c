@@ -57,46 +57,51 @@ struct row_maker {
     json_t *rows;
     int64_t now;
     bool no_trunc;
+    bool plain; /* only what the tables of this list name */
     bool sizes; /* shared and unique sizes were asked for */
 };
 
-static void add_row(struct row_maker *m, const bulkhead_value *image, const char *repo, const char *tag,
-                    const char *digest) {
-    char id[CLI_CELL_SIZE * 2], since[CLI_CELL_SIZE], at[CLI_CELL_SIZE], size[CLI_CELL_SIZE];
-    char shared[CLI_CELL_SIZE], unique[CLI_CELL_SIZE], containers[CLI_CELL_SIZE];
+/* What only a --format can name. */
+static void add_more(const struct row_maker *m, const bulkhead_value *image, const char *size, json_t *row) {
+    char at[CLI_CELL_SIZE] = "N/A", containers[CLI_CELL_SIZE];
+    char shared[CLI_CELL_SIZE] = "N/A",
+         unique[CLI_CELL_SIZE] = "N/A"; /* as docker, which counts them for `system df -v` alone */
     int64_t created = bulkhead_get_int(image, "created_ns");
-    json_t *row = json_object();
 
-    cli_cell_id(id, sizeof id, bulkhead_get_str(image, "id"), m->no_trunc);
-    if (created == 0) {
-        bh_str_copy(since, sizeof since, "N/A");
-        bh_str_copy(at, sizeof at, "N/A");
-    } else {
-        cli_cell_ago(since, sizeof since, created, m->now);
+    if (created != 0)
         cli_cell_time(at, sizeof at, created);
-    }
-    cli_cell_size(size, sizeof size, bulkhead_get_uint(image, "size"));
     if (m->sizes) {
         cli_cell_size(shared, sizeof shared, bulkhead_get_uint(image, "shared_size"));
         cli_cell_size(unique, sizeof unique, bulkhead_get_uint(image, "unique_size"));
-    } else {
-        bh_str_copy(shared, sizeof shared, "N/A"); /* as docker, which counts them for `system df -v` alone */
-        bh_str_copy(unique, sizeof unique, "N/A");
     }
     snprintf(containers, sizeof containers, "%llu", (unsigned long long)bulkhead_get_uint(image, "containers"));
     json_object_set_new(row, "Containers", json_string(containers));
     json_object_set_new(row, "CreatedAt", json_string(at));
+    json_object_set_new(row, "SharedSize", json_string(shared));
+    json_object_set_new(row, "UniqueSize", json_string(unique));
+    json_object_set_new(row, "VirtualSize", json_string(size));
+    json_object_set_new(row, "_labels", shape_pairs(bulkhead_get(image, "label")));
+}
+
+static void add_row(struct row_maker *m, const bulkhead_value *image, const char *repo, const char *tag,
+                    const char *digest) {
+    char id[CLI_CELL_SIZE * 2], since[CLI_CELL_SIZE] = "N/A", size[CLI_CELL_SIZE];
+    int64_t created = bulkhead_get_int(image, "created_ns");
+    json_t *row = json_object();
+
+    cli_cell_id(id, sizeof id, bulkhead_get_str(image, "id"), m->no_trunc);
+    if (created != 0)
+        cli_cell_ago(since, sizeof since, created, m->now);
+    cli_cell_size(size, sizeof size, bulkhead_get_uint(image, "size"));
     json_object_set_new(row, "CreatedSince", json_string(since));
     json_object_set_new(row, "Digest", shape_text(digest));
     json_object_set_new(row, "ID", shape_text(id));
     json_object_set_new(row, "Repository", shape_text(repo));
-    json_object_set_new(row, "SharedSize", json_string(shared));
     json_object_set_new(row, "Size", json_string(size));
     json_object_set_new(row, "Tag", shape_text(tag));
-    json_object_set_new(row, "UniqueSize", json_string(unique));
-    json_object_set_new(row, "VirtualSize", json_string(size));
-    json_object_set_new(row, "_labels", shape_pairs(bulkhead_get(image, "label")));
     json_object_set_new(row, "_bytes", json_integer((json_int_t)bulkhead_get_uint(image, "size")));
+    if (!m->plain)
+        add_more(m, image, size, row);
     json_array_append_new(m->rows, row);
 }
 
@@ -228,6 +233,7 @@ int cmd_images(struct cli_ctx *ctx, const struct cli_args *args) {
     int status;
 
     m.sizes = wants_sizes(opts.format);
+    m.plain = cli_list_is_plain(&opts);
     bulkhead_set_bool(request, "all", cli_bool(args, "all"));
     bulkhead_set_bool(request, "sizes", m.sizes);
     bulkhead_set_bool(request, "paged", true);

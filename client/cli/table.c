@@ -25,6 +25,7 @@ struct list_run {
     struct bh_tmpl *t;
     struct bh_tmpl_opts opts;
     struct bh_tmpl_method methods[2];
+    bool plain;           /* the text is the list's own: it shows no whole row, and computes nothing */
     const json_t *hidden; /* the row with its "_" keys, for the methods */
     struct bh_buf lines;
 };
@@ -76,13 +77,38 @@ static void set_method(struct list_run *run, bh_tmpl_method_fn *fn) {
 
 /* ---- rows ---- */
 
+/* Most cells: nothing in them that bh_str_escape would change. */
+static bool fit_to_print(const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] < 0x20 || (unsigned char)s[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static bool row_fit_to_print(const json_t *row) {
+    json_t *r = (json_t *)(uintptr_t)row;
+
+    for (void *it = json_object_iter(r); it; it = json_object_iter_next(r, it)) {
+        const json_t *v = json_object_iter_value(it);
+
+        if (json_is_object(v) || json_is_array(v) ||
+            (json_is_string(v) && !fit_to_print(json_string_value(v), json_string_length(v))))
+            return false;
+    }
+    return true;
+}
+
 static json_t *escaped(const json_t *value) {
     json_t *v = (json_t *)(uintptr_t)value, *copy;
     const char *s = json_string_value(value);
     size_t n = json_string_length(value);
 
     if (json_is_string(value)) {
-        char *dst = bh_xmalloc(4 * n + 8);
+        char *dst;
+
+        if (fit_to_print(s, n))
+            return json_incref(v);
+        dst = bh_xmalloc(4 * n + 8);
 
         bh_str_escape(dst, 4 * n + 8, s, n, false);
         copy = json_string_nocheck(dst);
@@ -114,8 +140,9 @@ static json_t *visible(const json_t *row) {
 }
 
 static int add_row(struct list_run *run, const json_t *row, struct bh_err *err) {
-    json_t *full = run->shape == SHAPE_TABLE ? escaped(row) : json_incref((json_t *)(uintptr_t)row);
-    json_t *shown = visible(full);
+    bool as_is = run->shape != SHAPE_TABLE || row_fit_to_print(row);
+    json_t *full = as_is ? json_incref((json_t *)(uintptr_t)row) : escaped(row);
+    json_t *shown = run->plain ? json_incref(full) : visible(full);
     int rc = 0;
 
     run->hidden = full;
@@ -172,10 +199,17 @@ static const char *behind_table(const char *format) {
     return format + 5 + strspn(format + 5, " ");
 }
 
+bool cli_list_is_plain(const struct cli_list_opts *o) {
+    const char *rest = o->format && *o->format ? behind_table(o->format) : "";
+
+    return rest && *rest == '\0';
+}
+
 static int choose(struct list_run *run, const struct cli_list *list, const struct cli_list_opts *o,
                   struct bh_err *err) {
     const char *format = o->format && *o->format ? o->format : "table", *rest = behind_table(format);
 
+    run->plain = cli_list_is_plain(o);
     run->shape = SHAPE_LINES;
     run->text = format;
     if (strcmp(format, "json") == 0) {

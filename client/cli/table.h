@@ -41,6 +41,8 @@ struct cli_list_opts {
     bool no_heading;
     const char *table; /* replaces list->table if set (--digests, -s) */
 };
+/* The list's own table or quiet's lines: only the fields that those name need be in the rows. */
+bool cli_list_is_plain(const struct cli_list_opts *opts);
 int cli_list_print(struct cli_out *o, const struct cli_list *list, const struct cli_list_opts *opts, const json_t *rows,
                    struct bh_err *err);
 

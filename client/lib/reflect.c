@@ -93,7 +93,7 @@ static bulkhead_value *from_element(ProtobufCType type, const void *p) {
 }
 
 bulkhead_value *reflect_to_value(const ProtobufCMessage *m) {
-    bulkhead_value *map = bulkhead_map_new();
+    bulkhead_value *map = value_record(m->descriptor->n_fields);
 
     for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
@@ -106,9 +106,9 @@ bulkhead_value *reflect_to_value(const ProtobufCMessage *m) {
 
             for (size_t k = 0; k < n; k++)
                 bulkhead_add(list, from_element(f->type, array + k * element_size(f->type)));
-            bulkhead_set(map, f->name, list);
+            value_put(map, f->name, list);
         } else {
-            bulkhead_set(map, f->name, from_element(f->type, p));
+            value_put(map, f->name, from_element(f->type, p));
         }
     }
     return map;

@@ -19,13 +19,12 @@ bulkhead_value *value_new(enum bulkhead_type type) {
 }
 
 bulkhead_value *value_bytes(enum bulkhead_type type, const void *data, size_t n) {
-    bulkhead_value *v = value_new(type);
+    bulkhead_value *v = bh_xmalloc(sizeof *v + n + 1);
 
-    v->data = bh_xmalloc(n + 1);
+    *v = (bulkhead_value){.type = type, .data = (char *)(v + 1), .n = n};
     if (n > 0)
         memcpy(v->data, data, n);
     v->data[n] = '\0';
-    v->n = n;
     return v;
 }
 
@@ -37,21 +36,51 @@ bulkhead_value *bulkhead_list_new(void) {
     return value_new(BULKHEAD_LIST);
 }
 
+static bool has_items(const bulkhead_value *v) {
+    return v->type == BULKHEAD_LIST || v->type == BULKHEAD_MAP;
+}
+
 void bulkhead_value_free(bulkhead_value *v) {
     if (v == NULL)
         return;
-    for (size_t i = 0; v->items != NULL && i < v->n; i++) {
-        bulkhead_value_free(v->items[i]);
-        if (v->keys != NULL)
-            free(v->keys[i]);
+    if (has_items(v)) {
+        for (size_t i = 0; i < v->n; i++) {
+            bulkhead_value_free(v->items[i]);
+            if (v->keys != NULL && !v->borrowed_keys)
+                free(v->keys[i]);
+        }
+        free(v->items);
+        free(v->keys);
     }
-    free(v->items);
-    free(v->keys);
-    free(v->data);
     free(v);
 }
 
+bulkhead_value *value_record(size_t n) {
+    bulkhead_value *v = bulkhead_map_new();
+
+    v->borrowed_keys = true;
+    v->cap = n;
+    v->items = bh_xcalloc(n, sizeof *v->items);
+    v->keys = bh_xcalloc(n, sizeof *v->keys);
+    return v;
+}
+
+void value_put(bulkhead_value *record, const char *static_key, bulkhead_value *take_v) {
+    if (take_v == NULL)
+        return;
+    record->keys[record->n] = (char *)(uintptr_t)static_key;
+    record->items[record->n++] = take_v;
+}
+
+static void own_keys(bulkhead_value *map) {
+    for (size_t i = 0; i < map->n && map->borrowed_keys; i++)
+        map->keys[i] = bh_xstrdup(map->keys[i]);
+    map->borrowed_keys = false;
+}
+
 static void append(bulkhead_value *v, const char *key, bulkhead_value *take_item) {
+    if (v->type == BULKHEAD_MAP)
+        own_keys(v);
     if (v->n == v->cap) {
         v->cap = v->cap == 0 ? 8 : v->cap * 2;
         v->items = bh_xrealloc(v->items, v->cap * sizeof *v->items);
@@ -81,7 +110,8 @@ bulkhead_value *value_detach(bulkhead_value *map, const char *key) {
         if (strcmp(map->keys[i], key) == 0) {
             bulkhead_value *v = map->items[i];
 
-            free(map->keys[i]);
+            if (!map->borrowed_keys)
+                free(map->keys[i]);
             memmove(&map->keys[i], &map->keys[i + 1], (map->n - i - 1) * sizeof *map->keys);
             memmove(&map->items[i], &map->items[i + 1], (map->n - i - 1) * sizeof *map->items);
             map->n--;

@@ -172,8 +172,8 @@ case("O25-blob-is-link-out", "refuse", tar(entry(b"oci-layout", b'{"imageLayoutV
                                            symlink(b"blobs/sha256/" + MD["digest"][7:].encode(), b"/etc/passwd")), "not in the archive")
 case("O26-blobs-folder-is-link", "refuse", tar(entry(b"oci-layout", b'{"imageLayoutVersion":"1.0.0"}'), entry(b"index.json", dump(oci_index(MD))),
                                                symlink(b"blobs", b"/etc")), "not in the archive")
-case("O27-1001-manifests", "refuse", lambda: oci_layout(
-    [M, C, GOOD_LAYER], oci_index(*[dict(MD, digest="sha256:%064x" % i) for i in range(1001)])), "limit")
+case("O27-10001-manifests", "refuse", lambda: oci_layout(
+    [M, C, GOOD_LAYER], oci_index(*[dict(MD, digest="sha256:%064x" % i) for i in range(10001)])), "limit")
 case("O28-same-manifest-900-times", "safe", lambda: oci_layout([M, C, GOOD_LAYER], oci_index(*[MD] * 900)))
 
 
