@@ -26,14 +26,19 @@
     X(inspect)                                                                                                         \
     X(kill)                                                                                                            \
     X(load)                                                                                                            \
+    X(login)                                                                                                           \
+    X(logout)                                                                                                          \
     X(logs)                                                                                                            \
     X(ps)                                                                                                              \
+    X(pull)                                                                                                            \
+    X(push)                                                                                                            \
     X(rename)                                                                                                          \
     X(restart)                                                                                                         \
     X(rm)                                                                                                              \
     X(rmi)                                                                                                             \
     X(run)                                                                                                             \
     X(save)                                                                                                            \
+    X(search)                                                                                                          \
     X(start)                                                                                                           \
     X(stop)                                                                                                            \
     X(system_check)                                                                                                    \
@@ -41,6 +46,7 @@
     X(system_prune)                                                                                                    \
     X(system_rooms)                                                                                                    \
     X(tag)                                                                                                             \
+    X(tags)                                                                                                            \
     X(untag)                                                                                                           \
     X(version)                                                                                                         \
     X(wait)

@@ -14,10 +14,12 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cmd.h"
+#include "cli/cmd_pull.h"
 #include "cli/engine.h"
 #include "cli/spec.h"
 #include "cli/streams.h"
 #include "cli/tty.h"
+#include "oci/ref.h"
 
 const struct cli_opt cmd_run_opts[] = {
     {.name = "detach", .letter = 'd', .kind = CLI_BOOL, .help = "Run in the background and print the ID"},
@@ -55,9 +57,40 @@ static int cidfile_make(struct cli_ctx *ctx, const char *path, int *out_fd) {
     return cli_failf(ctx->out, CLI_EXIT_USAGE, "create %s: %s", path, strerror(errno));
 }
 
+static bool has_tag(const char *name) {
+    struct bh_err ignored = BH_ERR_INIT;
+    struct bh_ref ref;
+
+    return bh_ref_parse(name, &ref, &ignored) == 0 && (ref.tag[0] != '\0' || ref.digest[0] != '\0');
+}
+
+/* What `--pull` asks for before the first try: 0 or an exit status. */
+static int pull_first(struct cli_ctx *ctx, const struct cli_args *args) {
+    const char *when = cli_str(args, "pull");
+
+    if (strcmp(when, "always") != 0)
+        return 0;
+    return cli_pull_for_run(ctx, args->operands[0], cli_str(args, "platform"), cli_bool(args, "quiet"));
+}
+
+/* Creates; an image that is not here is pulled once. */
+static int create(struct cli_ctx *ctx, const struct cli_args *args, bulkhead *b, bulkhead_value *spec, char **out_id) {
+    struct bulkhead_error error = {0};
+
+    if (bulkhead_container_create(b, cli_str(args, "name"), spec, out_id, &error) == 0)
+        return 0;
+    if (strcmp(error.reason, "no-such-image") != 0 || strcmp(cli_str(args, "pull"), "missing") != 0)
+        return fail_125(ctx, &error);
+    cli_say(ctx->out, "Unable to find image '%s%s' locally", args->operands[0],
+            has_tag(args->operands[0]) ? "" : ":latest");
+    if (cli_pull_for_run(ctx, args->operands[0], cli_str(args, "platform"), cli_bool(args, "quiet")) != 0)
+        return CLI_EXIT_USAGE;
+    error = (struct bulkhead_error){0};
+    return bulkhead_container_create(b, cli_str(args, "name"), spec, out_id, &error) == 0 ? 0 : fail_125(ctx, &error);
+}
+
 static int make(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value *spec, char **out_id) {
     const char *cidfile = cli_str(args, "cidfile");
-    struct bulkhead_error error = {0};
     bulkhead *b = cli_engine(ctx);
     int fd, status;
 
@@ -65,14 +98,9 @@ static int make(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value
         return CLI_EXIT_USAGE;
     if ((status = cidfile_make(ctx, cidfile, &fd)) != 0)
         return status;
-    if (bulkhead_container_create(b, cli_str(args, "name"), spec, out_id, &error) != 0) {
-        if (strcmp(error.reason, "no-such-image") == 0 && strcmp(cli_str(args, "pull"), "never") != 0)
-            cli_say(ctx->out, "Unable to find image '%s%s' locally", args->operands[0],
-                    strpbrk(args->operands[0], ":@") == NULL ? ":latest" : "");
-        status = fail_125(ctx, &error);
-    } else if (fd >= 0 && bh_write_all(fd, *out_id, strlen(*out_id)) != 0) {
+    status = pull_first(ctx, args) != 0 ? CLI_EXIT_USAGE : create(ctx, args, b, spec, out_id);
+    if (status == 0 && fd >= 0 && bh_write_all(fd, *out_id, strlen(*out_id)) != 0)
         status = cli_failf(ctx->out, CLI_EXIT_USAGE, "write %s: %s", cidfile, strerror(errno));
-    }
     if (fd >= 0) {
         close(fd);
         if (*out_id == NULL)

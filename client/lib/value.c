@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -241,22 +242,8 @@ const bulkhead_value *bulkhead_value_at(const bulkhead_value *map, size_t i) {
 }
 
 static void add_base64(struct bh_buf *out, const char *data, size_t n) {
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
     bh_buf_addc(out, '"');
-    for (size_t i = 0; i < n; i += 3) {
-        size_t left = n - i;
-        uint32_t w = (uint32_t)(unsigned char)data[i] << 16;
-
-        if (left > 1)
-            w |= (uint32_t)(unsigned char)data[i + 1] << 8;
-        if (left > 2)
-            w |= (uint32_t)(unsigned char)data[i + 2];
-        bh_buf_addc(out, digit[w >> 18]);
-        bh_buf_addc(out, digit[w >> 12 & 63]);
-        bh_buf_addc(out, left > 1 ? digit[w >> 6 & 63] : '=');
-        bh_buf_addc(out, left > 2 ? digit[w & 63] : '=');
-    }
+    bh_base64_add(out, data, n);
     bh_buf_addc(out, '"');
 }
 

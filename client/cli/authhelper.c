@@ -1,0 +1,143 @@
+/*
+ * authhelper.c - see authhelper.h.
+ *
+ * Room: client.
+ */
+#include "cli/authhelper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/str.h"
+
+#define ANSWER_MAX ((size_t)1 << 20)
+#define TIME_MS    60000
+#define NS_PER_MS  (BH_NSEC / 1000)
+
+extern char **environ;
+
+/* The name becomes part of a program's name: nothing that could lead to another folder. */
+static int check_name(const char *name, struct bh_err *err) {
+    if (name[0] != '\0' && strlen(name) < 100 &&
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name) &&
+        strstr(name, "..") == NULL)
+        return 0;
+    return bh_err_set(err, BH_E_INVALID, "credential helper \"%.100s\": not a name", name);
+}
+
+static int start(const char *program, const char *action, int in, int out, pid_t *pid, struct bh_err *err) {
+    char *const argv[] = {(char *)program, (char *)action, NULL};
+    posix_spawn_file_actions_t fa;
+    int r;
+
+    posix_spawn_file_actions_init(&fa);
+    posix_spawn_file_actions_adddup2(&fa, in, 0);
+    posix_spawn_file_actions_adddup2(&fa, out, 1);
+    r = posix_spawnp(pid, program, &fa, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&fa);
+    if (r == 0)
+        return 0;
+    bh_err_errno(err, r, "start %s", program);
+    return bh_err_hint(err, "install it, or remove it from credsStore and credHelpers of the configuration file");
+}
+
+/* Both ends at once: a helper may answer before it has read everything. */
+static int talk(const char *program, int to, int from, const struct bh_buf *in, struct bh_buf *out,
+                struct bh_err *err) {
+    int64_t end = bh_mono_ns() + TIME_MS * NS_PER_MS;
+    size_t sent = 0;
+    bool writing = true;
+
+    for (;;) {
+        struct pollfd p[2] = {{.fd = from, .events = POLLIN}, {.fd = writing ? to : -1, .events = POLLOUT}};
+        int64_t left = (end - bh_mono_ns()) / NS_PER_MS;
+        void *room;
+        ssize_t n;
+
+        if (left <= 0 || poll(p, 2, (int)left) == 0)
+            return bh_err_set(err, BH_E_DEADLINE, "%s: no answer within %d s", program, TIME_MS / 1000);
+        if (p[1].revents != 0) {
+            n = sent < in->len ? write(to, in->data + sent, in->len - sent) : 0;
+            if (n > 0)
+                sent += (size_t)n;
+            if (sent == in->len || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+                close(to);
+                writing = false;
+            }
+        }
+        if (p[0].revents == 0)
+            continue;
+        if ((room = bh_buf_room(out, 4096)) == NULL)
+            return bh_err_set(err, BH_E_LIMIT, "%s: its answer is over %zu bytes", program, ANSWER_MAX);
+        n = read(from, room, 4096);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n < 0)
+            return bh_err_errno(err, errno, "read the answer of %s", program);
+        if (n == 0) {
+            if (writing)
+                close(to);
+            return 0;
+        }
+        bh_buf_grew(out, (size_t)n);
+    }
+}
+
+/* What a helper prints when it fails is its error; "credentials not found" is how all of them say that. */
+static int failed(const char *program, const char *action, const struct bh_buf *out, struct bh_err *err) {
+    const char *text = bh_buf_str(out);
+    size_t n = strcspn(text, "\r\n");
+
+    if (strncmp(text, "credentials not found", 21) == 0)
+        return bh_err_set(err, BH_E_NOT_FOUND, "%s has no such login", program);
+    return bh_err_set(err, BH_E_UNAVAILABLE, "%s %s failed: %.*s", program, action, (int)(n > 200 ? 200 : n), text);
+}
+
+static int pipes(int in[2], int out[2], struct bh_err *err) {
+    if (pipe2(in, O_CLOEXEC) != 0)
+        return bh_err_errno(err, errno, "make a pipe");
+    if (pipe2(out, O_CLOEXEC) == 0)
+        return 0;
+    close(in[0]);
+    close(in[1]);
+    return bh_err_errno(err, errno, "make a pipe");
+}
+
+int cli_helper_call(const char *name, const char *action, const struct bh_buf *in, struct bh_buf *out,
+                    struct bh_err *err) {
+    char program[128];
+    int to[2], from[2], status = 0, r;
+    pid_t pid = -1;
+
+    if (check_name(name, err) != 0 || pipes(to, from, err) != 0)
+        return err->code;
+    snprintf(program, sizeof program, "docker-credential-%s", name);
+    r = start(program, action, to[0], from[1], &pid, err);
+    close(to[0]);
+    close(from[1]);
+    if (r != 0) {
+        close(to[1]);
+        close(from[0]);
+        return r;
+    }
+    out->max = ANSWER_MAX;
+    (void)bh_set_nonblock(to[1], true);
+    r = talk(program, to[1], from[0], in, out, err);
+    close(from[0]);
+    if (r != 0)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (r == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+        r = failed(program, action, out, err);
+    return r;
+}

@@ -1,0 +1,101 @@
+/*
+ * cmd_pull.c - `pull`, and the pull that `run` and `create` make on their own.
+ *
+ * Room: client.
+ */
+#include "cli/cmd_pull.h"
+
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/engine.h"
+#include "cli/remote.h"
+#include "cli/transfer_view.h"
+
+const struct cli_opt cmd_pull_opts[] = {
+    {.name = "all-tags", .letter = 'a', .kind = CLI_BOOL, .help = "Pull all tagged images of the repository"},
+    {.name = "disable-content-trust", .kind = CLI_BOOL, .flags = CLI_OPT_IGNORED, .help = "Skip image verification"},
+    {.name = "jobs", .kind = CLI_INT, .help = "Fetch so many layers at once", .def = "0"},
+    {.name = "platform", .kind = CLI_STRING, .help = "Pull this platform, as OS/ARCH[/VARIANT]"},
+    {.name = "policy",
+     .kind = CLI_STRING,
+     .help = "When to pull",
+     .def = "always",
+     .complete = "always|missing|newer|never"},
+    {.name = "progress",
+     .kind = CLI_STRING,
+     .help = "How to show progress",
+     .def = "auto",
+     .complete = "auto|plain|tty|quiet|json"},
+    {.name = "quiet", .letter = 'q', .kind = CLI_BOOL, .help = "Print only the names of the images"},
+    {0},
+};
+
+static bulkhead_value *request_of(const char *const *names, size_t n, const char *platform, bulkhead_value *remote) {
+    bulkhead_value *request = bulkhead_map_new(), *list = bulkhead_list_new();
+
+    for (size_t i = 0; i < n; i++)
+        bulkhead_add_str(list, names[i]);
+    bulkhead_set(request, "reference", list);
+    bulkhead_set_str(request, "platform", platform);
+    bulkhead_set(request, "remote", remote);
+    return request;
+}
+
+static int jobs_of(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value *request) {
+    int64_t jobs = cli_int(args, "jobs");
+
+    if (jobs < 0 || jobs > 64)
+        return cli_failf(ctx->out, CLI_EXIT_USAGE, "invalid argument \"%lld\" for \"--jobs\" flag: 1 to 64",
+                         (long long)jobs);
+    bulkhead_set_uint(request, "jobs", (uint64_t)jobs);
+    return 0;
+}
+
+int cmd_pull(struct cli_ctx *ctx, const struct cli_args *args) {
+    const char *const *names = (const char *const *)args->operands;
+    struct bh_err err = BH_ERR_INIT;
+    struct cli_transfer_view view;
+    enum cli_progress_mode mode;
+    bulkhead_value *remote, *request;
+    int status;
+
+    if (cli_progress_mode_parse(cli_str(args, "progress"), &mode, &err) != 0)
+        return cli_fail(ctx->out, &err);
+    if (cli_bool(args, "quiet"))
+        mode = CLI_PROGRESS_QUIET;
+    status = cli_remote_make(ctx, args, names, (size_t)args->operand_count, &remote);
+    if (status != 0)
+        return status;
+    request = request_of(names, (size_t)args->operand_count, cli_str(args, "platform"), remote);
+    bulkhead_set_bool(request, "all_tags", cli_bool(args, "all-tags"));
+    bulkhead_set_str(request, "policy", cli_str(args, "policy"));
+    status = jobs_of(ctx, args, request);
+    if (status != 0) {
+        bulkhead_value_free(request);
+        return status;
+    }
+    cli_transfer_view_init(&view, ctx, mode, false);
+    status = cli_transfer_run(&view, "Pull", request);
+    if (mode != CLI_PROGRESS_JSON) {
+        for (size_t i = 0; i < view.n_done; i++) {
+            cli_put_word(ctx->out, view.done[i]);
+            cli_put(ctx->out, "\n");
+        }
+    }
+    cli_transfer_view_fini(&view);
+    return status;
+}
+
+int cli_pull_for_run(struct cli_ctx *ctx, const char *name, const char *platform, bool quiet) {
+    struct cli_transfer_view view;
+    bulkhead_value *remote;
+    int status = cli_remote_default(ctx, name, &remote);
+
+    if (status != 0)
+        return status;
+    cli_transfer_view_init(&view, ctx, quiet ? CLI_PROGRESS_QUIET : CLI_PROGRESS_AUTO, true);
+    status = cli_transfer_run(&view, "Pull", request_of(&name, 1, platform, remote));
+    cli_transfer_view_fini(&view);
+    return status;
+}
