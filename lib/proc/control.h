@@ -40,7 +40,7 @@ enum bh_control_type {
     BH_CONTROL_RELOAD = 20,  /* a new config memfd beside it */
 };
 
-#define BH_CONTROL_MAX_FDS 16
+#define BH_CONTROL_MAX_FDS 250 /* the layers of a build step, each by its own; the kernel passes 253 */
 #define BH_CONTROL_JOB     24
 
 struct bh_control_spawn {

@@ -27,7 +27,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define FD_PARKED 64 /* descriptors wait above this while the numbers below are given out */
+#define FD_PARKED 300 /* descriptors wait above this while the numbers below are given out */
 
 /* mount_setattr(2): the libc of Debian 12 has it, older kernels' headers do not. */
 #define ATTR_RDONLY 0x1

@@ -55,7 +55,7 @@ struct bh_spawn {
     bool may_gain; /* leave no_new_privs off (launch: containers have programs that are setuid) */
 };
 
-#define BH_SPAWN_MAX_FDS 32
+#define BH_SPAWN_MAX_FDS 256
 
 /* Returns once the program runs (exec has happened) or the reason why not is known.  It is killed
  * when this process dies.  *out_pidfd belongs to the caller. */

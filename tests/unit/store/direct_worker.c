@@ -19,11 +19,11 @@ struct direct {
 };
 
 static void child(const char *path, const char *job, const int *fds, unsigned n) {
-    int high[16];
+    int high[256];
     char count[8];
 
     for (unsigned i = 0; i < n; i++)
-        high[i] = fcntl(fds[i], F_DUPFD, 64);
+        high[i] = fcntl(fds[i], F_DUPFD, 300);
     for (unsigned i = 0; i < n; i++)
         dup2(high[i], BH_WORKER_FIRST_FD + (int)i);
     close_range(BH_WORKER_FIRST_FD + n, ~0U, 0);
