@@ -79,8 +79,20 @@ void reg_layer_close_pipe(struct reg_layer *l);
 void reg_layer_cancel(struct reg_layer *l); /* any thread */
 void reg_layer_free(struct reg_layer *l);   /* what came stays resumable */
 
-int reg_store_known(struct reg_store *s, uid_t owner, const char *digest, const char *platform, bool *out_known,
-                    struct bh_arena *arena, const char **out_id, const char **out_manifest_digest, struct bh_err *err);
+/* Does the owner have an image with all its layers?  Asked by the digest of a manifest or index, or by a canonical
+ * name; the other is "". */
+struct reg_known_ask {
+    uid_t owner;
+    const char *digest, *name;
+    const char *platform; /* of an index; "" = this host's */
+};
+struct reg_known {
+    bool known;
+    const char *id, *manifest_digest;
+    const char *index_digest; /* asked by name: the index that it was chosen from, "" = none */
+};
+int reg_store_known(struct reg_store *s, const struct reg_known_ask *ask, struct bh_arena *arena, struct reg_known *out,
+                    struct bh_err *err);
 
 struct reg_image_put {
     const char *manifest_digest, *index_digest;
