@@ -21,6 +21,7 @@
 #include "engine.h"
 
 #define DEFAULT_UID_BASE 268369920u /* 2^28 - 2^16: just below the pool of the containers' ids */
+#define DEFAULT_RESTART  5000
 #define CLIENT_GROUP     "bulkhead" /* members may open the sockets */
 #define ID_FILE_MAX      ((size_t)16 << 20)
 
@@ -87,7 +88,7 @@ static int check_keys(struct bh_conf_table *top, struct bh_err *err) {
     static const char *const known[][2] = {
         {NULL, " engine rooms socket store limits runtime registry build storage_form test "},
         {"engine", " root "},
-        {"rooms", " uid_base admin_uids "},
+        {"rooms", " uid_base admin_uids restart_max_ms "},
         {"socket", " mode group "},
     };
     int rc = 1;
@@ -103,13 +104,15 @@ static int check_keys(struct bh_conf_table *top, struct bh_err *err) {
 
 static int read_values(struct sup_config *c, struct bh_conf_table *t, struct bh_err *err) {
     const char *root = "", *mode = "0660", *group = NULL, *admins = "";
-    uint64_t base = DEFAULT_UID_BASE;
+    uint64_t base = DEFAULT_UID_BASE, restart = DEFAULT_RESTART;
 
     if (bh_conf_get_str(t, "engine.root", &root, err) < 0 || bh_conf_get_str(t, "socket.mode", &mode, err) < 0 ||
         bh_conf_get_str(t, "socket.group", &group, err) < 0 ||
         bh_conf_get_str(t, "rooms.admin_uids", &admins, err) < 0 ||
+        bh_conf_get_u64(t, "rooms.restart_max_ms", 10, 60000, &restart, err) < 0 ||
         bh_conf_get_u64(t, "rooms.uid_base", 1000, 0xfffffff0u, &base, err) < 0)
         return err->code;
+    c->restart_max_ms = (int64_t)restart;
     c->uid_base = (uint32_t)base;
     c->socket_gid = c->uid_base + SUP_N_USERS;
     c->socket_mode = (mode_t)strtoul(mode, NULL, 8);

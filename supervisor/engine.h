@@ -53,6 +53,7 @@ struct sup_user {
 
 struct sup_config {
     uint32_t uid_base;
+    int64_t restart_max_ms; /* longest wait before a room that keeps dying starts again */
     mode_t socket_mode;
     gid_t socket_gid;
     char admins[1024]; /* "1000,1001" */

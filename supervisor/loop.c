@@ -19,7 +19,6 @@
 #include "engine.h"
 
 #define BACKOFF_FIRST_MS 100
-#define BACKOFF_MAX_MS   5000
 #define LONG_LIFE_MS     10000 /* a room that has served so long starts counting anew */
 
 int64_t sup_now_ms(void) {
@@ -53,17 +52,18 @@ static void log_death(const struct sup_room *room, int status) {
            sig == SIGSYS || sig == SIGSEGV ? " attack-like=yes" : "");
 }
 
-static void plan_restart(struct sup_room *room) {
+static void plan_restart(const struct sup_engine *e, struct sup_room *room) {
+    const int64_t most = e->config.restart_max_ms;
     bool asked = room->state == SUP_STOPPING;
     bool long_life = room->ready_ms > 0 && sup_now_ms() - room->ready_ms > LONG_LIFE_MS;
     int64_t delay = BACKOFF_FIRST_MS;
 
     room->failures = asked || long_life ? 0 : room->failures + 1;
-    for (unsigned i = 1; i < room->failures && delay < BACKOFF_MAX_MS; i++)
+    for (unsigned i = 1; i < room->failures && delay < most; i++)
         delay *= 2;
     room->state = SUP_BACKOFF;
     room->restarts++;
-    room->deadline_ms = sup_now_ms() + (delay < BACKOFF_MAX_MS ? delay : BACKOFF_MAX_MS);
+    room->deadline_ms = sup_now_ms() + (delay < most ? delay : most);
 }
 
 /* runtime and launch share a pair that cannot be given to a living process: both start again. */
@@ -94,7 +94,7 @@ static void on_room_exit(struct sup_engine *e, struct sup_source *s) {
     }
     stop_partner(e, room);
     bool never_served = !e->announced && room->state == SUP_STARTING;
-    plan_restart(room);
+    plan_restart(e, room);
     if (!never_served)
         return;
     bh_log(BH_LOG_ERR, "start-failed", "error=\"start engine in %s: room %s ended before it could serve\" hint=\"%s\"",
@@ -114,7 +114,7 @@ static void on_deadline(struct sup_engine *e, struct sup_room *room) {
         sup_room_kill(room, "it did not stop in time");
     else if (room->state == SUP_BACKOFF && sup_room_start(e, room, &err) < 0) {
         bh_log_err("restart-failed", &err);
-        room->deadline_ms = sup_now_ms() + BACKOFF_MAX_MS;
+        room->deadline_ms = sup_now_ms() + e->config.restart_max_ms;
     }
 }
 

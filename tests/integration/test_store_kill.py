@@ -1,7 +1,8 @@
-"""The store's room and its workers die at random moments of load, import, save, tag, rmi, prune; and its disk runs full.
+"""Rooms, workers and the supervisor die at random moments of load, import, commit, save, tag, rmi, prune; and the disk runs full.
 
 After each death: what was acknowledged is there, what was not has left nothing that `system check` reports.
-Chosen points of each act, one by one, are tried by tests/integration/crash.
+Chosen points of each act, one by one, are tried by tests/integration/crash.  BULKHEAD_TEST_KILLS and BULKHEAD_TEST_SEED
+set how many deaths and which.
 """
 import os, random, signal, subprocess, sys, tempfile, threading, time
 
@@ -10,16 +11,25 @@ import makeimage as mk  # noqa: E402
 from cases import Skip, case, ends, has, out, run, same, until  # noqa: E402
 from engine import Engine, children_of, read_proc  # noqa: E402
 
-KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "8"))
-IMAGE = mk.Image([mk.tar_of([(f"f{i}", os.urandom(400_000), 0o644) for i in range(4)]) for _ in range(5)])
+KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "80"))
+SEED = int(os.environ.get("BULKHEAD_TEST_SEED", "7"))
+ROOMS = ("store", "store", "store", "worker", "worker", "worker", "worker", "launch", "runtime", "registry", "build", "supervisor")
+IMAGE = mk.Image([mk.tar_of([(f"f{i}", os.urandom(40_000), 0o644) for i in range(4)]) for _ in range(5)])
+
+
+def soon(what, probe, seconds=20):
+    end = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.005)
 
 
 def answers(e):
-    return e.cli("images", "-q", check=False).returncode == 0
+    return all(e.cli(verb, "-q", check=False).returncode == 0 for verb in ("images", "ps"))
 
 
 def whole(e):
-    until("the store is back", lambda: answers(e), 20)
+    soon("store and runtime are back", lambda: answers(e))
     done = ends(e.cli("system", "check", check=False), 0)
     has(done.stdout, r" 0 findings", done)
 
@@ -28,52 +38,90 @@ def listed(e):
     return set(out(e, "images", "--format", "{{.Repository}}:{{.Tag}}").split())
 
 
-def busy(e, stop, said):
-    """Acts without end; said gets (act, name) of what was acknowledged."""
-    archive = os.path.join(e.folder, "kill.tar")
-    layer = os.path.join(e.folder, "layer.tar")
-    n = 0
-    while not stop.is_set():
-        n += 1
-        for name, words in ((f"imp:{n}", ("import", layer, f"imp:{n}")), ("kill:1", ("load", "-qi", archive)),
-                            (f"tag:{n}", ("tag", "kill:1", f"tag:{n}")), (f"imp:{n - 1}", ("rmi", f"imp:{n - 1}")),
-                            (None, ("save", "-o", os.path.join(e.folder, "out.tar"), "kill:1")),
-                            (f"tag:{n - 1}", ("rmi", f"tag:{n - 1}")), ("kill:1", ("rmi", "-f", "kill:1"))):
-            if stop.is_set():
-                return
-            done = e.cli(*words, check=False)
-            if done.returncode == 0 and name:
-                (said.discard if words[0] == "rmi" else said.add)(name)
-            elif name:
-                said.discard(name) if words[0] == "rmi" else None
+def round_of(e, who, n):
+    """Acts that follow each other; the name that each gives (+) or takes (-), for what was acknowledged."""
+    archive, layer = (os.path.join(e.folder, name) for name in ("kill.tar", "layer.tar"))
+    mine = f"{who}{n}"
+    return (("+", f"imp:{mine}", ("import", layer, f"imp:{mine}")), ("+", "kill:1", ("load", "-qi", archive)),
+            ("+", f"com:{mine}", ("commit", "box", f"com:{mine}")), ("+", f"tag:{mine}", ("tag", "kill:1", f"tag:{mine}")),
+            ("-", f"imp:{mine}", ("rmi", f"imp:{mine}")), ("", "", ("save", "-o", os.path.join(e.folder, who), "stays:1", f"com:{mine}")),
+            ("", "", ("image", "prune", "-f")), ("-", f"tag:{mine}", ("rmi", f"tag:{mine}")),
+            ("-", f"com:{mine}", ("rmi", f"com:{mine}")), ("-", "kill:1", ("rmi", "-f", "kill:1")))
 
 
-def victim(e, rng):
-    """The store itself, or one of its workers if there is one now."""
-    store = e.rooms().get("store")
-    workers = [p for p in children_of(e.process.pid) if "bulkhead-unpack" in read_proc(p, "cmdline").split("\0")[0]]
-    return rng.choice(workers) if workers and rng.random() < 0.4 else store
+class Actor(threading.Thread):
+    """Acts until it is told to stop; `said` has the names that were acknowledged."""
+
+    def __init__(self, e, who, n):
+        super().__init__()
+        self.e, self.who, self.n, self.said, self.done = e, who, n, set(), threading.Event()
+
+    def run(self):
+        while not self.done.is_set():
+            self.n += 1
+            for sign, name, words in round_of(self.e, self.who, self.n):
+                if self.done.is_set():
+                    return
+                if sign == "-":
+                    self.said.discard(name)
+                if self.e.cli(*words, check=False).returncode == 0 and sign == "+":
+                    self.said.add(name)
 
 
-@case(f"{KILLS} kills of the store and its workers under load: acknowledged names stay, the store is whole")
+def kill_one(e, rng):
+    """One room, a worker if there is one soon, or the supervisor and all with it.  What was killed."""
+    victim, pid = rng.choice(ROOMS), None
+    if victim == "supervisor":
+        e.kill()
+        return victim
+    for _ in range(200):
+        workers = [p for p in children_of(e.process.pid) if "bulkhead-unpack" in read_proc(p, "cmdline").split("\0")[0]]
+        pid = (workers[-1] if workers else None) if victim == "worker" else e.rooms().get(victim)
+        if pid:
+            break
+        time.sleep(0.001)
+    try:
+        os.kill(pid, signal.SIGKILL) if pid else None
+    except ProcessLookupError:
+        pass
+    return victim if pid else "nothing"
+
+
+@case(f"{KILLS} kills of rooms, workers and the supervisor under load: acknowledged names stay, the store is whole")
 def _(e):
-    rng = random.Random(7)
+    rng, count = random.Random(SEED), {}
     mk.write(os.path.join(e.folder, "kill.tar"), mk.docker_archive([(IMAGE, ["kill:1"])]))
     mk.write(os.path.join(e.folder, "layer.tar"), mk.tar_of([("one", b"1", 0o644)]))
     out(e, "import", os.path.join(e.folder, "layer.tar"), "stays:1")
-    for _ in range(KILLS):
-        stop, said = threading.Event(), set()
-        acting = threading.Thread(target=busy, args=(e, stop, said))
-        acting.start()
-        time.sleep(rng.uniform(0.02, 0.4))
-        pid = victim(e, rng)
-        if pid:
-            os.kill(pid, signal.SIGKILL)
-        stop.set()
-        acting.join()
+    out(e, "create", "--name", "box", "stays:1", "none")
+    rounds, kept = 0, {"stays:1"}
+    while sum(count.values()) < KILLS:
+        actors = [Actor(e, who, rounds) for who in ("a", "b")]
+        for actor in actors:
+            actor.start()
+        time.sleep(rng.uniform(0.01, 0.15))
+        victim = kill_one(e, rng)
+        for actor in actors:
+            actor.done.set()
+        for actor in actors:
+            actor.join()
+        rounds = max(actor.n for actor in actors)
+        if victim == "nothing":
+            continue
+        if victim == "supervisor":
+            soon("its rooms end with it", lambda: not e.strays())
+            e.start()
+        count[victim] = count.get(victim, 0) + 1
         whole(e)
-        missing = (said | {"stays:1"}) - listed(e)
-        assert not missing, f"acknowledged and gone: {missing}"
+        kept |= set().union(*(actor.said for actor in actors)) - {"kill:1"}  # both give and take that one
+        missing = kept - listed(e)
+        assert not missing, f"kill {sum(count.values())}, {victim}: acknowledged and gone: {missing}"
+        if len(kept) > 20:
+            gone = kept - {"stays:1"}
+            out(e, "rmi", *gone)
+            kept -= gone
+    print("  " + ", ".join(f"{name} {n}" for name, n in sorted(count.items())))
+    out(e, "rm", "box")
     ids = out(e, "images", "-aq").split()
     out(e, "rmi", "-f", *dict.fromkeys(ids))
     whole(e)
@@ -117,4 +165,4 @@ def _(e):
         os.rmdir(mount)
 
 
-run()
+run(config="[rooms]\nrestart_max_ms = 20\n")
