@@ -30,11 +30,13 @@ static int numbers(struct store_db *db, const struct store_who *who, struct stor
                " WHERE " OF_WHO ")",
                &layers, err) != 0 ||
         number(db, who,
-               "SELECT ifnull(sum(tar_size),0) FROM layer WHERE k IN (SELECT il.layer FROM image_layer il JOIN image i"
+               "SELECT ifnull(sum(ifnull(content,tar_size)),0) FROM layer WHERE k IN (SELECT il.layer FROM image_layer "
+               "il JOIN image i"
                " ON i.k=il.image WHERE " OF_WHO ")",
                &df->size, err) != 0 ||
         number(db, who,
-               "SELECT ifnull(sum(tar_size),0) FROM layer WHERE k IN (SELECT il.layer FROM image_layer il JOIN image i"
+               "SELECT ifnull(sum(ifnull(content,tar_size)),0) FROM layer WHERE k IN (SELECT il.layer FROM image_layer "
+               "il JOIN image i"
                " ON i.k=il.image WHERE " OF_WHO " AND EXISTS(SELECT 1 FROM container c WHERE c.image=i.k))",
                &used, err) != 0 ||
         number(db, who,

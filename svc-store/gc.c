@@ -27,12 +27,32 @@ void store_tidy_end(struct store *s) {
     pthread_rwlock_unlock(&s->tidy);
 }
 
+/* No container has it, and no name has an index that it belongs to. */
+#define STORE_UNUSED                                                                                                   \
+    "state=1 AND NOT EXISTS(SELECT 1 FROM container c WHERE c.image=image.k)"                                          \
+    " AND NOT EXISTS(SELECT 1 FROM index_image x JOIN name n ON n.idx=x.idx WHERE x.image=image.k"                     \
+    "  AND n.owner=image.owner)"
+
 /* ---- marking ------------------------------------------------------------------------------- */
 
 static int drop_kept_images(struct store_db *db, struct bh_err *err) {
-    return store_exec(db, NULL, err,
-                      "DELETE FROM image WHERE state=1 AND NOT EXISTS(SELECT 1 FROM container c WHERE c.image=image.k)",
-                      "");
+    return store_exec(db, NULL, err, "DELETE FROM image WHERE " STORE_UNUSED, "");
+}
+
+void store_gc_kept(struct store *s) {
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    int64_t n = 0;
+    int r = store_read_begin(s->index, &db, &err);
+
+    if (r == 0)
+        r = store_get_int(db, &n, NULL, &err, "SELECT count(*) FROM image WHERE " STORE_UNUSED, "");
+    if (r != 0)
+        bh_log_err("collect-failed", &err);
+    store_read_scope(&db);
+    db = NULL;
+    if (n > 0)
+        store_gc_now(s);
 }
 
 static int mark_layers(struct store_db *db, struct bh_err *err) {

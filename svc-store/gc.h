@@ -28,6 +28,8 @@ int store_gc_mark(struct store_db *db, struct bh_err *err);
 int store_gc_sweep(struct store *s, struct store_gc_result *out, struct bh_err *err);
 /* Mark and sweep in one go, for what failed calls have left.  Errors are logged. */
 void store_gc_now(struct store *s);
+/* The same, if there is an image that only a name or a container had kept, which has gone or changed. */
+void store_gc_kept(struct store *s);
 
 /* How many sweeps there have been: unchanged means that nothing can wait for a lease to end. */
 uint64_t store_removals(struct store *s);

@@ -66,7 +66,7 @@ static int fill_rows(struct telling *t, struct bh_err *err) {
         if (h == NULL || !bh_time_parse(h->created, &row->created_ns))
             row->created_ns = h == NULL ? t->config.created_ns : 0;
         if ((h == NULL || !h->empty_layer) && layer < t->n_layers)
-            row->size = t->layers[layer++].tar_size;
+            row->size = t->layers[layer++].content;
     }
     t->n_rows = n;
     return 0;

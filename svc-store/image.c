@@ -44,10 +44,10 @@ static int image_insert(struct store_db *db, uid_t owner, const struct store_new
     labels_pack(&c->config.labels, &labels);
     if (store_exec(db, NULL, err,
                    "INSERT INTO image(owner, id, state, config, parent, manifest, created_ns, added_ns, last_used_ns,"
-                   " last_tag_ns, size, os, arch, variant, labels, reduced) VALUES(?,?,0,?,?,?,?,?,?,0,0,?,?,?,?,?)",
-                   "itittiiitttbb", (int64_t)owner, n->id, config_blob, n->parent, n->manifest, c->created_ns, now, now,
-                   c->os, c->architecture, c->variant, (const void *)bh_buf_str(&labels), labels.len, n->reduced,
-                   n->n_reduced) != 0)
+                   " last_tag_ns, size, os, arch, variant, labels, reduced) VALUES(?,?,?,?,?,?,?,?,?,0,0,?,?,?,?,?)",
+                   "itiittiiitttbb", (int64_t)owner, n->id, (int64_t)n->part, config_blob, n->parent, n->manifest,
+                   c->created_ns, now, now, c->os, c->architecture, c->variant, (const void *)bh_buf_str(&labels),
+                   labels.len, n->reduced, n->n_reduced) != 0)
         return err->code;
     *out_k = store_last_id(db);
     return 0;
@@ -69,10 +69,11 @@ static int image_add_layers(struct store_db *db, int64_t k, const struct bh_imag
                        layer) != 0)
             return err->code;
     }
-    return store_exec(db, NULL, err,
-                      "UPDATE image SET size=(SELECT ifnull(sum(l.tar_size),0) FROM image_layer il JOIN layer l"
-                      " ON l.k=il.layer WHERE il.image=?1) WHERE k=?1",
-                      "i", k);
+    return store_exec(
+        db, NULL, err,
+        "UPDATE image SET size=(SELECT ifnull(sum(ifnull(l.content,l.tar_size)),0) FROM image_layer il JOIN layer l"
+        " ON l.k=il.layer WHERE il.image=?1) WHERE k=?1",
+        "i", k);
 }
 
 static int manifest_put(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err) {
@@ -103,15 +104,18 @@ static int manifest_put(struct store_db *db, int64_t image, const struct store_n
     return store_exec(db, NULL, err, "UPDATE image SET manifest=? WHERE k=?", "ti", n->manifest, image);
 }
 
-static int other_put(struct store_db *db, int64_t image, const char *digest, struct bh_err *err) {
+static int other_put(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err) {
     int64_t blob;
     bool found;
 
-    if (digest[0] == '\0')
+    if (n->other[0] == '\0')
         return 0;
-    if (store_blob_find(db, digest, &blob, &found, err) != 0 || !found)
+    if (store_blob_find(db, n->other, &blob, &found, err) != 0 || !found)
         return err->code;
-    return store_exec(db, NULL, err, "INSERT OR IGNORE INTO image_blob(image, blob) VALUES(?,?)", "ii", image, blob);
+    if (store_exec(db, NULL, err, "INSERT OR IGNORE INTO image_blob(image, blob) VALUES(?,?)", "ii", image, blob) != 0)
+        return err->code;
+    return store_exec(db, NULL, err, "INSERT OR REPLACE INTO index_image(idx, image, manifest, media) VALUES(?,?,?,?)",
+                      "titt", n->other, image, n->manifest, n->other_media);
 }
 
 int store_image_put(struct store_db *db, uid_t owner, const struct store_new_image *n, int64_t *out_k,
@@ -128,12 +132,12 @@ int store_image_put(struct store_db *db, uid_t owner, const struct store_new_ima
         0)
         return err->code;
     if (found) {
-        if (store_exec(db, NULL, err, "UPDATE image SET state=0 WHERE k=? AND state<>0", "i", k) != 0)
+        if (!n->part && store_exec(db, NULL, err, "UPDATE image SET state=0 WHERE k=? AND state<>0", "i", k) != 0)
             return err->code;
     } else if (image_insert(db, owner, n, config_blob, &k, err) != 0 || image_add_layers(db, k, n->config, err) != 0) {
         return err->code;
     }
-    if (manifest_put(db, k, n, err) != 0 || other_put(db, k, n->other, err) != 0)
+    if (manifest_put(db, k, n, err) != 0 || other_put(db, k, n, err) != 0)
         return err->code;
     *out_k = k;
     return 0;
@@ -173,7 +177,8 @@ int store_image_layers(struct store_db *db, int64_t k, struct bh_arena *arena, s
 
     if (store_get_int(db, &n, NULL, err, "SELECT count(*) FROM image_layer WHERE image=?", "i", k) != 0 ||
         store_query(db, &st, err,
-                    "SELECT l.diff_id, l.tar_size FROM image_layer il JOIN layer l ON l.k=il.layer"
+                    "SELECT l.diff_id, l.tar_size, ifnull(l.content,l.tar_size) FROM image_layer il JOIN layer l ON "
+                    "l.k=il.layer"
                     " WHERE il.image=? ORDER BY il.pos",
                     "i", k) != 0)
         return err->code;
@@ -183,6 +188,7 @@ int store_image_layers(struct store_db *db, int64_t k, struct bh_arena *arena, s
     while ((r = store_step(db, st, err)) > 0 && i < (size_t)n) {
         v[i].diff_id = bh_oci_strdup(arena, store_text(st, 0), strlen(store_text(st, 0)), err);
         v[i].tar_size = (uint64_t)sqlite3_column_int64(st, 1);
+        v[i].content = (uint64_t)sqlite3_column_int64(st, 2);
         if (v[i++].diff_id == NULL)
             return err->code;
     }

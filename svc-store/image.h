@@ -66,6 +66,7 @@ bool store_image_has_tag(const struct store_image *im);
 struct store_image_layer {
     const char *diff_id;
     uint64_t tar_size;
+    uint64_t content; /* what is shown as its size */
 };
 /* Lowest first. */
 int store_image_layers(struct store_db *db, int64_t k, struct bh_arena *arena, struct store_image_layer **out,
@@ -110,7 +111,9 @@ struct store_new_image {
     const struct store_desc *layers; /* of the manifest */
     size_t n_layers;
     const char *parent;
-    const char *other; /* digest of a further document that is kept with it, "" if none */
+    const char *other; /* digest of the index that it came with, which is kept with it; "" if none */
+    const char *other_media;
+    bool part; /* of that index, for another platform: not listed, kept while a name has the index */
 };
 
 /* Row of an image whose layers and blobs have rows already.  An image that is there keeps its row. */

@@ -52,6 +52,7 @@ const char *store_text(sqlite3_stmt *st, int column);
 /* The statements of schema.c. */
 extern const char store_schema_v1[];
 extern const char store_schema_v2[];
-#define STORE_SCHEMA_VERSION 2
+extern const char store_schema_v3[];
+#define STORE_SCHEMA_VERSION 3
 
 #endif

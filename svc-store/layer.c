@@ -124,14 +124,15 @@ static int layer_row(struct store_db *db, uid_t owner, const struct store_layer_
     return store_exec(
         db, NULL, err,
         "INSERT INTO layer(diff_id, owner, state, durable, tar_size, file_size, index_offset, index_size, index_sha256,"
-        " entries, added_ns, verified) VALUES(?,?,0,0,?,?,?,?,?,?,?,?) ON CONFLICT(diff_id) DO UPDATE SET state=0, "
+        " entries, added_ns, verified, content) VALUES(?,?,0,0,?,?,?,?,?,?,?,?,?) ON CONFLICT(diff_id) DO UPDATE SET "
+        "state=0, "
         "durable=0, "
         "verified=excluded.verified,"
         " tar_size=excluded.tar_size, file_size=excluded.file_size, index_offset=excluded.index_offset,"
-        " index_size=excluded.index_size, index_sha256=excluded.index_sha256 WHERE state<>0",
-        "tiiiiibiii", r->diff_id, (int64_t)owner, (int64_t)r->tar_size, (int64_t)r->file_size, (int64_t)r->index_offset,
-        (int64_t)r->index_size, (const void *)r->index_sha256, sizeof r->index_sha256, (int64_t)r->entries, bh_now_ns(),
-        (int64_t)r->verified);
+        " index_size=excluded.index_size, index_sha256=excluded.index_sha256, content=excluded.content WHERE state<>0",
+        "tiiiiibiiii", r->diff_id, (int64_t)owner, (int64_t)r->tar_size, (int64_t)r->file_size,
+        (int64_t)r->index_offset, (int64_t)r->index_size, (const void *)r->index_sha256, sizeof r->index_sha256,
+        (int64_t)r->entries, bh_now_ns(), (int64_t)r->verified, (int64_t)r->content);
 }
 
 static int rows(struct store *s, uid_t owner, int64_t lease, const struct store_layer_result *r, bool blob,

@@ -242,7 +242,7 @@ int store_image_sizes(struct store_db *db, struct store_image *images, size_t n,
     qsort(keys, n, sizeof *keys, key_cmp);
     /* a layer twice in one image is still that image's own */
     r = store_query(db, &st, err,
-                    "SELECT il.image, l.tar_size, (SELECT count(DISTINCT o.image) FROM image_layer o"
+                    "SELECT il.image, ifnull(l.content,l.tar_size), (SELECT count(DISTINCT o.image) FROM image_layer o"
                     " WHERE o.layer=il.layer) FROM image_layer il JOIN layer l ON l.k=il.layer",
                     "");
     while (r == 0 && (r = store_step(db, st, err)) > 0) {

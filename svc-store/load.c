@@ -222,6 +222,8 @@ static int new_image(struct loading *l, const struct store_chosen *c, struct sto
         .n_manifest = p->n_manifest,
         .parent = "",
         .other = c->index != NULL ? c->index->digest : "",
+        .other_media = c->index != NULL ? c->index->media : "",
+        .part = c->part,
     };
     uint64_t *sizes;
 
@@ -261,7 +263,7 @@ static void tell_loaded(struct loading *l, const struct store_chosen *c) {
         bh_ref_familiar(&c->names[i], text);
         tell(l, &(struct store_load_event){.loaded = text});
     }
-    if (c->n_names == 0)
+    if (c->n_names == 0 && !c->part)
         tell(l, &(struct store_load_event){.loaded = c->image->config_digest, .is_id = true});
 }
 

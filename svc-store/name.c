@@ -65,6 +65,7 @@ static int take(struct store_db *db, sqlite3_stmt *st, struct store_found *out, 
     out->owner = (uid_t)sqlite3_column_int64(st, 1);
     bh_str_copy(out->id, sizeof out->id, store_text(st, 2));
     out->name_owner = (uid_t)sqlite3_column_int64(st, 3);
+    bh_str_copy(out->index, sizeof out->index, store_text(st, 4));
     sqlite3_reset(st);
     return 1;
 }
@@ -75,7 +76,7 @@ static int find_tag(struct store_db *db, const struct store_who *who, const char
     sqlite3_stmt *st;
 
     if (store_query(db, &st, err,
-                    "SELECT i.k, i.owner, i.id, n.owner FROM name n JOIN image i ON i.k=n.image"
+                    "SELECT i.k, i.owner, i.id, n.owner, n.idx FROM name n JOIN image i ON i.k=n.image"
                     " WHERE n.repo=?1 AND n.tag=?2 AND n.digest='' AND (n.owner=?3 OR ?4)"
                     " ORDER BY n.owner<>?3, n.owner LIMIT 1",
                     "ttii", repo, tag, (int64_t)who->owner, (int64_t)who->all) != 0)
@@ -90,7 +91,7 @@ static int find_repo_digest(struct store_db *db, const struct store_who *who, co
     int r;
 
     if (store_query(db, &st, err,
-                    "SELECT i.k, i.owner, i.id, n.owner FROM name n JOIN image i ON i.k=n.image"
+                    "SELECT i.k, i.owner, i.id, n.owner, n.idx FROM name n JOIN image i ON i.k=n.image"
                     " WHERE n.repo=?1 AND (n.digest=?2 OR EXISTS(SELECT 1 FROM manifest m WHERE m.image=i.k AND"
                     " m.digest=?2)) AND (n.owner=?3 OR ?4) ORDER BY n.owner<>?3, n.owner LIMIT 1",
                     "ttii", repo, digest, (int64_t)who->owner, (int64_t)who->all) != 0)
@@ -176,7 +177,7 @@ static int own_row(struct store_db *db, const struct store_who *who, bool kept, 
     sqlite3_stmt *st;
 
     if (store_query(db, &st, err,
-                    "SELECT k, owner, id, owner FROM image WHERE id=?1 AND (owner=?2 OR ?3) AND (state=0 OR ?4)"
+                    "SELECT k, owner, id, owner, '' FROM image WHERE id=?1 AND (owner=?2 OR ?3) AND (state=0 OR ?4)"
                     " ORDER BY owner<>?2, owner LIMIT 1",
                     "tiii", out->id, (int64_t)who->owner, (int64_t)who->all, (int64_t)kept) != 0)
         return err->code;
@@ -228,7 +229,7 @@ int store_find_kept(struct store_db *db, const struct store_who *who, const char
 
 /* ---- setting ------------------------------------------------------------------------------- */
 
-int store_name_set(struct store_db *db, uid_t owner, const struct bh_ref *ref, int64_t image,
+int store_name_set(struct store_db *db, uid_t owner, const struct bh_ref *ref, int64_t image, const char *index,
                    char previous[STORE_DIGEST_SIZE], struct bh_err *err) {
     const char *digest = ref->tag[0] != '\0' ? "" : ref->digest;
     char repo[BH_REF_TEXT_SIZE];
@@ -250,9 +251,10 @@ int store_name_set(struct store_db *db, uid_t owner, const struct bh_ref *ref, i
         bh_str_copy(previous, STORE_DIGEST_SIZE, store_text(st, 1));
     sqlite3_reset(st);
     if (store_exec(db, NULL, err,
-                   "INSERT INTO name(owner, repo, tag, digest, image, set_ns) VALUES(?,?,?,?,?,?)"
-                   " ON CONFLICT(owner, repo, tag, digest) DO UPDATE SET image=excluded.image, set_ns=excluded.set_ns",
-                   "itttii", (int64_t)owner, repo, ref->tag, digest, image, now) != 0)
+                   "INSERT INTO name(owner, repo, tag, digest, image, set_ns, idx) VALUES(?,?,?,?,?,?,?)"
+                   " ON CONFLICT(owner, repo, tag, digest) DO UPDATE SET image=excluded.image, set_ns=excluded.set_ns,"
+                   " idx=excluded.idx",
+                   "itttiit", (int64_t)owner, repo, ref->tag, digest, image, now, index) != 0)
         return err->code;
     return store_exec(db, NULL, err, "UPDATE image SET last_tag_ns=? WHERE k=?", "ii", now, image);
 }

@@ -15,6 +15,7 @@ struct store_found {
     uid_t owner;
     char id[STORE_DIGEST_SIZE];
     char manifest[STORE_DIGEST_SIZE]; /* the one asked for, else "" */
+    char index[STORE_DIGEST_SIZE];    /* by_name: that its image was chosen from, else "" */
     bool by_name;
     uid_t name_owner;
     struct bh_ref ref; /* by_name: with the tag that was taken */
@@ -28,8 +29,9 @@ int store_find(struct store_db *db, const struct store_who *who, const char *tex
 int store_find_kept(struct store_db *db, const struct store_who *who, const char *text, struct store_found *out,
                     struct bh_err *err);
 
-/* ref has a tag or a digest.  previous: id of the image that had the name and was another, or "". */
-int store_name_set(struct store_db *db, uid_t owner, const struct bh_ref *ref, int64_t image,
+/* ref has a tag or a digest.  index: that the image was chosen from, or "".  previous: id of the image that had the
+ * name and was another, or "". */
+int store_name_set(struct store_db *db, uid_t owner, const struct bh_ref *ref, int64_t image, const char *index,
                    char previous[STORE_DIGEST_SIZE], struct bh_err *err);
 int store_name_remove(struct store_db *db, uid_t owner, const char *repo, const char *tag, const char *digest,
                       struct bh_err *err);

@@ -139,6 +139,7 @@ static struct store_chosen *entry_for(struct store_choice *out, const struct sto
     c = &out->images[out->n_images++];
     c->image = im;
     c->index = index_of(plan, im);
+    c->part = true; /* until it is named */
     return c;
 }
 
@@ -149,13 +150,17 @@ static int choose_images(const struct store_plan *plan, const struct bh_platform
         const struct store_plan_index *index = index_of(plan, im);
         struct store_chosen *c;
 
-        if (index != NULL && best_of_index(plan, index, want, any) != im)
+        if (index != NULL && best_of_index(plan, index, want, any) != im) {
+            if (any && im->missing[0] == '\0')
+                entry_for(out, plan, im);
             continue;
+        }
         if (im->missing[0] != '\0')
             return not_here(im, err);
         if (index == NULL && !any && rank(im, want) < 0)
             continue;
         c = entry_for(out, plan, im);
+        c->part = false;
         if (add_names(c, im->names, im->n_names, arena, err) != 0 ||
             (index != NULL && add_names(c, index->names, index->n_names, arena, err) != 0))
             return err->code;

@@ -12,6 +12,7 @@
 struct store_chosen {
     const struct store_plan_image *image;
     const struct store_plan_index *index; /* NULL when named directly */
+    bool part; /* of another platform of an index: it has no name, the index' name stands for it */
     struct bh_ref *names;
     size_t n_names;
     size_t cap_names;
@@ -24,7 +25,8 @@ struct store_choice {
     size_t n_layers;
 };
 
-/* platform "": of an index the image that runs here, else its first.  BH_E_INVALID when an image that was
+/* platform "": of an index the image that runs here, else its first, has the names, and all others that are in the
+ * archive come as its parts.  BH_E_INVALID when an image that was
  * named cannot be loaded from the archive; BH_E_NOT_FOUND when the platform is not there. */
 int store_plan_choose(const struct store_plan *plan, const char *platform, struct bh_arena *arena,
                       struct store_choice *out, struct bh_err *err);

@@ -149,7 +149,7 @@ static int put_names(struct store_db *db, uid_t owner, const struct store_publis
     for (size_t i = 0; i < im->n_names; i++) {
         char previous[STORE_DIGEST_SIZE];
 
-        if (store_name_set(db, owner, &im->names[i], im->out_k, previous, err) != 0)
+        if (store_name_set(db, owner, &im->names[i], im->out_k, im->image.other, previous, err) != 0)
             return err->code;
         if (previous[0] != '\0' && moved != NULL)
             moved(arg, &im->names[i], previous);
@@ -183,5 +183,6 @@ int store_publish(struct store *s, uid_t owner, int64_t *lease, struct store_pub
         commit_all(s, owner, *lease, images, n, moved, arg, err) != 0)
         return err->code;
     *lease = STORE_LEASE_NONE;
+    store_gc_kept(s);
     return 0;
 }

@@ -324,6 +324,7 @@ int store_untag(struct store *s, const struct store_who *who, const char *text, 
     if (store_write_commit(&db, err) != 0)
         return err->code;
     *out = removal;
+    store_gc_kept(s);
     return 0;
 }
 
@@ -377,7 +378,12 @@ int store_tag(struct store *s, const struct store_who *who, const char *source, 
 
     if (bh_ref_parse(target, &ref, err) != 0 || bh_ref_check_target(&ref, err) != 0 ||
         store_write_begin(s->index, STORE_FULL, &db, err) != 0 || store_find(db, who, source, &found, err) != 0 ||
-        own_copy(db, who->owner, &found, err) != 0 || store_name_set(db, who->owner, &ref, found.k, previous, err) != 0)
+        own_copy(db, who->owner, &found, err) != 0 ||
+        store_name_set(db, who->owner, &ref, found.k, found.index, previous, err) != 0)
         return err->code;
-    return store_write_commit(&db, err);
+    if (store_write_commit(&db, err) != 0)
+        return err->code;
+    if (previous[0] != '\0')
+        store_gc_kept(s);
+    return 0;
 }

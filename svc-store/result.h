@@ -18,6 +18,7 @@ struct store_layer_result {
     const char *codec; /* "none", "gzip", "zstd", "bzip2", "xz" */
     uint64_t size;     /* bytes as received */
     uint64_t tar_size;
+    uint64_t content; /* sum of the sizes of its files */
     uint64_t file_size;
     uint64_t index_offset;
     uint64_t index_size;
@@ -59,6 +60,7 @@ struct store_plan_image {
 };
 struct store_plan_index {
     const char *digest;
+    const char *media;
     const void *data;
     size_t n;
     struct store_plan_name *names;

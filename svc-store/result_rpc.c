@@ -17,6 +17,7 @@ typedef Bulkhead__Worker__V1__Result result_msg;
 typedef Bulkhead__Worker__V1__PlanImage image_msg;
 
 #define LAYER_ARENA ((size_t)1 << 20)
+#define CONTENT_MAX ((uint64_t)1 << 52) /* nothing checks it again: its sums must not overflow */
 
 static void *arena_alloc(void *arena, size_t n) {
     return bh_arena_alloc(arena, n);
@@ -92,6 +93,7 @@ int store_result_layer(const struct bh_buf *packed, struct store_layer_result *o
         .codec = codec_name(l->codec),
         .size = l->size,
         .tar_size = l->tar_size,
+        .content = l->content,
         .file_size = l->file_size,
         .index_offset = l->index_offset,
         .index_size = l->index_size,
@@ -100,6 +102,8 @@ int store_result_layer(const struct bh_buf *packed, struct store_layer_result *o
     };
     if (!digest_ok(l->digest) || !digest_ok(l->diff_id) || l->index_sha256.len != sizeof out->index_sha256) {
         broken("a digest of a layer", err);
+    } else if (l->content > CONTENT_MAX) {
+        broken("the size of a layer's files", err);
     } else {
         bh_str_copy(out->digest, sizeof out->digest, l->digest);
         bh_str_copy(out->diff_id, sizeof out->diff_id, l->diff_id);
@@ -202,6 +206,7 @@ static int plan_indexes(const Bulkhead__Worker__V1__Plan *p, struct bh_arena *ar
         if (!digest_ok(p->indexes[i]->digest))
             return broken("a digest of an index", err);
         x->digest = p->indexes[i]->digest;
+        x->media = p->indexes[i]->media_type;
         x->data = p->indexes[i]->data.data;
         x->n = p->indexes[i]->data.len;
         if (plan_names(p->indexes[i]->names, p->indexes[i]->n_names, arena, &x->names, &x->n_names, err) != 0)

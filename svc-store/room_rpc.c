@@ -110,7 +110,7 @@ static int open_reply(const struct opened *o, bool layers, struct bh_arena *aren
     reply->architecture = (char *)o->image.arch;
     reply->parent_id = (char *)o->image.parent;
     for (size_t i = 0; i < o->n_layers; i++)
-        reply->size += o->layers[i].tar_size;
+        reply->size += o->layers[i].content;
     if (!layers)
         return 0;
     reply->diff_id = bh_oci_alloc(arena, (o->n_layers + 1) * sizeof(char *), err);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "gc.h"
 #include "layer/layer_format.h"
 #include "lease.h"
@@ -21,6 +22,7 @@
 #include "result.h"
 
 #define SAVE_ARENA ((size_t)64 << 20)
+#define IMAGES_MAX 4096
 
 /* A blob of the archive: bytes in memory, or a stretch of a file. */
 struct piece {
@@ -32,15 +34,32 @@ struct piece {
     uint64_t size;
 };
 
+/* An index that goes out as it came, with all of its images that are here. */
+struct saved_index {
+    int64_t k; /* the image that runs here */
+    const char *digest;
+    const char *manifest; /* of that image, as the index names it */
+    const char *media;
+    uint64_t size;
+    bool whole; /* its images can go out as they came */
+};
+
+struct saved_name {
+    struct bh_ref ref;               /* with a tag */
+    const struct saved_index *index; /* NULL: the name means the image alone */
+};
+
 struct saved_image {
     int64_t k;
+    const char *wanted; /* digest of its manifest as asked for */
+    bool part;          /* of an index: for another platform, without a name */
     const char *id;
     const char *manifest; /* digest as it goes out */
     uint64_t manifest_size;
     const char *manifest_media;
     struct bh_strlist layers; /* "blobs/sha256/.." */
     const char *top_layer;    /* digest, "" if none */
-    struct bh_ref *names;     /* with tags */
+    struct saved_name *names;
     size_t n_names;
 };
 
@@ -51,6 +70,8 @@ struct saving {
     int64_t lease;
     struct saved_image *images;
     size_t n_images;
+    struct saved_index *indexes;
+    size_t n_indexes;
     struct piece *pieces;
     size_t n_pieces;
     size_t cap_pieces;
@@ -171,19 +192,20 @@ static int describe(struct saving *x, struct store_db *db, struct saved_image *i
 
 /* ---- which images -------------------------------------------------------------------------- */
 
-static int add_name(struct saving *x, struct saved_image *im, const struct bh_ref *ref, struct bh_err *err) {
-    struct bh_ref *v;
+static int add_name(struct saving *x, struct saved_image *im, const struct bh_ref *ref, const struct saved_index *index,
+                    struct bh_err *err) {
+    struct saved_name *v;
 
     for (size_t i = 0; i < im->n_names; i++)
-        if (bh_ref_same_name(&im->names[i], ref) && strcmp(im->names[i].tag, ref->tag) == 0)
+        if (bh_ref_same_name(&im->names[i].ref, ref) && strcmp(im->names[i].ref.tag, ref->tag) == 0)
             return 0;
     v = bh_oci_alloc(&x->arena, (im->n_names + 1) * sizeof *v, err);
     if (v == NULL)
         return err->code;
     if (im->n_names > 0)
         memcpy(v, im->names, im->n_names * sizeof *v);
-    v[im->n_names] = *ref;
-    v[im->n_names].digest[0] = '\0';
+    v[im->n_names] = (struct saved_name){*ref, index};
+    v[im->n_names].ref.digest[0] = '\0';
     im->names = v;
     im->n_names++;
     return 0;
@@ -193,22 +215,203 @@ static int add_name(struct saving *x, struct saved_image *im, const struct bh_re
 static int whole_repository(struct saving *x, struct store_db *db, const char *text, bool *out_done,
                             struct bh_err *err);
 
+/* What "" means as the manifest of an image. */
+static int own_manifest(struct saving *x, struct store_db *db, int64_t k, const char **out, struct bh_err *err) {
+    sqlite3_stmt *st;
+    int r;
+
+    if (store_query(db, &st, err, "SELECT manifest FROM image WHERE k=?", "i", k) != 0)
+        return err->code;
+    r = store_step(db, st, err);
+    if (r <= 0)
+        return r < 0 ? r : bh_err_set(err, BH_E_NOT_FOUND, "the image has just been removed");
+    *out = bh_oci_strdup(&x->arena, store_text(st, 0), strlen(store_text(st, 0)), err);
+    sqlite3_reset(st);
+    return *out == NULL ? err->code : 0;
+}
+
+/* The entry of an image with that manifest; a new one is a part until it is named or asked for. */
 static struct saved_image *image_for(struct saving *x, struct store_db *db, int64_t k, const char *id,
                                      const char *manifest, struct bh_err *err) {
     struct saved_image *im;
 
+    if (manifest[0] == '\0' && own_manifest(x, db, k, &manifest, err) != 0)
+        return NULL;
     for (size_t i = 0; i < x->n_images; i++)
-        if (x->images[i].k == k)
+        if (x->images[i].k == k && strcmp(x->images[i].wanted, manifest) == 0)
             return &x->images[i];
+    if (x->n_images >= IMAGES_MAX) {
+        bh_err_set(err, BH_E_LIMIT, "more than %d images to save at once", IMAGES_MAX);
+        return NULL;
+    }
     im = &x->images[x->n_images];
     memset(im, 0, sizeof *im);
     im->k = k;
+    im->part = true;
     im->id = bh_oci_strdup(&x->arena, id, strlen(id), err);
-    if (im->id == NULL || describe(x, db, im, manifest, err) != 0)
+    im->wanted = bh_oci_strdup(&x->arena, manifest, strlen(manifest), err);
+    if (im->id == NULL || im->wanted == NULL || describe(x, db, im, im->wanted, err) != 0)
         return NULL;
     x->n_images++;
     return im;
 }
+
+/* ---- indexes ------------------------------------------------------------------------------- */
+
+struct index_row {
+    int64_t k;
+    const char *id;
+    const char *manifest;
+    const char *media;
+    int rank; /* of its platform for this host; -1: does not run here */
+    bool at_hand;
+};
+
+static int index_row(struct saving *x, sqlite3_stmt *st, const struct bh_platform *host, struct index_row *row,
+                     struct bh_err *err) {
+    const char *text[3];
+    struct bh_platform have;
+
+    for (int i = 0; i < 3; i++) {
+        text[i] = bh_oci_strdup(&x->arena, store_text(st, i + 1), strlen(store_text(st, i + 1)), err);
+        if (text[i] == NULL)
+            return err->code;
+    }
+    memset(&have, 0, sizeof have);
+    bh_str_copy(have.os, sizeof have.os, store_text(st, 4));
+    bh_str_copy(have.arch, sizeof have.arch, store_text(st, 5));
+    bh_str_copy(have.variant, sizeof have.variant, store_text(st, 6));
+    *row = (struct index_row){sqlite3_column_int64(st, 0),   text[0], text[1], text[2],
+                              bh_platform_rank(host, &have), false};
+    return 0;
+}
+
+static int index_rows(struct saving *x, struct store_db *db, int64_t k, const char *index, struct index_row **out,
+                      size_t *out_n, struct bh_err *err) {
+    struct bh_platform host;
+    struct index_row *v;
+    sqlite3_stmt *st;
+    int64_t n;
+    int r;
+
+    bh_platform_host(&host);
+    if (store_get_int(db, &n, NULL, err, "SELECT count(*) FROM index_image WHERE idx=?", "t", index) != 0 ||
+        store_query(db, &st, err,
+                    "SELECT i.k, i.id, x.manifest, x.media, i.os, i.arch, i.variant FROM index_image x JOIN image i"
+                    " ON i.k=x.image WHERE x.idx=? AND i.owner=(SELECT owner FROM image WHERE k=?) ORDER BY i.id",
+                    "ti", index, k) != 0)
+        return err->code;
+    v = bh_oci_alloc(&x->arena, ((size_t)n + 1) * sizeof *v, err);
+    if (v == NULL)
+        return err->code;
+    *out_n = 0;
+    while ((r = store_step(db, st, err)) > 0 && *out_n < (size_t)n)
+        if (index_row(x, st, &host, &v[(*out_n)++], err) != 0)
+            return err->code;
+    *out = v;
+    return r < 0 ? r : 0;
+}
+
+static int row_at_hand(struct saving *x, struct store_db *db, struct index_row *row, struct bh_err *err) {
+    struct store_image_layer *layers;
+    struct store_manifest m;
+    size_t n;
+
+    if (store_image_layers(db, row->k, &x->arena, &layers, &n, err) != 0 ||
+        store_manifest_get(db, row->k, row->manifest, &x->arena, &m, err) != 0)
+        return err->code;
+    return layers_at_hand(db, &m, layers, n, &row->at_hand, err);
+}
+
+/* Several images that can go out unchanged, and k is the one that a load will choose: else a name would come back
+ * with another image than it had. */
+static bool stands_for(const struct index_row *v, size_t n, int64_t k, const struct index_row **out_own) {
+    const struct index_row *own = NULL;
+    size_t usable = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        usable += v[i].at_hand;
+        if (v[i].k == k && v[i].at_hand && v[i].rank >= 0)
+            own = &v[i];
+    }
+    for (size_t i = 0; i < n && own != NULL; i++)
+        if (&v[i] != own && v[i].at_hand && v[i].rank >= 0 && v[i].rank <= own->rank)
+            return false;
+    *out_own = own;
+    return own != NULL && usable > 1;
+}
+
+static int add_parts(struct saving *x, struct store_db *db, const struct index_row *v, size_t n, struct bh_err *err) {
+    for (size_t i = 0; i < n; i++)
+        if (v[i].at_hand && image_for(x, db, v[i].k, v[i].id, v[i].manifest, err) == NULL)
+            return err->code;
+    return 0;
+}
+
+static int read_saved_index(struct saving *x, struct store_db *db, struct saved_index *out, struct bh_err *err) {
+    const struct index_row *own;
+    struct index_row *v;
+    int64_t size = 0;
+    bool found = false;
+    size_t n;
+
+    if (index_rows(x, db, out->k, out->digest, &v, &n, err) != 0 ||
+        store_get_int(db, &size, &found, err, "SELECT size FROM blob WHERE digest=? AND kind=3 AND state=0", "t",
+                      out->digest) != 0)
+        return err->code;
+    for (size_t i = 0; i < n; i++)
+        if (row_at_hand(x, db, &v[i], err) != 0)
+            return err->code;
+    out->whole = found && stands_for(v, n, out->k, &own);
+    if (!out->whole)
+        return 0;
+    out->size = (uint64_t)size;
+    out->manifest = own->manifest;
+    out->media = own->media[0] != '\0' ? own->media : BH_MT_OCI_INDEX;
+    if (add_piece(x, &(struct piece){.digest = out->digest, .tree = STORE_BLOBS, .size = out->size}, err) != 0)
+        return err->code;
+    return add_parts(x, db, v, n, err);
+}
+
+/* *out NULL: the name is saved as the image alone. */
+static int index_for(struct saving *x, struct store_db *db, int64_t k, const char *digest, struct saved_index **out,
+                     struct bh_err *err) {
+    struct saved_index *index;
+
+    *out = NULL;
+    if (digest[0] == '\0' || x->save->platform[0] != '\0' || x->n_indexes >= IMAGES_MAX)
+        return 0;
+    for (size_t i = 0; i < x->n_indexes; i++)
+        if (x->indexes[i].k == k && strcmp(x->indexes[i].digest, digest) == 0) {
+            *out = x->indexes[i].whole ? &x->indexes[i] : NULL;
+            return 0;
+        }
+    index = &x->indexes[x->n_indexes];
+    index->k = k;
+    index->digest = bh_oci_strdup(&x->arena, digest, strlen(digest), err);
+    if (index->digest == NULL || read_saved_index(x, db, index, err) != 0)
+        return err->code;
+    x->n_indexes++;
+    *out = index->whole ? index : NULL;
+    return 0;
+}
+
+/* An image by a name with a tag, and the index that the name was made of. */
+static int add_named(struct saving *x, struct store_db *db, int64_t k, const char *id, const char *manifest,
+                     const char *index_digest, const struct bh_ref *ref, struct bh_err *err) {
+    struct saved_index *index;
+    struct saved_image *im;
+
+    if (index_for(x, db, k, index_digest, &index, err) != 0)
+        return err->code;
+    im = image_for(x, db, k, id, index != NULL ? index->manifest : manifest, err);
+    if (im == NULL)
+        return err->code;
+    im->part = false;
+    return add_name(x, im, ref, index, err);
+}
+
+/* ---- what was asked for -------------------------------------------------------------------- */
 
 static int check_platform(struct saving *x, struct store_db *db, int64_t k, const char *text, struct bh_err *err) {
     struct bh_platform want;
@@ -238,11 +441,12 @@ static int choose_one(struct saving *x, struct store_db *db, const char *text, s
         return err->code;
     if (store_find(db, &x->save->who, text, &found, err) != 0 || check_platform(x, db, found.k, text, err) != 0)
         return err->code;
+    if (found.by_name && found.ref.tag[0] != '\0')
+        return add_named(x, db, found.k, found.id, found.manifest, found.index, &found.ref, err);
     im = image_for(x, db, found.k, found.id, found.manifest, err);
     if (im == NULL)
         return err->code;
-    if (found.by_name && found.ref.tag[0] != '\0')
-        return add_name(x, im, &found.ref, err);
+    im->part = false;
     return 0;
 }
 
@@ -250,11 +454,12 @@ struct tag_row {
     int64_t k;
     struct bh_ref ref;
     char id[STORE_DIGEST_SIZE];
+    char index[STORE_DIGEST_SIZE];
 };
 
 static int repository_rows(struct saving *x, struct store_db *db, const char *repo, struct tag_row **out, size_t *out_n,
                            struct bh_err *err) {
-    const char *sql = "SELECT n.image, n.repo, n.tag, i.id FROM name n JOIN image i ON i.k=n.image"
+    const char *sql = "SELECT n.image, n.repo, n.tag, i.id, n.idx FROM name n JOIN image i ON i.k=n.image"
                       " WHERE n.repo=? AND n.tag<>'' AND n.owner=? ORDER BY n.tag";
     struct tag_row *v;
     sqlite3_stmt *st;
@@ -275,7 +480,8 @@ static int repository_rows(struct saving *x, struct store_db *db, const char *re
 
         row->k = sqlite3_column_int64(st, 0);
         store_name_ref(&name, &row->ref);
-        snprintf(row->id, sizeof row->id, "%s", store_text(st, 3));
+        bh_str_copy(row->id, sizeof row->id, store_text(st, 3));
+        bh_str_copy(row->index, sizeof row->index, store_text(st, 4));
     }
     *out = v;
     return r < 0 ? r : 0;
@@ -297,15 +503,9 @@ static int whole_repository(struct saving *x, struct store_db *db, const char *t
     bh_ref_name(&ref, repo);
     if (repository_rows(x, db, repo, &rows, &n, err) != 0)
         return err->code;
-    for (size_t i = 0; i < n; i++) {
-        struct saved_image *im;
-
-        im = x->n_images < 4096 ? image_for(x, db, rows[i].k, rows[i].id, "", err) : NULL;
-        if (im == NULL)
-            return err->code != 0 ? err->code : bh_err_set(err, BH_E_LIMIT, "more than 4,096 images to save at once");
-        if (add_name(x, im, &rows[i].ref, err) != 0)
+    for (size_t i = 0; i < n; i++)
+        if (add_named(x, db, rows[i].k, rows[i].id, "", rows[i].index, &rows[i].ref, err) != 0)
             return err->code;
-    }
     *out_done = n > 0;
     return 0;
 }
@@ -313,12 +513,13 @@ static int whole_repository(struct saving *x, struct store_db *db, const char *t
 static int choose(struct saving *x, struct bh_err *err) {
     STORE_SCOPE_READ struct store_db *db = NULL;
 
-    x->images = bh_oci_alloc(&x->arena, 4097 * sizeof *x->images, err);
-    if (x->images == NULL || store_read_begin(x->s->index, &db, err) != 0)
+    x->images = bh_oci_alloc(&x->arena, IMAGES_MAX * sizeof *x->images, err);
+    x->indexes = bh_oci_alloc(&x->arena, IMAGES_MAX * sizeof *x->indexes, err);
+    if (x->images == NULL || x->indexes == NULL || store_read_begin(x->s->index, &db, err) != 0)
         return err->code;
     for (size_t i = 0; i < x->save->n_names; i++)
-        if (x->n_images >= 4096 || choose_one(x, db, x->save->names[i], err) != 0)
-            return err->code != 0 ? err->code : bh_err_set(err, BH_E_LIMIT, "more than 4,096 images to save at once");
+        if (choose_one(x, db, x->save->names[i], err) != 0)
+            return err->code;
     return 0;
 }
 
@@ -340,18 +541,22 @@ static int hold(struct saving *x, struct bh_err *err) {
 
 /* ---- documents ----------------------------------------------------------------------------- */
 
-static int index_entry(struct saving *x, const struct saved_image *im, const struct bh_ref *ref, struct bh_desc *d,
+static int index_entry(struct saving *x, const struct saved_image *im, const struct saved_name *name, struct bh_desc *d,
                        struct bh_err *err) {
+    const struct saved_index *index = name != NULL ? name->index : NULL;
     char full[BH_REF_TEXT_SIZE];
 
     *d = (struct bh_desc){
         .media_type = im->manifest_media, .digest_text = im->manifest, .size = im->manifest_size, .artifact_type = ""};
-    if (bh_digest_parse(im->manifest, &d->digest, err) != 0 || ref == NULL)
+    if (index != NULL)
+        *d = (struct bh_desc){
+            .media_type = index->media, .digest_text = index->digest, .size = index->size, .artifact_type = ""};
+    if (bh_digest_parse(d->digest_text, &d->digest, err) != 0 || name == NULL)
         return err->code;
-    bh_ref_format(ref, full);
+    bh_ref_format(&name->ref, full);
     if (bh_pairs_set(&d->annotations, &x->arena, BH_ANNOTATION_IMAGE_NAME, full, err) != 0)
         return err->code;
-    return bh_pairs_set(&d->annotations, &x->arena, BH_ANNOTATION_REF_NAME, ref->tag, err);
+    return bh_pairs_set(&d->annotations, &x->arena, BH_ANNOTATION_REF_NAME, name->ref.tag, err);
 }
 
 static int write_index(struct saving *x, struct bh_buf *out, struct bh_err *err) {
@@ -366,7 +571,7 @@ static int write_index(struct saving *x, struct bh_buf *out, struct bh_err *err)
     for (size_t i = 0; i < x->n_images; i++) {
         const struct saved_image *im = &x->images[i];
 
-        if (im->n_names == 0 && index_entry(x, im, NULL, &index.entries[index.n_entries++], err) != 0)
+        if (im->n_names == 0 && !im->part && index_entry(x, im, NULL, &index.entries[index.n_entries++], err) != 0)
             return err->code;
         for (size_t j = 0; j < im->n_names; j++)
             if (index_entry(x, im, &im->names[j], &index.entries[index.n_entries++], err) != 0)
@@ -377,15 +582,18 @@ static int write_index(struct saving *x, struct bh_buf *out, struct bh_err *err)
 }
 
 static int write_archive(struct saving *x, struct bh_buf *out, struct bh_err *err) {
-    struct bh_archive archive = {.n_images = x->n_images};
+    struct bh_archive archive = {0};
 
     archive.images = bh_oci_alloc(&x->arena, (x->n_images + 1) * sizeof *archive.images, err);
     if (archive.images == NULL)
         return err->code;
     for (size_t i = 0; i < x->n_images; i++) {
         const struct saved_image *im = &x->images[i];
-        struct bh_archive_image *a = &archive.images[i];
+        struct bh_archive_image *a = &archive.images[archive.n_images];
 
+        if (im->part)
+            continue;
+        archive.n_images++;
         a->config = blob_path(x, im->id, err);
         a->layers = im->layers;
         a->layers.present = true;
@@ -394,7 +602,7 @@ static int write_archive(struct saving *x, struct bh_buf *out, struct bh_err *er
         for (size_t j = 0; j < im->n_names; j++) {
             char text[BH_REF_TEXT_SIZE];
 
-            bh_ref_familiar(&im->names[j], text);
+            bh_ref_familiar(&im->names[j].ref, text);
             if (bh_strlist_add(&a->repo_tags, &x->arena, text, err) != 0)
                 return err->code;
         }
@@ -427,9 +635,9 @@ static int write_repositories(struct saving *x, struct bh_buf *out, struct bh_er
         for (size_t j = 0; j < im->n_names && im->top_layer[0] != '\0'; j++) {
             char name[BH_REF_TEXT_SIZE];
 
-            bh_ref_familiar_name(&im->names[j], name);
+            bh_ref_familiar_name(&im->names[j].ref, name);
             rows[n].name = bh_oci_strdup(&x->arena, name, strlen(name), err);
-            rows[n].tag = im->names[j].tag;
+            rows[n].tag = im->names[j].ref.tag;
             rows[n].id = im->top_layer + strlen("sha256:");
             if (rows[n++].name == NULL)
                 return err->code;

@@ -2,7 +2,7 @@
  * schema.c - tables of the index; docs/store-format.md, section 5, tells what they mean.
  *
  * Room: store.  Pure text.  A change is a new version with its own step in index.c; what is here is
- * never edited once a release has it.  States: 0 ready, 1 kept for containers only (images), 2 going,
+ * never edited once a release has it.  States: 0 ready, 1 kept for containers or an index only (images), 2 going,
  * 3 found to be damaged (layers).
  */
 #include "index.h"
@@ -74,3 +74,17 @@ const char store_schema_v1[] =
 const char store_schema_v2[] = "ALTER TABLE layer ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;"
                                "ALTER TABLE blob ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;"
                                "PRAGMA user_version = 2;";
+
+/* content: sum of the sizes of its files, which is what docker calls the size of a layer; NULL: not known.
+   name.idx: the index that its image was chosen from, "" if none.  index_image: what is here of an index, by the
+   manifest that the index names (media: of the index); while a name has that index, images of other platforms stay
+   (state 1). */
+const char store_schema_v3[] =
+    "ALTER TABLE layer ADD COLUMN content INTEGER;"
+    "ALTER TABLE name ADD COLUMN idx TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX name_by_idx ON name(idx) WHERE idx <> '';"
+    "CREATE TABLE index_image("
+    " idx TEXT NOT NULL, image INTEGER NOT NULL REFERENCES image(k) ON DELETE CASCADE,"
+    " manifest TEXT NOT NULL, media TEXT NOT NULL, PRIMARY KEY(idx, image)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX index_image_by_image ON index_image(image);"
+    "PRAGMA user_version = 3;";

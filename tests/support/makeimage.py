@@ -145,6 +145,20 @@ class Layout:
         self.manifests.append(descriptor)
         return descriptor["digest"]
 
+    def index(self, images, tag, absent=(), media=INDEX):
+        """An index of images, those in `absent` only named by it; the digest of the index."""
+        entries = []
+        for image in images:
+            descriptor = self.manifest(image)
+            config = json.loads(image.config)
+            descriptor["platform"] = {"os": config["os"], "architecture": config["architecture"]}
+            entries.append(descriptor)
+            if image in absent:
+                del self.files["blobs/sha256/" + descriptor["digest"][7:]]
+        document = json.dumps({"schemaVersion": 2, "mediaType": media, "manifests": entries}, indent=2).encode()
+        self.manifests.append({"mediaType": media, **self.blob(document), "annotations": {"io.containerd.image.name": tag}})
+        return sha(document)
+
     def close(self):
         self.files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": self.manifests}).encode()
         return self.files

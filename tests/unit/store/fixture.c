@@ -68,6 +68,10 @@ void fixture_restart(struct fixture *f) {
     open_store(f);
 }
 
+void fixture_reopen(struct fixture *f) {
+    open_store(f);
+}
+
 /* ---- layers -------------------------------------------------------------------------------- */
 
 static void fill_header(struct bh_layer_header *h, struct bh_erofs_super *sb, const struct bh_digest *d, size_t tar) {

@@ -26,6 +26,8 @@ int fixture_setup(void **state);
 int fixture_teardown(void **state);
 /* Close and open again, as after a restart. */
 void fixture_restart(struct fixture *f);
+/* The second half, for who closed it to change its files. */
+void fixture_reopen(struct fixture *f);
 
 extern const struct store_who fixture_root;
 

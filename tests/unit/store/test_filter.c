@@ -114,7 +114,7 @@ static void a_name_that_does_not_match_is_not_shown(void **state) {
     assert_ok(store_write_begin(f->store.index, STORE_LAZY, &db, &err), err);
     assert_ok(store_find(db, &fixture_root, "a:1", &found, &err), err);
     assert_ok(bh_ref_parse_tagged("b:1", &ref, &err), err);
-    assert_ok(store_name_set(db, 0, &ref, found.k, previous, &err), err);
+    assert_ok(store_name_set(db, 0, &ref, found.k, "", previous, &err), err);
     assert_ok(store_write_commit(&db, &err), err);
     assert_int_equal(apply(f, "b", false, NULL, 0, &first, &err), 1);
     assert_int_equal(first[0].n_names, 1);

@@ -129,9 +129,45 @@ static void an_index_gives_one_platform(void **state) {
     assert_string_equal(err.reason, "incomplete-archive");
     c = choose(v + 1, 2, &index, "linux/riscv64", &arena, &err);
     assert_int_equal(err.code, BH_E_NOT_FOUND);
-    c = choose(v, 3, &index, "", &arena, &err);
+    bh_arena_fini(&arena);
+}
+
+/* Without a platform: what runs here has the names, the others that are there come along. */
+static void an_index_keeps_what_is_there_of_it(void **state) {
+    const struct store_plan_name name = {"multi:1", REF};
+    const struct store_plan_index index = {.digest = D("e"), .names = (struct store_plan_name *)&name, .n_names = 1};
+    struct bh_platform host;
+    struct bh_arena arena;
+    struct store_choice c;
+    struct bh_err err;
+    struct made other, own, gone;
+
+    (void)state;
+    bh_arena_init(&arena, 1 << 20);
+    bh_platform_host(&host);
+    make(&other, "s390x", "", D("a"));
+    make(&own, host.arch, host.variant, D("b"));
+    make(&gone, "riscv64", "", D("c"));
+    other.image.index_digest = own.image.index_digest = gone.image.index_digest = D("e");
+    gone.image.missing = "its layers are not in the archive";
+    c = choose((struct store_plan_image[]){gone.image, other.image, own.image}, 3, &index, "", &arena, &err);
     assert_int_equal(err.code, 0);
-    assert_int_equal(c.n_images, 1);
+    assert_int_equal(c.n_images, 2);
+    assert_string_equal(c.images[0].image->config_digest, D("a"));
+    assert_true(c.images[0].part);
+    assert_int_equal(c.images[0].n_names, 0);
+    assert_false(c.images[1].part);
+    assert_int_equal(c.images[1].n_names, 1);
+    assert_int_equal(c.n_layers, 3);
+
+    /* one that is named by itself too is no part */
+    own.image.index_digest = "";
+    own.names[0] = (struct store_plan_name){"own:1", REPO};
+    own.image.n_names = 1;
+    c = choose((struct store_plan_image[]){other.image, own.image}, 2, &index, "", &arena, &err);
+    assert_int_equal(c.n_images, 2);
+    assert_false(c.images[0].part);
+    assert_false(c.images[1].part);
     bh_arena_fini(&arena);
 }
 
@@ -192,6 +228,7 @@ int main(void) {
         cmocka_unit_test(each_name),
         cmocka_unit_test(layers_come_once),
         cmocka_unit_test(an_index_gives_one_platform),
+        cmocka_unit_test(an_index_keeps_what_is_there_of_it),
         cmocka_unit_test(a_named_image_that_is_incomplete_refuses_all),
         cmocka_unit_test(thousands_of_images),
     };

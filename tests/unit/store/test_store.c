@@ -270,6 +270,34 @@ static void list_is_newest_first(void **state) {
     assert_int_equal(v[1].unique, 0);
 }
 
+/* Tables of version 2 had no sizes of files: the tar's size stands for them, and new layers have theirs. */
+static void tables_of_an_older_version_are_brought_up(void **state) {
+    struct fixture *f = *state;
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    char path[300];
+    sqlite3 *raw;
+    int64_t size, version;
+
+    fixture_image(f, &(struct fixture_image){.name = "old:1", .layers = {"one"}});
+    store_close(&f->store);
+    snprintf(path, sizeof path, "%s/meta.db", f->dir);
+    assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(raw,
+                                  "ALTER TABLE layer DROP COLUMN content; DROP INDEX name_by_idx;"
+                                  "ALTER TABLE name DROP COLUMN idx; DROP TABLE index_image; PRAGMA user_version=2",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(raw);
+    fixture_reopen(f);
+    fixture_image(f, &(struct fixture_image){.name = "new:1", .layers = {"one", "two"}});
+    assert_ok(store_read_begin(f->store.index, &db, &err), err);
+    assert_ok(store_get_int(db, &version, NULL, &err, "PRAGMA user_version", ""), err);
+    assert_int_equal(version, STORE_SCHEMA_VERSION);
+    assert_ok(store_get_int(db, &size, NULL, &err, "SELECT sum(size) FROM image WHERE state=0", ""), err);
+    assert_int_equal(size, 512 + 1024);
+}
+
 #define T(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 
 int main(void) {
@@ -286,6 +314,7 @@ int main(void) {
         T(false_content_is_not_shared),
         T(check_finds_a_lost_file),
         T(list_is_newest_first),
+        T(tables_of_an_older_version_are_brought_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
