@@ -25,7 +25,7 @@ ALLOWED = {
                                "libbz2", "liblzma", "liblz4", "libacl", "libnettle", "libxml2", "libicuuc", "libicudata"},
     "bulkhead-store": RPC | {"libsqlite3", "libcrypto", "libjansson", "libz", "libzstd", "libisal"},
     "bulkhead-runtime": RPC | {"libsqlite3", "libcrypto", "libjansson"},
-    "bulkhead-build": RPC,
+    "bulkhead-build": RPC | {"libcrypto", "libjansson"},
     "bulkhead-registry": None,  # TLS and HTTP bring their own
 }
 # Code that runs with rights; a *_table.h has constants alone and is counted apart.  What launch's children do after they gave all up lies in other folders.
