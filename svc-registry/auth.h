@@ -43,4 +43,38 @@ struct reg_tokens;
 struct reg_tokens *reg_tokens_new(void);
 void reg_tokens_free(struct reg_tokens *t);
 
+/* ---- the proof that one remote carries: kept for all its threads --------------------------------- */
+
+struct reg_auth;
+
+struct reg_auth_setup {
+    struct reg_http *http;
+    struct reg_tokens *tokens;
+    uid_t owner;
+    const char *host;                        /* host[:port] of the registry */
+    const struct reg_credential *credential; /* NULL: none */
+    reg_terms_for *terms;
+    void *terms_arg;
+    const struct reg_times *times;
+    int cancel_fd;
+    unsigned tries;
+    bool offline; /* login: ask for an identity token too */
+};
+struct reg_auth *reg_auth_new(const struct reg_auth_setup *setup);
+void reg_auth_free(struct reg_auth *a);
+/* "repository:team/app:pull"; a token covers all that were added. */
+int reg_auth_add_scope(struct reg_auth *a, const char *scope, struct bh_err *err);
+
+/* A copy of the header's value for the next request, or NULL; reg_secret_free.  *out_number goes back in with the
+ * answer.  Gets a token first when this registry is known to want one (base: its origin, https://host). */
+int reg_auth_current(struct reg_auth *a, const struct reg_url *base, char **out_header, unsigned *out_number,
+                     struct bh_err *err);
+/* The registry said 401 to what `number` carried.  *out_again: there is something better now.
+ * Error: the token server refused or could not be reached. */
+int reg_auth_refused(struct reg_auth *a, const struct reg_url *base, const struct reg_http_response *answer,
+                     unsigned number, bool *out_again, struct bh_err *err);
+/* After a success with `offline`: the identity token, or NULL. */
+const char *reg_auth_identity(const struct reg_auth *a);
+bool reg_auth_has_credential(const struct reg_auth *a);
+
 #endif

@@ -17,7 +17,8 @@
 
 struct reg_conf;
 
-/* config: the engine's config file.  bundle: the files it names, as wire/files.h lays them out; n 0: none. */
+/* config: the engine's config file.  bundle: the files it names, as
+ * struct bh_config_file of proc/control.h lays them out; n 0: none. */
 int reg_conf_make(const char *config, size_t config_size, const void *bundle, size_t bundle_size, struct reg_conf **out,
                   struct bh_err *err);
 struct reg_conf *reg_conf_ref(struct reg_conf *conf);
@@ -40,7 +41,7 @@ const struct reg_settings *reg_conf_settings(const struct reg_conf *conf);
 int reg_conf_tls(const struct reg_conf *conf, const char *host_port, bool verify, const struct reg_tls **out,
                  struct bh_err *err);
 /* The proxy for an address, "" = none. */
-const char *reg_conf_proxy(const struct reg_conf *conf, const char *url);
+const char *reg_conf_proxy(const struct reg_conf *conf, const struct reg_url *url);
 
 /* policy.json: may images of this name be taken?  0, or BH_E_DENIED (reason "policy").
  * canonical: "registry.example:5000/team/app:tag" or "..@sha256:..".  What asks for signatures is refused here:

@@ -17,22 +17,14 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "svc-registry/tls.h"
+#include "svc-registry/url.h"
 
-#define REG_URL_SIZE       4096
 #define REG_DOCUMENT_MAX   ((size_t)4 << 20) /* of a manifest, config, list */
 #define REG_ERROR_BODY_MAX ((size_t)64 << 10)
 #define REG_HEADERS_MAX    ((size_t)64 << 10) /* bytes of all headers of an answer */
 #define REG_HEADER_LINES   128
 #define REG_TRIES          6 /* of a request that may be sent again, unless the caller says otherwise */
-
-/* What holds for one place: made for each attempt (conf.h), read-only, lives as long as its configuration. */
-struct reg_tls {
-    bool verify;
-    uint64_t id;          /* equal for equal terms: connections are shared by it */
-    const char *ca_pem;   /* trusted beside the system's; "" = none */
-    const char *cert_pem; /* client certificate and key, PEM; "" = none */
-    const char *key_pem;
-};
 
 struct reg_times {
     uint32_t connect_ms;  /* to connect and shake hands */
@@ -44,6 +36,13 @@ struct reg_http;
 int reg_http_new(struct reg_http **out, struct bh_err *err);
 void reg_http_free(struct reg_http *http);
 
+/* What holds for one address: asked for before each hop, so a redirect to another host gets that host's terms. */
+struct reg_terms {
+    const struct reg_tls *tls;
+    const char *proxy; /* "" = none */
+};
+typedef int reg_terms_for(void *arg, const struct reg_url *url, struct reg_terms *out, struct bh_err *err);
+
 struct reg_http_response;
 
 /* Called once when the headers of a 2xx answer are there, before its body.  Not 0: stop with err. */
@@ -53,11 +52,10 @@ typedef int reg_http_sink(void *arg, const void *data, size_t n, struct bh_err *
 
 struct reg_http_request {
     const char *method; /* "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" */
-    const char *url;
-    const struct reg_tls *tls;
+    const char *url;    /* http:// only for callers that have decided so; https is never left for it */
+    reg_terms_for *terms;
+    void *terms_arg;
     const struct reg_times *times; /* NULL: the defaults */
-    const char *proxy;             /* "" or NULL: none */
-    bool allow_plain;              /* http:// is allowed at all, for the first hop and after a plain one */
     bool no_redirect;              /* give 3xx back as the answer */
     const char *const *headers;    /* "Accept: a/b", whole lines */
     size_t n_headers;
@@ -72,9 +70,11 @@ struct reg_http_request {
     reg_http_sink *sink; /* for the body of a 2xx answer; NULL: into response->body, at most max_body */
     void *arg;           /* of sent, head and sink */
     uint64_t max_body;   /* 0: REG_DOCUMENT_MAX without a sink, no limit with one */
-    int cancel_fd;       /* readable: stop with BH_E_CANCELLED; -1: never */
-    unsigned tries;      /* 0: REG_TRIES; 1: never again */
-    const char *what;    /* for errors: "manifest of docker.io/library/debian:12" */
+    bool guarded;        /* the address is a server's word (a realm): it must not lie nearer than reach */
+    enum reg_reach reach;
+    int cancel_fd;    /* readable: stop with BH_E_CANCELLED; -1: never */
+    unsigned tries;   /* 0: REG_TRIES; 1: never again */
+    const char *what; /* for errors: "manifest of docker.io/library/debian:12" */
 };
 
 struct reg_header {
@@ -89,10 +89,11 @@ struct reg_http_response {
     struct bh_buf lines;    /* memory of the headers */
     struct reg_header header[REG_HEADER_LINES];
     size_t n_headers;
-    struct bh_buf body; /* of answers other than 2xx: at most REG_ERROR_BODY_MAX, the rest is not read */
-    uint64_t received;  /* bytes that went to the sink or body */
-    uint64_t length;    /* Content-Length, UINT64_MAX if it was not told */
-    bool redirected;    /* the answer is not from the origin that was asked */
+    struct bh_buf body;   /* of answers other than 2xx: at most REG_ERROR_BODY_MAX, the rest is not read */
+    uint64_t received;    /* bytes that went to the sink or body */
+    uint64_t length;      /* Content-Length, UINT64_MAX if it was not told */
+    enum reg_reach reach; /* of the server that was asked first, WORLD behind a proxy */
+    bool redirected;      /* the answer is not from the origin that was asked */
 };
 #define REG_HTTP_RESPONSE_INIT                                                                                         \
     { 0 }
@@ -118,6 +119,7 @@ int reg_http_send(struct reg_http *http, const struct reg_http_request *req, str
 
 struct reg_retry {
     unsigned tries, max; /* made, allowed */
+    bool worked;         /* the server has answered before */
     int64_t started_ns;
     int cancel_fd;
     /* told before each pause, may be NULL: LAYER_RETRYING */
@@ -129,6 +131,8 @@ void reg_retry_init(struct reg_retry *r, unsigned max /* 0: REG_TRIES */, int ca
  * response may be NULL; its Retry-After is honoured up to two minutes.  Progress since the last time (bytes
  * came) makes `tries` start anew. */
 int reg_retry_wait(struct reg_retry *r, const struct reg_http_response *response, bool progress, struct bh_err *err);
+/* Seconds that Retry-After asks for, -1: it does not. */
+int64_t reg_retry_after(const struct reg_http_response *response);
 bool reg_retry_status(int status);            /* 429, 500, 502, 503, 504, 408 */
 bool reg_retry_error(const struct bh_err *e); /* UNAVAILABLE for a reason that may pass */
 

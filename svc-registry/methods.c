@@ -4,7 +4,7 @@
  * Room: registry.  The dispatcher checks role, size and kind before a handler runs.  A method of the
  * .proto file without a row here is answered with "not implemented".
  */
-#include "methods.h"
+#include "svc-registry/methods.h"
 
 #include "registry.pb-c.h"
 #include "rpc/server.h"

@@ -25,7 +25,7 @@ struct reg_caller {
     unsigned tls_verify; /* RemoteOptions.tls_verify */
     unsigned tries;      /* 0: as configured */
     int cancel_fd;
-    uint64_t call; /* for the log */
+    bool offline; /* login: an identity token is wanted */
 };
 
 struct reg_remote;
@@ -36,16 +36,17 @@ void reg_remote_free(struct reg_remote *r);
 /* Also ask for `pull` on another repository of the same registry (cross-repository mount). */
 int reg_remote_also(struct reg_remote *r, const char *other_path, struct bh_err *err);
 
+struct reg_auth *reg_remote_auth(struct reg_remote *r);
 const char *reg_remote_host(const struct reg_remote *r); /* host[:port] */
 const char *reg_remote_path(const struct reg_remote *r); /* repository */
 
 /*
- * Sends req to "<base>/v2/<repository>/<below>" (below starts with no slash), or, when req->url is set, to that
- * address: a Location that the registry gave, already absolute or relative to `out->url` of before
+ * Sends req to "<base>/v2/<repository>/<below>", to "<base><below>" when below starts with a slash, or, when req->url
+ * is set, to that address: a Location that the registry gave, already absolute or relative to `out->url` of before
  * (reg_remote_location).  Fills url, tls, times, proxy, allow_plain, authorization, cancel_fd, tries of a copy of
  * req; a 401 is answered by getting a token, once for each new challenge, also when an old one has expired in mid
  * push.  The token goes to the registry's own origin only.
- * Any status is a success, but 401 after that and 403, which are made errors as reg_remote_status does.
+ * Any status is a success: look at out->status.
  * A body with `from_fd` or `body` is sent again from its start after a 401.
  */
 int reg_remote_send(struct reg_remote *r, const struct reg_http_request *req, const char *below,

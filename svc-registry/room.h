@@ -21,6 +21,10 @@ struct reg_room {
     struct reg_conf *conf; /* the newest; take it with reg_room_conf */
 };
 
+/* config: the text of BH_FD_CONFIG.  Opens files of the system (certificates), so before or after confinement. */
+int reg_room_open(struct reg_room *room, const struct bh_buf *config, const char *store_dir, struct bh_err *err);
+/* The descriptor stays the caller's. */
+void reg_room_reload(struct reg_room *room, int fd);
 /* A reference to the snapshot of now; reg_conf_unref. */
 struct reg_conf *reg_room_conf(struct reg_room *room);
 

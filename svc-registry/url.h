@@ -9,9 +9,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/err.h"
-#include "svc-registry/http.h"
+
+#define REG_URL_SIZE 4096
 
 struct reg_url {
     bool plain;              /* http, else https */
@@ -25,6 +27,10 @@ int reg_url_parse(const char *text, const char *base, struct reg_url *out, struc
 bool reg_url_same_origin(const struct reg_url *a, const struct reg_url *b);
 /* "https://host", with :port unless it is the scheme's. */
 void reg_url_origin(const struct reg_url *u, char out[300]);
+/* How far away a network address is.  A server may send us on to one that is as far as itself or farther, so
+ * that a registry on the Internet cannot make this host speak to its own or its neighbours' services. */
+enum reg_reach { REG_REACH_WORLD, REG_REACH_SITE, REG_REACH_LINK, REG_REACH_HOST };
+enum reg_reach reg_reach_of(const struct sockaddr *sa);
 /* localhost, *.localhost, 127.0.0.0/8, ::1 */
 bool reg_host_is_loopback(const char *host);
 /* Appends "key=value" percent-encoded, with ? or &.  false: over REG_URL_SIZE. */

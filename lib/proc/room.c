@@ -23,7 +23,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define MAX_CONFIG     ((size_t)1 << 20)
+#define MAX_CONFIG     ((size_t)9 << 20) /* of the supervisor: 1 MiB of text, 8 MiB of files */
 #define DEFAULT_MEMORY ((uint64_t)4 << 30)
 #define DEFAULT_FILES  8192
 
@@ -109,20 +109,19 @@ static int check_open(int fd, const char *what, struct bh_err *err) {
     return bh_set_cloexec(fd, true) < 0 ? bh_err_errno(err, errno, "start: descriptor %d", fd) : 0;
 }
 
-static int read_config(struct bh_room *room, struct bh_err *err) {
+int bh_room_read_config(int fd, struct bh_buf *out, struct bh_err *err) {
     struct stat st;
 
-    if (fstat(BH_FD_CONFIG, &st) < 0)
+    if (fstat(fd, &st) < 0)
         return bh_err_errno(err, errno, "read configuration");
     if (st.st_size < 0 || (uint64_t)st.st_size > MAX_CONFIG)
         return bh_err_set(err, BH_E_LIMIT, "read configuration: over %zu bytes", MAX_CONFIG);
     size_t n = (size_t)st.st_size;
-    bh_buf_init(&room->config, MAX_CONFIG);
-    char *to = bh_buf_room(&room->config, n);
-    if (to && bh_pread_full(BH_FD_CONFIG, to, n, 0) != (ssize_t)n)
+    bh_buf_init(out, MAX_CONFIG);
+    char *to = bh_buf_room(out, n);
+    if (to && bh_pread_full(fd, to, n, 0) != (ssize_t)n)
         return bh_err_errno(err, errno, "read configuration");
-    bh_buf_grew(&room->config, n);
-    close(BH_FD_CONFIG);
+    bh_buf_grew(out, n);
     return 0;
 }
 
@@ -138,7 +137,9 @@ static int take_descriptors(struct bh_room *room, struct bh_err *err) {
     if (!room->spec->launch)
         close(BH_FD_LAUNCH);
     close_range(BH_FD_CONFIG + 1, ~0U, 0);
-    return read_config(room, err);
+    rc = bh_room_read_config(BH_FD_CONFIG, &room->config, err);
+    close(BH_FD_CONFIG);
+    return rc;
 }
 
 /* Threads inherit this: only signals that our own faults raise come through. */

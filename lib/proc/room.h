@@ -68,6 +68,8 @@ int bh_room_begin(struct bh_room *room, const struct bh_room_spec *spec, int arg
 int bh_room_confine(struct bh_room *room, struct bh_err *err);
 /* The same with BH_SECCOMP_* beside what the spec says; tests use it. */
 int bh_room_confine_flags(struct bh_room *room, unsigned seccomp_flags, struct bh_err *err);
+/* The text behind a descriptor of on_reload, which stays the caller's; out is made new. */
+int bh_room_read_config(int fd, struct bh_buf *out, struct bh_err *err);
 /* on_stop and on_reload run in the control thread; on_reload owns the descriptor, may be NULL. */
 int bh_room_ready(struct bh_room *room, void (*on_stop)(void *), void (*on_reload)(void *, int config_fd), void *arg,
                   struct bh_err *err);
