@@ -57,7 +57,9 @@ struct row_maker {
     json_t *rows;
     int64_t now;
     bool no_trunc;
-    bool plain; /* only what the tables of this list name */
+    bool plain;   /* only what the tables of this list name */
+    bool digests; /* of them, the one with digests */
+    bool by_size;
     bool sizes; /* shared and unique sizes were asked for */
 };
 
@@ -94,12 +96,14 @@ static void add_row(struct row_maker *m, const bulkhead_value *image, const char
         cli_cell_ago(since, sizeof since, created, m->now);
     cli_cell_size(size, sizeof size, bulkhead_get_uint(image, "size"));
     json_object_set_new(row, "CreatedSince", json_string(since));
-    json_object_set_new(row, "Digest", shape_text(digest));
+    if (m->digests)
+        json_object_set_new(row, "Digest", shape_text(digest));
     json_object_set_new(row, "ID", shape_text(id));
     json_object_set_new(row, "Repository", shape_text(repo));
     json_object_set_new(row, "Size", json_string(size));
     json_object_set_new(row, "Tag", shape_text(tag));
-    json_object_set_new(row, "_bytes", json_integer((json_int_t)bulkhead_get_uint(image, "size")));
+    if (m->by_size)
+        json_object_set_new(row, "_bytes", json_integer((json_int_t)bulkhead_get_uint(image, "size")));
     if (!m->plain)
         add_more(m, image, size, row);
     json_array_append_new(m->rows, row);
@@ -234,6 +238,8 @@ int cmd_images(struct cli_ctx *ctx, const struct cli_args *args) {
 
     m.sizes = wants_sizes(opts.format);
     m.plain = cli_list_is_plain(&opts);
+    m.digests = !m.plain || cli_bool(args, "digests");
+    m.by_size = cli_str(args, "sort") != NULL && strcmp(cli_str(args, "sort"), "size") == 0;
     bulkhead_set_bool(request, "all", cli_bool(args, "all"));
     bulkhead_set_bool(request, "sizes", m.sizes);
     bulkhead_set_bool(request, "paged", true);

@@ -56,13 +56,21 @@ static struct line split_line(const char *s, size_t n) {
     return line;
 }
 
+static void put_blanks(struct bh_buf *out, size_t n) {
+    static const char blanks[] = "                                ";
+
+    for (size_t step; n > 0; n -= step) {
+        step = n < sizeof blanks - 1 ? n : sizeof blanks - 1;
+        bh_buf_add(out, blanks, step);
+    }
+}
+
 static void put_line(struct layout *l, const struct line *line) {
     for (size_t c = 0; c < line->count; c++) {
         bh_buf_add(l->out, line->cells[c].s, line->cells[c].n);
         if (c + 1 == line->count)
             break;
-        for (size_t k = line->cells[c].points; k < l->widths[c]; k++)
-            bh_buf_addc(l->out, ' ');
+        put_blanks(l->out, l->widths[c] - line->cells[c].points);
     }
     bh_buf_addc(l->out, '\n');
 }

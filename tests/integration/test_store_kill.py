@@ -11,7 +11,7 @@ import makeimage as mk  # noqa: E402
 from cases import Skip, case, ends, has, out, run, same, until  # noqa: E402
 from engine import Engine, children_of, read_proc  # noqa: E402
 
-KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "80"))
+KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "110"))
 SEED = int(os.environ.get("BULKHEAD_TEST_SEED", "7"))
 ROOMS = ("store", "store", "store", "worker", "worker", "worker", "worker", "launch", "runtime", "registry", "build", "supervisor")
 IMAGE = mk.Image([mk.tar_of([(f"f{i}", os.urandom(40_000), 0o644) for i in range(4)]) for _ in range(5)])
