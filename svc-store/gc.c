@@ -31,7 +31,7 @@ void store_tidy_end(struct store *s) {
 #define STORE_UNUSED                                                                                                   \
     "state=1 AND NOT EXISTS(SELECT 1 FROM container c WHERE c.image=image.k)"                                          \
     " AND NOT EXISTS(SELECT 1 FROM index_image x JOIN name n ON n.idx=x.idx WHERE x.image=image.k"                     \
-    "  AND n.owner=image.owner)"
+    "  AND n.idx<>'' AND n.owner=image.owner)"
 
 /* ---- marking ------------------------------------------------------------------------------- */
 
