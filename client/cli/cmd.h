@@ -10,6 +10,11 @@
 
 #define CLI_COMMAND_LIST(X)                                                                                            \
     X(attach)                                                                                                          \
+    X(build)                                                                                                           \
+    X(builder_du)                                                                                                      \
+    X(builder_history)                                                                                                 \
+    X(builder_logs)                                                                                                    \
+    X(builder_prune)                                                                                                   \
     X(commit)                                                                                                          \
     X(container_prune)                                                                                                 \
     X(create)                                                                                                          \
@@ -17,6 +22,8 @@
     X(exec)                                                                                                            \
     X(export)                                                                                                          \
     X(history)                                                                                                         \
+    X(image_copy)                                                                                                      \
+    X(image_delete)                                                                                                    \
     X(image_diff)                                                                                                      \
     X(image_exists)                                                                                                    \
     X(image_prune)                                                                                                     \
@@ -29,6 +36,11 @@
     X(login)                                                                                                           \
     X(logout)                                                                                                          \
     X(logs)                                                                                                            \
+    X(manifest_annotate)                                                                                               \
+    X(manifest_create)                                                                                                 \
+    X(manifest_inspect)                                                                                                \
+    X(manifest_push)                                                                                                   \
+    X(manifest_rm)                                                                                                     \
     X(ps)                                                                                                              \
     X(pull)                                                                                                            \
     X(push)                                                                                                            \

@@ -6,13 +6,17 @@
  */
 #include <string.h>
 
+#include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
+#include "cli/remote.h"
 #include "cli/shape.h"
 #include "cli/table.h"
 
 const struct cli_opt cmd_inspect_opts[] = {
     {.name = "format", .letter = 'f', .kind = CLI_STRING, .help = "json, or a template"},
+    {.name = "platform", .kind = CLI_STRING, .help = "With --remote: this platform, as OS/ARCH[/VARIANT]"},
+    {.name = "remote", .kind = CLI_BOOL, .help = "Look at images on their registries, pull nothing"},
     {.name = "size", .letter = 's', .kind = CLI_BOOL, .help = "Add the sizes of a container"},
     {.name = "type", .kind = CLI_STRING, .help = "Look among one kind only", .complete = "image|container"},
     {0},
@@ -44,6 +48,37 @@ static int image_document(bulkhead *b, const char *name, json_t *documents, stru
         json_array_append_new(documents, shape_image(reply));
     bulkhead_value_free(reply);
     return r;
+}
+
+static int remote_document(struct cli_ctx *ctx, const struct cli_args *args, bulkhead *b, const char *name,
+                           json_t *documents, struct bulkhead_error *err) {
+    bulkhead_value *request, *remote = NULL, *reply = NULL;
+    char tag[BH_REF_TEXT_SIZE], digest[BH_REF_TEXT_SIZE];
+    struct bh_err ignored = BH_ERR_INIT;
+    struct bh_ref ref = {.domain = ""};
+    int r;
+
+    if (cli_remote_make(ctx, args, &name, 1, &remote) != 0)
+        return BULKHEAD_CANCELLED; /* told already */
+    request = bulkhead_map_new();
+    bulkhead_set_str(request, "reference", name);
+    bulkhead_set_str(request, "platform", cli_str(args, "platform"));
+    bulkhead_set_bool(request, "config", true);
+    bulkhead_set(request, "remote", remote);
+    r = bulkhead_call(b, "registry", "RemoteInspect", request, 0, &reply, err);
+    bulkhead_value_free(request);
+    if (r != 0)
+        return r;
+    if (bh_ref_parse(bulkhead_get_str(reply, "reference"), &ref, &ignored) == 0) {
+        bh_ref_familiar(&ref, tag);
+        bh_str_copy(ref.digest, sizeof ref.digest,
+                    bulkhead_get_str(bulkhead_get(bulkhead_get(reply, "top"), "desc"), "digest"));
+        ref.tag[0] = '\0';
+        bh_ref_familiar(&ref, digest);
+        json_array_append_new(documents, shape_remote_image(reply, strchr(tag, '@') == NULL ? tag : NULL, digest));
+    }
+    bulkhead_value_free(reply);
+    return 0;
 }
 
 enum kinds { CONTAINERS = 1, IMAGES = 2 };
@@ -95,7 +130,9 @@ int cmd_inspect(struct cli_ctx *ctx, const struct cli_args *args) {
     for (int i = 0; i < args->operand_count; i++) {
         struct bulkhead_error *e = &errors[missing < 15 ? missing : 15];
 
-        if (document(b, args->operands[i], kinds, cli_bool(args, "size"), documents, e) != 0)
+        if ((cli_bool(args, "remote")
+                 ? remote_document(ctx, args, b, args->operands[i], documents, e)
+                 : document(b, args->operands[i], kinds, cli_bool(args, "size"), documents, e)) != 0)
             missing++;
     }
     status = 0;
@@ -106,6 +143,7 @@ int cmd_inspect(struct cli_ctx *ctx, const struct cli_args *args) {
     }
     json_decref(documents);
     for (int i = 0; i < missing && i < 16; i++)
-        cli_fail_engine(ctx, &errors[i]);
+        if (errors[i].message[0] != '\0')
+            cli_fail_engine(ctx, &errors[i]);
     return status != 0 ? status : missing > 0 ? CLI_EXIT_FAILED : 0;
 }

@@ -133,8 +133,7 @@ json_t *shape_run_config(const bulkhead_value *c) {
     return out;
 }
 
-json_t *shape_image(const bulkhead_value *reply) {
-    const bulkhead_value *summary = bulkhead_get(reply, "summary"), *config = bulkhead_get(reply, "config");
+static json_t *image_of(const bulkhead_value *summary, const bulkhead_value *config, int64_t last_tag_ns) {
     const bulkhead_value *platform = bulkhead_get(config, "platform");
     json_t *out = json_object(), *rootfs = json_object(), *driver = json_object(), *meta = json_object();
     json_int_t size = (json_int_t)bulkhead_get_uint(summary, "size");
@@ -165,7 +164,34 @@ json_t *shape_image(const bulkhead_value *reply) {
     json_object_set_new(rootfs, "Type", json_string("layers"));
     json_object_set_new(rootfs, "Layers", shape_strings(bulkhead_get(config, "diff_ids")));
     json_object_set_new(out, "RootFS", rootfs);
-    json_object_set_new(meta, "LastTagTime", shape_time(bulkhead_get_int(reply, "last_tag_ns")));
+    json_object_set_new(meta, "LastTagTime", shape_time(last_tag_ns));
     json_object_set_new(out, "Metadata", meta);
+    return out;
+}
+
+json_t *shape_image(const bulkhead_value *reply) {
+    return image_of(bulkhead_get(reply, "summary"), bulkhead_get(reply, "config"),
+                    bulkhead_get_int(reply, "last_tag_ns"));
+}
+
+static void set_one(bulkhead_value *map, const char *key, const char *text) {
+    bulkhead_value *list = bulkhead_list_new();
+
+    bulkhead_add_str(list, text);
+    bulkhead_set(map, key, list);
+}
+
+json_t *shape_remote_image(const bulkhead_value *reply, const char *tag, const char *digest) {
+    const bulkhead_value *config = bulkhead_get(reply, "image_config");
+    bulkhead_value *summary = bulkhead_map_new();
+    json_t *out;
+
+    bulkhead_set_str(summary, "id", bulkhead_get_str(bulkhead_get(bulkhead_get(reply, "config"), "desc"), "digest"));
+    bulkhead_set_int(summary, "created_ns", bulkhead_get_int(config, "created_ns"));
+    if (tag != NULL)
+        set_one(summary, "repo_tags", tag);
+    set_one(summary, "repo_digests", digest);
+    out = image_of(summary, config, 0);
+    bulkhead_value_free(summary);
     return out;
 }

@@ -23,7 +23,9 @@ json_t *shape_text(const char *s);
 
 /* The Config object of an image (ImageConfig.config). */
 json_t *shape_run_config(const bulkhead_value *run_config);
-json_t *shape_image(const bulkhead_value *reply);                /* ImageInspectReply */
+json_t *shape_image(const bulkhead_value *reply); /* ImageInspectReply */
+/* RemoteInspectReply with a config; the names it has there, tag NULL: none. */
+json_t *shape_remote_image(const bulkhead_value *reply, const char *tag, const char *digest);
 json_t *shape_container(const bulkhead_value *reply, bool size); /* ContainerInspectReply */
 
 #endif

@@ -166,6 +166,30 @@ BULKHEAD_API int bulkhead_image_list(bulkhead *b, struct bulkhead_image **out, s
                                      struct bulkhead_error *err);
 BULKHEAD_API void bulkhead_image_list_free(struct bulkhead_image *list, size_t n);
 
+/* ---- typed: build contexts --------------------------------------------------------------------- */
+
+/* One file, folder or symlink of a context, by what it holds.  type: S_IFREG, S_IFDIR or S_IFLNK. */
+struct bulkhead_context_entry {
+    const char *path; /* relative, '/' between, no ".." */
+    uint32_t type, mode;
+    uint64_t size;
+    int64_t mtime_ns;
+    const char *link;          /* of a symlink */
+    unsigned char sha256[32];  /* of a regular file */
+    uint64_t hard_link;        /* number + 1 of an earlier entry that is the same file, 0: none */
+};
+/* The entries, sorted by path, as they travel; malloc'd, freed by the caller.  The SHA-256 of these bytes is
+ * what "ctx:" in the id of the context stands before. */
+BULKHEAD_API int bulkhead_context_pack(const struct bulkhead_context_entry *entries, size_t n, void **out,
+                                       size_t *out_n, struct bulkhead_error *err);
+/* Writes the content of one entry with bulkhead_stream_send, `size` bytes; non-zero ends the call with *err. */
+typedef int bulkhead_context_content(void *arg, size_t number, bulkhead_stream *s, struct bulkhead_error *err);
+/* The store keeps what it has not; nothing travels when it knows `id` ("ctx:<64 hex>").  *out_id malloc'd;
+ * *out_sent: bytes of content that travelled. */
+BULKHEAD_API int bulkhead_context_put(bulkhead *b, const char *key, const char *id, const void *packed, size_t n_packed,
+                                      bulkhead_context_content *content, void *arg, char **out_id, uint64_t *out_sent,
+                                      struct bulkhead_error *err);
+
 /* ---- typed: containers ------------------------------------------------------------------------ */
 
 /* spec: ContainerSpec of proto/runtime.proto as a value; *out_id malloc'd, 64 hex. */
