@@ -19,7 +19,7 @@
 
 #define NAME_ATTEMPTS 40
 
-static int random_id(char out[RT_ID_SIZE], struct bh_err *err) {
+int rt_random_id(char out[RT_ID_SIZE], struct bh_err *err) {
     unsigned char raw[32];
 
     if (getrandom(raw, sizeof raw, 0) != sizeof raw)
@@ -114,7 +114,7 @@ int rt_create(struct rt_room *room, const struct rt_caller *who, const char *nam
     int r;
 
     if (rt_policy_create(who, req, err) != 0 || (*name != 0 && rt_name_check(name, &given, err) != 0) ||
-        random_id(d.id, err) != 0)
+        rt_random_id(d.id, err) != 0)
         return err->code;
     if (given != NULL)
         bh_str_copy(d.name, sizeof d.name, given);

@@ -14,6 +14,7 @@
 #define CHANGE     BH_METHOD_AUDITED
 #define FDS        BH_METHOD_FDS
 #define MAX_CREATE (1u << 20)
+#define MAX_STEP   (1u << 20)
 
 static const struct bh_method methods[] = {
     {.name = "Ping", .roles = BH_ROLE_ANY, .flags = ASK, .handler = bh_rpc_ping},
@@ -43,6 +44,12 @@ static const struct bh_method methods[] = {
     {.name = "ContainerDiff", .kind = BH_SERVER_STREAM, .roles = USERS, .handler = rt_rpc_diff},
     {.name = "ContainerExport", .kind = BH_SERVER_STREAM, .roles = USERS, .flags = FDS, .handler = rt_rpc_export},
     {.name = "ContainerPrune", .roles = USERS, .flags = CHANGE, .handler = rt_rpc_prune},
+    {.name = "Step",
+     .kind = BH_SERVER_STREAM,
+     .roles = BH_ROLE_BUILD,
+     .max_request = MAX_STEP,
+     .flags = CHANGE | BH_METHOD_SECRET | FDS,
+     .handler = rt_rpc_step},
     {.name = "Rooms", .roles = USERS, .flags = ASK, .handler = rt_rpc_rooms},
     {.name = "Info", .roles = USERS, .flags = ASK, .handler = rt_rpc_info},
 };

@@ -21,6 +21,8 @@ bh_handler rt_rpc_list, rt_rpc_inspect;
 bh_handler rt_rpc_attach, rt_rpc_exec, rt_rpc_exec_wait, rt_rpc_exec_resize;
 /* files_rpc.c */
 bh_handler rt_rpc_logs, rt_rpc_commit, rt_rpc_diff, rt_rpc_export;
+/* step_rpc.c */
+bh_handler rt_rpc_step;
 /* system_rpc.c */
 bh_handler rt_rpc_rooms, rt_rpc_info;
 

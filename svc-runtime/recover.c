@@ -129,6 +129,7 @@ int rt_recover(struct rt_room *room, struct bh_err *err) {
     for (size_t i = 0; i < n; i++)
         recover_one(room, list[i]);
     rt_table_list_free(list, n);
+    rt_steps_recover(room);
     rt_sync_later(room);
     return 0;
 }

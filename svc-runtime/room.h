@@ -36,6 +36,7 @@ struct rt_room {
 };
 
 /* ---- create.c ---- */
+int rt_random_id(char out[RT_ID_SIZE], struct bh_err *err);
 struct rt_created {
     char id[RT_ID_SIZE];
     struct bh_strlist warnings;
@@ -59,6 +60,7 @@ int rt_start_locked(struct rt_container *c, const struct rt_stdio *stdio, struct
 int rt_listen(struct rt_container *c, struct bh_err *err);
 /* What the monitor left behind; false: nothing. */
 bool rt_read_exit(struct rt_container *c, struct rt_monitor_state *out);
+bool rt_exit_left(struct rt_room *room, const char *id, struct rt_monitor_state *out);
 /* Jobs: put the present status into the row and the store. */
 void rt_save_later(struct rt_container *c);
 void rt_note_now(struct rt_container *c);
@@ -139,6 +141,12 @@ struct rt_commit {
 int rt_freeze(struct rt_container *c, bool on, struct bh_err *err);
 int rt_commit(struct rt_container *c, const struct rt_commit *how, struct bh_arena *arena, char **out_id,
               struct bh_err *err);
+
+/* ---- step_remove.c ---- */
+int rt_step_kill(struct rt_room *room, const char *id, struct bh_err *err);
+void rt_step_remove_later(struct rt_room *room, const char *id);
+/* Removes what no row tells of. */
+void rt_steps_recover(struct rt_room *room);
 
 /* ---- recover.c ---- */
 /* Loads the rows and finds out how each container fares. */

@@ -88,13 +88,17 @@ static void ended_job(void *room, void *arg) {
     rt_container_unref(c);
 }
 
-bool rt_read_exit(struct rt_container *c, struct rt_monitor_state *out) {
+bool rt_exit_left(struct rt_room *room, const char *id, struct rt_monitor_state *out) {
     char path[RT_ID_SIZE + 8];
     BH_SCOPE_CLOSE int fd = -1;
 
-    snprintf(path, sizeof path, "%s/exit", c->id);
-    fd = openat(c->room->monitor_dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    snprintf(path, sizeof path, "%s/exit", id);
+    fd = openat(room->monitor_dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     return fd >= 0 && bh_read_full(fd, out, sizeof *out) == sizeof *out && out->phase == RT_MONITOR_EXITED;
+}
+
+bool rt_read_exit(struct rt_container *c, struct rt_monitor_state *out) {
+    return rt_exit_left(c->room, c->id, out);
 }
 
 /* From the polling thread: status now, everything slow as a job. */

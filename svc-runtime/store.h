@@ -37,7 +37,7 @@ struct rt_image {
 /* Strings and config live in the arena. */
 int rt_store_image(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
                    struct bh_err *err);
-/* With the layers' descriptors; no config. */
+/* The same with the layers' descriptors. */
 int rt_store_layers(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
                     struct bh_err *err);
 
@@ -63,5 +63,10 @@ struct rt_store_commit {
 int rt_store_commit(struct rt_store *s, const struct rt_store_commit *c,
                     int (*write_layer)(void *arg, int fd, struct bh_err *err), void *arg, struct bh_arena *arena,
                     char **out_id, struct bh_err *err);
+
+/* A layer of a tar, kept under the hold of a build.  write_layer as above. */
+#define RT_DIFF_ID_SIZE 72
+int rt_store_layer_tar(struct rt_store *s, uint64_t hold, int (*write_layer)(void *arg, int fd, struct bh_err *err),
+                       void *arg, char out_diff_id[RT_DIFF_ID_SIZE], uint64_t *out_size, struct bh_err *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "imageconf/imageconf.h"
 #include "proc/fdpass.h"
 #include "rpc/client.h"
@@ -122,9 +123,7 @@ static int receive_layers(struct bh_stream *stream, struct bh_arena *arena, stru
         *err = no_fds;
         return err->code;
     }
-    if (copy_text(r->id, arena, &out->id, err) != 0)
-        return err->code;
-    return check_layers(r, out, err);
+    return keep_image(r, arena, out, err) != 0 ? err->code : check_layers(r, out, err);
 }
 
 int rt_store_layers(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
@@ -270,6 +269,42 @@ int rt_store_commit(struct rt_store *s, const struct rt_store_commit *c,
     r = c->empty_layer ? 0 : fill_layer(stream, write_layer, arg, err);
     if (r == 0)
         r = finish_commit(stream, arena, out_id, err);
+    bh_stream_free(stream);
+    return r;
+}
+
+/* ---- layers of a build --------------------------------------------------------------------------- */
+
+static int finish_layer(struct bh_stream *stream, char out_diff_id[RT_DIFF_ID_SIZE], uint64_t *out_size,
+                        struct bh_err *err) {
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    const ST_MSG(LayerTarReply) * r;
+    struct bh_digest d;
+
+    if (bh_stream_finish(stream, &bulkhead__store__v1__layer_tar_reply__descriptor, &reply, err) != 0)
+        return err->code;
+    r = (const ST_MSG(LayerTarReply) *)reply;
+    if (r == NULL)
+        return bh_err_set(err, BH_E_INTERNAL, "the store gave no digest of the new layer");
+    if (bh_digest_parse(r->diff_id, &d, err) != 0 || !bh_str_copy(out_diff_id, RT_DIFF_ID_SIZE, r->diff_id))
+        return bh_err_set(err, BH_E_INTERNAL, "the store gave a layer whose digest cannot be used");
+    *out_size = r->tar_size;
+    return 0;
+}
+
+int rt_store_layer_tar(struct rt_store *s, uint64_t hold, int (*write_layer)(void *arg, int fd, struct bh_err *err),
+                       void *arg, char out_diff_id[RT_DIFF_ID_SIZE], uint64_t *out_size, struct bh_err *err) {
+    const struct bh_stream_options options = {.timeout_ms = COMMIT_MS, .expect_fds = true};
+    ST_MSG(LayerTarRequest) req = BULKHEAD__STORE__V1__LAYER_TAR_REQUEST__INIT;
+    struct bh_stream *stream = NULL;
+    int r;
+
+    req.hold = hold;
+    if (bh_stream_open(s->conn, SERVICE "LayerTar", &req.base, &options, &stream, err) != 0)
+        return err->code;
+    r = fill_layer(stream, write_layer, arg, err);
+    if (r == 0)
+        r = finish_layer(stream, out_diff_id, out_size, err);
     bh_stream_free(stream);
     return r;
 }

@@ -45,6 +45,8 @@ static int fds_wanted(const struct rt_launch_request *q) {
     case RT_LAUNCH_EXEC:
         return q->n_layers == 0 ? (int)(1 + q->n_stdio) : -1;
     case RT_LAUNCH_TREE:
+        if (q->flags & RT_LAUNCH_FILTER)
+            return q->n_stdio == 0 && q->n_layers == 0 && q->arg == RT_TREE_COMMIT ? 2 : -1;
         return q->n_stdio == 0 ? (int)(1 + q->n_layers) : -1;
     case RT_LAUNCH_SIGNAL:
     case RT_LAUNCH_DELETE:

@@ -68,7 +68,7 @@ static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, const u
                       int *b, struct bh_err *err) {
     int rc = 0;
 
-    *b = -1;
+    *b = r->q.flags & RT_LAUNCH_FILTER ? r->fds[1] : -1;
     if (r->q.arg == RT_TREE_EXPORT || r->q.arg == RT_TREE_DIFF)
         rc = lnc_stage(m->l, r->q.id, dir, err);
     if (rc == 0 && r->q.arg == RT_TREE_EXPORT) {

@@ -23,8 +23,18 @@ struct seen {
     char *path; /* NULL: free */
 };
 
+/* A folder that only holds what is left out need not be told: it was made as a mount's place. */
+#define MAX_WAITING 256
+struct waiting {
+    char *path;
+    struct stat st;
+};
+
 struct archive {
     struct tree_tar tar;
+    struct tree_filter filter;
+    struct waiting waiting[MAX_WAITING]; /* each inside the one before */
+    unsigned n_waiting;
     struct seen *seen;
     size_t n_seen, room; /* room: a power of two */
     struct bh_buf xattrs, path;
@@ -125,6 +135,7 @@ static int file(struct archive *a, const struct tree_item *it, struct tree_tar_e
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return 0; /* replaced since we looked */
     e->st = st;
+    e->st.st_mtim = it->st.st_mtim; /* maybe lowered */
     r = tree_tar_header(&a->tar, e, err);
     return r == 0 ? tree_tar_content(&a->tar, fd, (uint64_t)st.st_size, err) : r;
 }
@@ -141,8 +152,7 @@ static int folder(struct archive *a, const struct tree_item *it, struct tree_tar
     return r == 0 && it->opaque ? whiteout(a, it->path, strlen(it->path), ".wh..opq", err) : r;
 }
 
-static int item(void *arg, const struct tree_item *it, struct bh_err *err) {
-    struct archive *a = arg;
+static int entry(struct archive *a, const struct tree_item *it, struct bh_err *err) {
     struct tree_tar_entry e = {.path = it->path, .st = it->st, .xattrs = &a->xattrs};
     char target[4097];
     ssize_t n;
@@ -185,11 +195,87 @@ static int item(void *arg, const struct tree_item *it, struct bh_err *err) {
     }
 }
 
+/* ---- a part of an upper ------------------------------------------------------------------------ */
+
+static bool may_wait(const struct archive *a, const struct tree_item *it) {
+    return S_ISDIR(it->st.st_mode) && !it->opaque && (it->st.st_mode & 07777) == 0755 && it->st.st_uid == 0 &&
+           it->st.st_gid == 0 && a->xattrs.len == 0 && a->n_waiting < MAX_WAITING;
+}
+
+static int flush_waiting(struct archive *a, struct bh_err *err) {
+    for (unsigned i = 0; i < a->n_waiting; i++) {
+        const struct tree_item it = {.path = a->waiting[i].path, .name = ".", .st = a->waiting[i].st};
+        struct tree_tar_entry e = {.path = it.path, .st = it.st};
+
+        if (folder(a, &it, &e, err) != 0)
+            return err->code;
+        free(a->waiting[i].path);
+    }
+    a->n_waiting = 0;
+    return 0;
+}
+
+static void clamp_time(const struct tree_filter *f, struct timespec *t) {
+    const struct timespec most = {.tv_sec = f->clamp_ns / 1000000000, .tv_nsec = f->clamp_ns % 1000000000};
+
+    if (t->tv_sec > most.tv_sec || (t->tv_sec == most.tv_sec && t->tv_nsec > most.tv_nsec))
+        *t = most;
+}
+
+/* The folder that everything is named from: gone means that nothing of it is left. */
+static int item_of_root(struct archive *a, struct tree_item *it, struct bh_err *err) {
+    if (it->whiteout) {
+        it->st = (struct stat){.st_mode = S_IFDIR | 0755};
+        it->opaque = true;
+    }
+    if (!S_ISDIR(it->st.st_mode))
+        return TREE_SKIP; /* replaced by something that cannot be mounted again */
+    if (it->opaque)
+        return whiteout(a, "", 0, ".wh..opq", err);
+    return 0;
+}
+
+static int item(void *arg, const struct tree_item *seen, struct bh_err *err) {
+    struct archive *a = arg;
+    struct tree_item it = *seen;
+    enum tree_part part = tree_filter_part(&a->filter, it.path);
+
+    if (part == TREE_OUT)
+        return TREE_SKIP;
+    if (part == TREE_ABOVE)
+        return 0;
+    if (a->filter.clamp)
+        clamp_time(&a->filter, &it.st.st_mtim);
+    it.path = tree_filter_name(&a->filter, it.path);
+    if (a->filter.below != NULL && it.path[0] == 0)
+        return item_of_root(a, &it, err);
+    if (part == TREE_HOLDS_OUT) {
+        xattrs_read(a, &it);
+        if (may_wait(a, &it)) {
+            a->waiting[a->n_waiting++] = (struct waiting){bh_xstrdup(it.path), it.st};
+            return 0;
+        }
+    }
+    return flush_waiting(a, err) != 0 ? err->code : entry(a, &it, err);
+}
+
+static int leave(void *arg, const struct tree_item *it, struct bh_err *err) {
+    struct archive *a = arg;
+
+    (void)err;
+    if (a->n_waiting > 0 && tree_filter_part(&a->filter, it->path) == TREE_HOLDS_OUT &&
+        strcmp(a->waiting[a->n_waiting - 1].path, tree_filter_name(&a->filter, it->path)) == 0)
+        free(a->waiting[--a->n_waiting].path);
+    return 0;
+}
+
 int tree_archive(bool overlay, struct bh_err *err) {
     struct archive a = {.overlay = overlay};
-    const struct tree_visitor v = {.item = item, .arg = &a, .overlay = overlay};
-    int r;
+    const struct tree_visitor v = {.item = item, .leave = leave, .arg = &a, .overlay = overlay};
+    int r = overlay ? tree_filter_read(TREE_FD_OTHER, &a.filter, err) : 0;
 
+    if (r != 0)
+        return r;
     tree_tar_init(&a.tar, TREE_FD_OUTPUT);
     r = tree_walk(&v, -1, err);
     if (r == 0)

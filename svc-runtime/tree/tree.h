@@ -30,6 +30,8 @@ struct tree_item {
     int other;     /* DIFF: folder of the other tree that corresponds to the holding one, -1: none */
 };
 
+#define TREE_SKIP 1 /* from `item`: what is in this folder is left out */
+
 /* Called for each item, folders before what is in them, in the order of names (whiteouts first).
  * `leave` (may be NULL) is called after what is in a folder. */
 struct tree_visitor {
@@ -70,6 +72,28 @@ int tree_tar_content(struct tree_tar *t, int fd, uint64_t size, struct bh_err *e
 int tree_tar_end(struct tree_tar *t, struct bh_err *err);
 /* "12 key=value\n" with its own length in front. */
 void tree_pax_add(struct bh_buf *b, const char *key, const void *value, size_t n);
+
+/* filter.c: a part of an upper, as a RUN of a build wants it.  Records, each with a NUL at its end:
+ * "-/path" leave it out, "+/path" only what is in it, named from there, "T<ns>" no time is later than this. */
+#define TREE_FILTER_MAX 256
+struct tree_filter {
+    const char *without[TREE_FILTER_MAX]; /* without their leading slash */
+    unsigned n;
+    const char *below; /* NULL: everything */
+    bool clamp;
+    int64_t clamp_ns;
+};
+enum tree_part {
+    TREE_IN,
+    TREE_OUT,
+    TREE_ABOVE,     /* a folder on the way to what is wanted; not itself */
+    TREE_HOLDS_OUT, /* a folder on the way to what is left out */
+};
+/* A descriptor that is not open: everything. */
+int tree_filter_read(int fd, struct tree_filter *out, struct bh_err *err);
+enum tree_part tree_filter_part(const struct tree_filter *f, const char *path);
+/* The path as the archive shall have it, of an item that is in. */
+const char *tree_filter_name(const struct tree_filter *f, const char *path);
 
 int tree_archive(bool overlay, struct bh_err *err); /* commit, export */
 int tree_diff(struct bh_err *err);

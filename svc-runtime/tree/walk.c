@@ -112,6 +112,8 @@ static int visit(struct walk *w, int parent, const char *name, int other, bool w
     r = w->v->item(w->v->arg, &it, w->err);
     if (r == 0 && fd >= 0)
         r = enter(w, &it, parent, fd);
+    if (r == TREE_SKIP)
+        r = 0;
     if (fd >= 0)
         close(fd);
     w->path.len = before;
@@ -145,6 +147,8 @@ int tree_walk(const struct tree_visitor *v, int other, struct bh_err *err) {
     r = v->item(v->arg, &root, err);
     if (r == 0)
         r = walk_folder(&w, fd, other);
+    if (r == TREE_SKIP)
+        return 0;
     if (r == 0 && v->leave != NULL)
         r = v->leave(v->arg, &root, err);
     if (r != 0 && w.path.len > 0)

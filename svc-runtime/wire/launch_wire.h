@@ -21,7 +21,7 @@ enum rt_launch_type {
     RT_LAUNCH_EXEC = 2,  /* fds: spec memfd, stdio */
     RT_LAUNCH_SIGNAL = 3,
     RT_LAUNCH_DELETE = 4, /* not running: free upper, bundle, logs, id range */
-    RT_LAUNCH_TREE = 5,   /* fds: output (pipe or file), layers lowest first */
+    RT_LAUNCH_TREE = 5,   /* fds: output (pipe or file), layers lowest first, or a filter */
     RT_LAUNCH_INFO = 6,
     RT_LAUNCH_FREEZE = 7, /* arg 1: freeze all processes of the container, 0: thaw */
     RT_LAUNCH_PREPARE = 8 /* make the container's folder and take its id range without starting it */
@@ -29,6 +29,8 @@ enum rt_launch_type {
 
 /* START: goes with its end (--rm), so what is noted of it need not outlive a power cut. */
 #define RT_LAUNCH_FLEETING 1u
+/* TREE, RT_TREE_COMMIT, without layers: after the output comes a list of what to take (tree/tree.h, filter). */
+#define RT_LAUNCH_FILTER 4u
 
 enum rt_tree_mode {
     RT_TREE_COMMIT = 1, /* the upper as a deterministic layer tar with whiteouts */

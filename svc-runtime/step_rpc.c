@@ -1,0 +1,161 @@
+/*
+ * step_rpc.c - handler: one RUN of a build.
+ *
+ * Room: runtime.  Foreign: the request, which the build room made of a Dockerfile.  It names the user on
+ * whose behalf it asks; the store checks the hold, policy.c what that user may ask for.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "rpc/server.h"
+#include "svc-runtime/convert_rpc.h"
+#include "svc-runtime/methods.h"
+#include "svc-runtime/step.h"
+
+#define MAX_PATHS 200
+
+static int send_output(void *arg, unsigned stream, const void *data, size_t n, struct bh_err *err) {
+    RT_MSG(StepEvent) event = BULKHEAD__RUNTIME__V1__STEP_EVENT__INIT;
+
+    event.stream = stream;
+    event.data = (ProtobufCBinaryData){.len = n, .data = (uint8_t *)data};
+    return bh_call_send_msg(arg, &event.base, err);
+}
+
+static int mounts_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, struct rt_request *out,
+                     struct bh_err *err) {
+    out->mounts = bh_oci_alloc(arena, (m->n_mount + 1) * sizeof *out->mounts, err);
+    if (out->mounts == NULL)
+        return err->code;
+    for (size_t i = 0; i < m->n_mount; i++) {
+        const RT_MSG(StepMount) *x = m->mount[i];
+
+        if (strcmp(x->type, "tmpfs") != 0)
+            return bh_err_set(err, BH_E_UNIMPLEMENTED, "RUN --mount=type=%s is not known to the runtime", x->type);
+        out->mounts[out->n_mounts++] = (struct rt_req_mount){.type = x->type,
+                                                             .source = "",
+                                                             .target = x->target,
+                                                             .propagation = "",
+                                                             .tmpfs_size = x->size,
+                                                             .tmpfs_mode = x->mode};
+    }
+    return 0;
+}
+
+static int ulimits_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, struct rt_request *out,
+                      struct bh_err *err) {
+    out->ulimits = bh_oci_alloc(arena, (m->n_ulimit + 1) * sizeof *out->ulimits, err);
+    if (out->ulimits == NULL)
+        return err->code;
+    out->n_ulimits = m->n_ulimit;
+    for (size_t i = 0; i < m->n_ulimit; i++)
+        out->ulimits[i] =
+            (struct rt_req_ulimit){.name = m->ulimit[i]->name, .soft = m->ulimit[i]->soft, .hard = m->ulimit[i]->hard};
+    return 0;
+}
+
+static int request_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, struct rt_request *out,
+                      struct bh_err *err) {
+    *out = (struct rt_request){.image = m->image_id,
+                               .command = rt_list_of(m->command, m->n_command),
+                               .env = rt_list_of(m->env, m->n_env),
+                               .workdir = m->workdir,
+                               .user = m->user,
+                               .hostname = m->hostname,
+                               .domainname = "",
+                               .privileged = m->privileged,
+                               .userns = "",
+                               .network = m->network,
+                               .pid = "",
+                               .ipc = "",
+                               .uts = "",
+                               .cgroupns = "",
+                               .cap_add = rt_list_of(m->cap_add, m->n_cap_add),
+                               .security_opt = rt_list_of(m->security_opt, m->n_security_opt),
+                               .extra_hosts = rt_list_of(m->extra_host, m->n_extra_host),
+                               .shm_size = m->shm_size,
+                               .stop_signal = "",
+                               .log_driver = "none",
+                               .platform = ""};
+    if (m->memory != 0 || m->nano_cpus != 0)
+        return bh_err_set(err, BH_E_UNIMPLEMENTED,
+                          "limits of memory and processors of a RUN come with a later version");
+    if (mounts_of(m, arena, out, err) != 0)
+        return err->code;
+    return ulimits_of(m, arena, out, err);
+}
+
+static int paths_of(char **v, size_t n, struct bh_strlist *out, struct bh_err *err) {
+    for (size_t i = 0; i < n; i++)
+        if (v[i][0] != '/' || v[i][1] == 0 || v[i][strlen(v[i]) - 1] == '/')
+            return bh_err_set(err, BH_E_INVALID, "a path that a step leaves out is not absolute and clean: \"%s\"",
+                              v[i]);
+    if (n > MAX_PATHS)
+        return bh_err_set(err, BH_E_LIMIT, "a RUN with %zu mounts: at most %d are allowed", n, MAX_PATHS);
+    *out = rt_list_of(v, n);
+    return 0;
+}
+
+static int step_of(struct bh_call *call, const RT_MSG(StepRequest) * m, struct bh_arena *arena, struct rt_step *out,
+                   struct bh_err *err) {
+    *out = (struct rt_step){.who = {.uid = m->owner, .admin = m->admin},
+                            .hold = m->hold,
+                            .image_id = m->image_id,
+                            .clamp = m->clamp_mtime,
+                            .clamp_ns = m->clamp_mtime_ns,
+                            .input = m->stdin.data,
+                            .n_input = m->stdin.len,
+                            .cancel_fd = bh_call_cancel_fd(call),
+                            .sink = send_output,
+                            .arg = call};
+    if (rt_random_id(out->id, err) != 0 || request_of(m, arena, &out->req, err) != 0 ||
+        paths_of(m->exclude, m->n_exclude, &out->exclude, err) != 0)
+        return err->code;
+    return paths_of(m->separate, m->n_separate, &out->separate, err);
+}
+
+static int say_begin(struct bh_call *call, const struct rt_step *step, struct bh_err *err) {
+    RT_MSG(StepEvent) event = BULKHEAD__RUNTIME__V1__STEP_EVENT__INIT;
+
+    event.container_id = (char *)step->id;
+    return bh_call_send_msg(call, &event.base, err);
+}
+
+static int say_done(struct bh_call *call, const struct rt_step *step, const struct rt_step_result *result,
+                    struct bh_err *err) {
+    RT_MSG(StepEvent) event = BULKHEAD__RUNTIME__V1__STEP_EVENT__INIT;
+    char *separate[MAX_PATHS + 1];
+
+    event.done = true;
+    event.exit_code = result->exit_code;
+    event.diff_id = (char *)result->diff_id;
+    event.tar_size = result->tar_size;
+    if (result->separate != NULL) {
+        for (size_t i = 0; i < step->separate.n; i++)
+            separate[i] = result->separate[i];
+        event.separate = separate;
+        event.n_separate = step->separate.n;
+    }
+    return bh_call_send_msg(call, &event.base, err);
+}
+
+static int run(struct rt_room *room, struct bh_call *call, const RT_MSG(StepRequest) * m, struct bh_arena *arena,
+               struct bh_err *err) {
+    struct rt_step step;
+    struct rt_step_result result;
+
+    if (step_of(call, m, arena, &step, err) != 0 || say_begin(call, &step, err) != 0 ||
+        rt_step(room, &step, arena, &result, err) != 0)
+        return err->code;
+    return say_done(call, &step, &result, err);
+}
+
+int rt_rpc_step(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    struct bh_arena arena;
+    int r;
+
+    bh_arena_init(&arena, RT_CALL_ARENA);
+    r = run(room, call, (const RT_MSG(StepRequest) *)request, &arena, err);
+    bh_arena_fini(&arena);
+    return r;
+}
