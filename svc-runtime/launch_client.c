@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -42,6 +43,10 @@ struct rt_launch {
     struct pending *pending;
     uint64_t seq;
     bool gone;
+    unsigned oci;
+    bool extracted;
+    int patience_ms;
+    const char *none_why;
     void (*on_gone)(void *arg);
     void *arg;
 };
@@ -153,10 +158,40 @@ static int send_request(struct rt_launch *l, struct rt_launch_request *req, cons
     return r;
 }
 
+void rt_launch_use(struct rt_launch *l, unsigned oci, bool extracted, int patience_ms, const char *none_why) {
+    l->oci = oci;
+    l->extracted = extracted;
+    l->patience_ms = patience_ms;
+    l->none_why = none_why;
+}
+
+/* With l->lock held.  A late answer finds nobody and is dropped. */
+static int await(struct rt_launch *l, struct pending *p, struct bh_err *err) {
+    struct timespec end;
+    int e = 0;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += l->patience_ms / 1000;
+    while (p->state == 0 && e == 0)
+        e = l->patience_ms > 0 ? pthread_cond_timedwait(&p->done, &l->lock, &end)
+                               : pthread_cond_wait(&p->done, &l->lock);
+    if (p->state != 0)
+        return 0;
+    take_pending(l, p->seq);
+    return bh_err_set(err, BH_E_DEADLINE, "launch did not answer for %d s", l->patience_ms / 1000);
+}
+
 static int ask(struct rt_launch *l, struct rt_launch_request *req, const int *fds, unsigned n_fds, union answer *answer,
                size_t size, struct bh_err *err) {
     struct pending p = {.size = size, .answer = answer};
     int r;
+
+    req->oci = (uint16_t)l->oci;
+    req->flags |= l->extracted ? RT_LAUNCH_EXTRACTED : 0;
+    if (l->none_why != NULL && (req->type == RT_LAUNCH_START || req->type == RT_LAUNCH_EXEC)) {
+        bh_err_set(err, BH_E_CONFLICT, "no OCI runtime works here: %s", l->none_why);
+        return bh_err_hint(err, "install crun or runc, see that /sys/fs/cgroup is mounted, restart bulkheadd");
+    }
 
     pthread_cond_init(&p.done, NULL);
     pthread_mutex_lock(&l->lock);
@@ -172,8 +207,8 @@ static int ask(struct rt_launch *l, struct rt_launch_request *req, const int *fd
     pthread_mutex_lock(&l->lock);
     if (r != 0)
         take_pending(l, p.seq);
-    while (r == 0 && p.state == 0)
-        pthread_cond_wait(&p.done, &l->lock);
+    else
+        r = await(l, &p, err);
     pthread_mutex_unlock(&l->lock);
     pthread_cond_destroy(&p.done);
     if (r == 0 && p.state < 0)

@@ -7,6 +7,8 @@
 #ifndef RT_LAUNCH_CLIENT_H
 #define RT_LAUNCH_CLIENT_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "wire/launch_wire.h"
 #include "wire/spec.h"
@@ -24,6 +26,10 @@ void rt_launch_request_init(struct rt_launch_request *req, enum rt_launch_type t
 int rt_launch_call(struct rt_launch *l, struct rt_launch_request *req, const int *fds, unsigned n_fds,
                    struct rt_launch_reply *out, struct bh_err *err);
 int rt_launch_info(struct rt_launch *l, struct rt_launch_info *out, struct bh_err *err);
+/* What goes with every request from now on: RT_OCI_*, whether layers are mounted or extracted, how long an answer may
+ * take (0: no limit).  none_why: no OCI runtime works, so START and EXEC are refused with this; NULL, or kept by the
+ * caller.  Before other threads ask. */
+void rt_launch_use(struct rt_launch *l, unsigned oci, bool extracted, int patience_ms, const char *none_why);
 /* The specification as a sealed memfd. */
 int rt_launch_spec_fd(const struct rt_spec *spec, int *out_fd, struct bh_err *err);
 

@@ -144,16 +144,7 @@ static int unpack_row(struct rt_container *c, struct bh_arena *arena, RT_MSG(Con
     return 0;
 }
 
-static void launch_facts(struct rt_room *room, struct rt_launch_info *info, RT_MSG(ContainerInspectReply) * reply) {
-    struct bh_err err = BH_ERR_INIT;
-
-    if (rt_launch_info(room->launch, info, &err) != 0)
-        return; /* what launch knows is not worth failing an inspect */
-    reply->oci_runtime = info->runtime;
-    reply->storage_form = (char *)(info->form == RT_FORM_EROFS ? "erofs" : "extracted");
-}
-
-static int fill_inspect(struct rt_room *room, struct rt_item *it, struct bh_arena *arena, struct rt_launch_info *info,
+static int fill_inspect(struct rt_room *room, struct rt_item *it, struct bh_arena *arena,
                         RT_MSG(ContainerInspectReply) * reply, struct bh_err *err) {
     struct rt_container *c = it->c;
     char log_path[RT_ID_SIZE + 32];
@@ -174,7 +165,8 @@ static int fill_inspect(struct rt_room *room, struct rt_item *it, struct bh_aren
     reply->id_base = it->status.id_base;
     reply->exec_id = (char **)execs.v;
     reply->n_exec_id = execs.n;
-    launch_facts(room, info, reply);
+    reply->oci_runtime = room->host.runtime;
+    reply->storage_form = (char *)(room->host.form == RT_FORM_EROFS ? "erofs" : "extracted");
     return 0;
 }
 
@@ -182,7 +174,6 @@ static int inspect(struct rt_room *room, struct bh_call *call, const RT_MSG(Cont
                    struct bh_arena *arena, struct bh_err *err) {
     RT_MSG(ContainerInspectReply) reply = BULKHEAD__RUNTIME__V1__CONTAINER_INSPECT_REPLY__INIT;
     RT_SCOPE_CONTAINER struct rt_container *c = NULL;
-    struct rt_launch_info info = {0};
     struct rt_item it;
 
     if (rt_find(room, call, msg->container, &c, err) != 0)
@@ -191,7 +182,7 @@ static int inspect(struct rt_room *room, struct bh_call *call, const RT_MSG(Cont
     rt_table_name(room->table, c, it.name);
     if (msg->size)
         rt_item_measure(&it, arena);
-    if (fill_inspect(room, &it, arena, &info, &reply, err) != 0)
+    if (fill_inspect(room, &it, arena, &reply, err) != 0)
         return err->code;
     return bh_call_reply(call, &reply.base, err);
 }

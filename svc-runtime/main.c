@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "proc/room.h"
 #include "rpc/server.h"
 #include "svc-runtime/methods.h"
+#include "svc-runtime/trial.h"
 
 #define THREADS 512 /* each foreground run, attach and followed log holds one; they mostly sleep */
 
@@ -51,6 +53,14 @@ static void launch_gone(void *arg) {
     _exit(1);
 }
 
+static int try_host(struct program *p, struct bh_err *err) {
+    BH_SCOPE_CLOSE int state = open(BH_ROOM_STATE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const struct rt_trial t = {
+        .launch = p->rt.launch, .monitors = p->rt.monitors, .state_dir = state, .config = &p->room.config};
+
+    return rt_trial_run(&t, &p->rt.host, err);
+}
+
 static int open_parts(struct program *p, struct bh_err *err) {
     struct rt_room *rt = &p->rt;
 
@@ -64,6 +74,8 @@ static int open_parts(struct program *p, struct bh_err *err) {
         rt_monitors_new(BH_ROOM_RUN "/monitor", &rt->monitors, err) != 0 ||
         rt_launch_new(BH_FD_LAUNCH, launch_gone, p, &rt->launch, err) != 0 ||
         rt_store_open(BH_ROOM_RUN "/store", &rt->store, err) != 0)
+        return err->code;
+    if (try_host(p, err) != 0)
         return err->code;
     return rt_recover(rt, err);
 }

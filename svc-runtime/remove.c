@@ -39,7 +39,7 @@ static int make_stopped(struct rt_container *c, bool force, struct bh_err *err) 
     rt_table_name(c->room->table, c, name);
     if (!force)
         return refuse_running(c, &s, name, err);
-    if (rt_signal(c, SIG_KILL, false, err) != 0) {
+    if (rt_signal(c, SIG_KILL, err) != 0) {
         if (err->code != BH_E_CONFLICT)
             return err->code;
         bh_err_clear(err);

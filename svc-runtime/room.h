@@ -24,6 +24,7 @@
 struct rt_room {
     struct rt_db *db;
     struct rt_launch *launch;
+    struct rt_launch_info host; /* as the trial at the start found it */
     struct rt_monitors *monitors;
     struct rt_store *store;
     struct rt_table *table;
@@ -76,7 +77,7 @@ int rt_stop(struct rt_container *c, const struct rt_stop_how *how, int cancel_fd
 int rt_restart(struct rt_container *c, const struct rt_stop_how *how, int cancel_fd, struct bh_err *err);
 /* text: how the caller named it. */
 int rt_kill(struct rt_container *c, const char *text, const char *signal, struct bh_err *err);
-int rt_signal(struct rt_container *c, int number, bool all, struct bh_err *err);
+int rt_signal(struct rt_container *c, int number, struct bh_err *err);
 /* Ends what still runs of a container whose monitor has died: its streams and its end are nobody's. */
 void rt_end_unwatched(struct rt_container *c);
 

@@ -177,6 +177,26 @@ static int make_mount(const struct rt_req_mount *m, struct bh_arena *arena, stru
     return bh_err_hint(err, "bind and tmpfs are known");
 }
 
+static unsigned depth_of(const char *path) {
+    unsigned n = 0;
+
+    for (; *path != 0; path++)
+        n += *path == '/';
+    return n;
+}
+
+/* Shallow targets first, so that a mount on /a does not hide one on /a/b; else in the order of the request. */
+static void sort_by_depth(struct rt_mount *list, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        struct rt_mount m = list[i];
+        size_t at = i;
+
+        for (; at > 0 && depth_of(list[at - 1].target) > depth_of(m.target); at--)
+            list[at] = list[at - 1];
+        list[at] = m;
+    }
+}
+
 int rt_spec_mounts(const struct rt_request *req, struct bh_arena *arena, struct rt_spec *spec, struct bh_err *err) {
     struct rt_mount *list;
 
@@ -194,6 +214,7 @@ int rt_spec_mounts(const struct rt_request *req, struct bh_arena *arena, struct 
             if (strcmp(list[k].target, list[i].target) == 0)
                 return bh_err_set(err, BH_E_INVALID, "Duplicate mount point: %s", list[i].target);
     }
+    sort_by_depth(list, req->n_mounts);
     spec->mounts = list;
     spec->n_mounts = (uint32_t)req->n_mounts;
     return 0;

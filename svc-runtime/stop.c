@@ -12,7 +12,7 @@
 #define SIG_KILL     9
 #define KILL_WAIT_MS 10000 /* for the end after SIGKILL: the kernel may have to finish i/o first */
 
-int rt_signal(struct rt_container *c, int number, bool all, struct bh_err *err) {
+int rt_signal(struct rt_container *c, int number, struct bh_err *err) {
     struct rt_launch_request req;
     struct rt_status s = rt_container_status(c);
 
@@ -20,7 +20,6 @@ int rt_signal(struct rt_container *c, int number, bool all, struct bh_err *err) 
         return rt_not_running(c, err);
     rt_launch_request_init(&req, RT_LAUNCH_SIGNAL, c->id);
     req.arg = number;
-    req.flags = all;
     if (rt_launch_call(c->room->launch, &req, NULL, 0, NULL, err) == 0)
         return 0;
     if (err->code == BH_E_NOT_FOUND) { /* it has ended this moment, the monitor will tell */
@@ -44,14 +43,14 @@ int rt_kill(struct rt_container *c, const char *text, const char *signal, struct
 
     if (*signal != 0 && rt_signal_parse(signal, &number, err) != 0)
         return err->code;
-    if (rt_signal(c, number, false, err) != 0)
+    if (rt_signal(c, number, err) != 0)
         return bh_err_prefix(err, "cannot kill container: %s", text);
     return 0;
 }
 
 /* It may end by itself between two steps: that is what was wanted. */
 static int signal_if_running(struct rt_container *c, int number, struct bh_err *err) {
-    if (rt_signal(c, number, false, err) == 0)
+    if (rt_signal(c, number, err) == 0)
         return 0;
     if (err->code != BH_E_CONFLICT)
         return err->code;

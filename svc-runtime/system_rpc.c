@@ -158,16 +158,13 @@ int rt_rpc_info(void *arg, struct bh_call *call, const ProtobufCMessage *request
     RT_MSG(InfoReply) reply = BULKHEAD__RUNTIME__V1__INFO_REPLY__INIT;
     struct rt_room *room = arg;
     struct rt_caller who = rt_caller_of(call);
-    struct rt_launch_info info = {0};
     struct features features = {0};
     struct utsname uts = {0};
     struct sysinfo si = {0};
 
     (void)request;
-    if (rt_launch_info(room->launch, &info, err) != 0)
-        return err->code;
     count_states(room, &who, &reply);
-    launch_info(&info, &features, &reply);
+    launch_info(&room->host, &features, &reply);
     if (uname(&uts) == 0) {
         reply.kernel = uts.release;
         reply.os = (char *)"linux";

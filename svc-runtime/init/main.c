@@ -2,8 +2,8 @@
  * main.c - process 1 of a container started with --init: passes signals on and reaps orphans.
  *
  * Room: none; it runs inside the container, with the container's rights, and is linked statically so
- * that it needs nothing of the image.  `--probe` makes it the payload of launch's test of an OCI
- * runtime.  It trusts nobody in there and must not outlive its one child.
+ * that it needs nothing of the image.  `--probe` makes it the payload of the trial of an OCI runtime
+ * (trial.c).  It trusts nobody in there and must not outlive its one child.
  */
 #include <errno.h>
 #include <signal.h>

@@ -35,23 +35,30 @@ static int folder(int parent, const char *name, mode_t mode, int *out, struct bh
 
 /* Mount points that docker keeps out of the container's own layer, too: they never show in a commit. */
 static int init_layer(int lowest, struct bh_err *err) {
-    static const char *const dirs[] = {"init-layer",      "init-layer/dev", "init-layer/dev/pts", "init-layer/dev/shm",
-                                       "init-layer/proc", "init-layer/sys", "init-layer/etc"};
-    static const char *const files[] = {"init-layer/etc/hosts", "init-layer/etc/hostname", "init-layer/etc/resolv.conf",
-                                        "init-layer/dev/console", "init-layer/.dockerenv"};
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } points[] = {{"init-layer", S_IFDIR | 0755},
+                  {"init-layer/dev", S_IFDIR | 0755},
+                  {"init-layer/dev/pts", S_IFDIR | 0755},
+                  {"init-layer/dev/shm", S_IFDIR | 0755},
+                  {"init-layer/proc", S_IFDIR | 0755},
+                  {"init-layer/sys", S_IFDIR | 0755},
+                  {"init-layer/etc", S_IFDIR | 0755},
+                  {"init-layer/etc/hosts", S_IFREG | 0644},
+                  {"init-layer/.dockerenv", S_IFREG | 0644},
+                  {"init-layer/etc/hostname", S_IFREG | 0644},
+                  {"init-layer/dev/console", S_IFREG | 0644},
+                  {"init-layer/etc/resolv.conf", S_IFREG | 0644}};
 
-    for (size_t i = 0; i < BH_ARRAY_LEN(dirs); i++)
-        if (mkdirat(lowest, dirs[i], 0755) != 0 && errno != EEXIST)
-            return bh_err_errno(err, errno, "make %s", dirs[i]);
-    for (size_t i = 0; i < BH_ARRAY_LEN(files); i++) {
-        BH_SCOPE_CLOSE int fd = openat(lowest, files[i], O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-
-        if (fd < 0)
-            return bh_err_errno(err, errno, "make %s", files[i]);
-    }
-    if (symlinkat("/proc/mounts", lowest, "init-layer/etc/mtab") != 0 && errno != EEXIST)
-        return bh_err_errno(err, errno, "make init-layer/etc/mtab");
-    return 0;
+    for (size_t i = 0; i < BH_ARRAY_LEN(points); i++)
+        if ((S_ISDIR(points[i].mode) ? mkdirat(lowest, points[i].name, points[i].mode & 07777)
+                                     : mknodat(lowest, points[i].name, points[i].mode, 0)) != 0 &&
+            errno != EEXIST)
+            return bh_err_errno(err, errno, "make %s", points[i].name);
+    return symlinkat("/proc/mounts", lowest, "init-layer/etc/mtab") == 0 || errno == EEXIST
+               ? 0
+               : bh_err_errno(err, errno, "make init-layer/etc/mtab");
 }
 
 static void slots_learn(struct launch *l) {
@@ -67,48 +74,40 @@ static void slots_learn(struct launch *l) {
         }
 }
 
-/* Our mount points: layers for all starts, private to our namespace. */
-static int layer_points(const struct launch *l, int run, struct bh_err *err) {
-    char path[PATH_MAX];
-    int fd, r = folder(run, "layers", 0700, &fd, err);
-
-    if (r != 0)
-        return r;
-    close(fd);
-    snprintf(path, sizeof(path), "%s/run/launch/layers", l->root);
-    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=1m") != 0)
-        return bh_err_errno(err, errno, "mount a tmpfs on %s", path);
-    return 0;
-}
-
 int lnc_folders(struct launch *l, struct bh_err *err) {
-    BH_SCOPE_CLOSE int root = open(l->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    BH_SCOPE_CLOSE int state = -1, run = -1, run_launch = -1, oci = -1;
+    BH_SCOPE_CLOSE int root = open(l->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), state = -1, run = -1, own = -1;
+    BH_SCOPE_CLOSE int oci = -1, layers = -1, extracted = -1;
+    const struct {
+        const int *parent;
+        const char *name;
+        mode_t mode;
+        int *out;
+    } rows[] = {{&root, "state", 0711, &state},
+                {&root, "run", 0711, &run},
+                {&state, "launch", 0700, &l->lowest},
+                {&state, "monitor", 0751, &l->monitors},
+                {&l->lowest, "containers", 0700, &l->containers},
+                {&l->lowest, "extracted", 0700, &extracted},
+                {&run, "launch", 0700, &own},
+                {&own, "oci", 0700, &oci},
+                {&own, "layers", 0700, &layers},
+                {&run, "monitor", 02750, &l->run_monitor}};
+    char path[PATH_MAX];
     struct stat st;
-    int r = 0, extracted = -1;
 
-    if (root < 0)
-        return bh_err_errno(err, errno, "open %s", l->root);
-    if ((r = folder(root, "state", 0711, &state, err)) != 0 || (r = folder(root, "run", 0711, &run, err)) != 0 ||
-        (r = folder(state, "launch", 0700, &l->lowest, err)) != 0 ||
-        (r = folder(state, "monitor", 0751, &l->monitors, err)) != 0 ||
-        (r = folder(l->lowest, "containers", 0700, &l->containers, err)) != 0 ||
-        (r = folder(l->lowest, "extracted", 0700, &extracted, err)) != 0 ||
-        (r = folder(run, "launch", 0700, &run_launch, err)) != 0 ||
-        (r = folder(run_launch, "oci", 0700, &oci, err)) != 0 ||
-        (r = folder(run, "monitor", 02750, &l->run_monitor, err)) != 0)
-        return r;
-    close(extracted);
+    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++)
+        if (folder(*rows[i].parent, rows[i].name, rows[i].mode, rows[i].out, err) != 0)
+            return err->code;
     if (fstat(l->run_monitor, &st) == 0 && st.st_uid == l->monitor_uid)
         l->runtime_gid = st.st_gid; /* the supervisor made it and knows the group */
     else if (fchown(l->run_monitor, l->monitor_uid, l->runtime_gid) != 0 || fchmod(l->run_monitor, 02750) != 0)
         return bh_err_errno(err, errno, "give run/monitor to the monitors");
-    r = init_layer(l->lowest, err);
-    if (r == 0)
-        r = layer_points(l, run_launch, err);
-    if (r == 0)
-        slots_learn(l);
-    return r;
+    /* The mount points of layers, private to our namespace. */
+    snprintf(path, sizeof(path), "%s/run/launch/layers", l->root);
+    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=1m") != 0)
+        return bh_err_errno(err, errno, "mount a tmpfs on %s", path);
+    slots_learn(l);
+    return init_layer(l->lowest, err);
 }
 
 /* ---- one container's folder ---------------------------------------------------------------- */
@@ -189,20 +188,18 @@ int lnc_ct_make(struct launch *l, const char *id, bool durable, struct bh_err *e
 
 /* ---- removal --------------------------------------------------------------------------------- */
 
-/* state/monitor/<id>: flat, only its monitor wrote there. */
-static int remove_logs(const struct launch *l, const char *id, struct bh_err *err) {
-    BH_SCOPE_DIR DIR *d = bh_dir_open(l->monitors, id);
+int lnc_flat_remove(int at, const char *name) {
+    BH_SCOPE_DIR DIR *d = bh_dir_open(at, name);
 
-    if (d == NULL)
-        return errno == ENOENT ? 0 : bh_err_errno(err, errno, "open the logs");
     for (struct dirent *e; (e = bh_dir_next(d)) != NULL;)
         if (e->d_type != DT_DIR)
             unlinkat(dirfd(d), e->d_name, 0);
-    return unlinkat(l->monitors, id, AT_REMOVEDIR) == 0 ? 0 : bh_err_errno(err, errno, "remove the logs");
+    return unlinkat(at, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 /* In a child.  The record goes last: after a crash the removal can be asked for again. */
-int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, struct bh_err *err) {
+int lnc_ct_delete(const struct launch *l, const struct rt_launch_request *q, int32_t *out_slot, struct bh_err *err) {
+    const char *id = q->id;
     BH_SCOPE_CLOSE int dir = -1, pidfd = -1;
     struct bh_err ignored = BH_ERR_INIT;
     struct lnc_record rec = {0};
@@ -216,10 +213,11 @@ int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, str
     bh_err_clear(&ignored);
     if (dir >= 0 && rt_pid_open(dir, "run", &pidfd, NULL, &ignored) == 0)
         return bh_err_set(err, BH_E_CONFLICT, "container %.12s is running", id);
-    lnc_runtime_delete(l, id);
+    lnc_runtime_delete(l, q);
     snprintf(name, sizeof(name), "%s.sock", id); /* of a monitor that was killed */
     unlinkat(l->run_monitor, name, 0);
-    r = remove_logs(l, id, err);
+    /* state/monitor/<id>: only its monitor wrote there */
+    r = lnc_flat_remove(l->monitors, id) == 0 ? 0 : bh_err_errno(err, errno, "remove the logs");
     if (r == 0 && dir >= 0)
         r = lnc_tree_helper(l, "remove", dir, -1, err);
     if (r == 0 && dir >= 0 &&
@@ -291,55 +289,31 @@ int lnc_ct_signal(const struct launch *l, const struct rt_launch_request *q, str
         return r;
     if (q->arg < 0 || q->arg > 64)
         return bh_err_set(err, BH_E_INVALID, "there is no signal %d", q->arg);
-    if (q->flags & 1)
-        return signal_all(pid, q->arg, err);
     if (syscall(SYS_pidfd_send_signal, pidfd, q->arg, NULL, 0) != 0)
         return bh_err_errno(err, errno, "send signal %d to container %.12s", q->arg, q->id);
     return 0;
 }
 
-/* The file that freezes the container's own cgroup; false when it has none of its own. */
-static bool freezer_file(pid_t pid, const char *id, char *out, size_t size, bool *out_v2) {
-    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
-    struct bh_err ignored = BH_ERR_INIT;
-    char path[64], *save = NULL;
-
-    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-    if (bh_file_read(AT_FDCWD, path, 65536, &text, &ignored) != 0 || text.len == 0)
-        return false;
-    for (char *line = strtok_r(text.data, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
-        char *v1 = strstr(line, ":freezer:");
-
-        *out_v2 = strncmp(line, "0::", 3) == 0;
-        if ((!*out_v2 && v1 == NULL) || strstr(line, id) == NULL)
-            continue;
-        snprintf(out, size, "/sys/fs/cgroup%s%s/%s", *out_v2 ? "" : "/freezer", *out_v2 ? line + 3 : v1 + 9,
-                 *out_v2 ? "cgroup.freeze" : "freezer.state");
-        if (access(out, W_OK) == 0)
-            return true;
-    }
-    return false;
-}
-
+/* By the container's own cgroup, in version 2 or 1; one that has none is stopped process by process. */
 int lnc_ct_freeze(const struct launch *l, const struct rt_launch_request *q, struct bh_err *err) {
+    static const struct {
+        const char *path, *off, *on;
+    } kinds[] = {{"/sys/fs/cgroup/bulkhead/%s/cgroup.freeze", "0", "1"},
+                 {"/sys/fs/cgroup/freezer/bulkhead/%s/freezer.state", "THAWED", "FROZEN"}};
     BH_SCOPE_CLOSE int pidfd = -1;
-    BH_SCOPE_CLOSE int fd = -1;
-    char path[512];
-    const char *word;
-    bool v2 = false;
     pid_t pid = 0;
-    int r = running(l, q, &pidfd, &pid, err);
 
-    if (r != 0)
-        return r;
-    if (!freezer_file(pid, q->id, path, sizeof(path), &v2))
-        return signal_all(pid, q->arg ? SIGSTOP : SIGCONT, err);
-    if (v2)
-        word = q->arg ? "1" : "0";
-    else
-        word = q->arg ? "FROZEN" : "THAWED";
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || bh_write_all(fd, word, strlen(word)) != 0)
-        return bh_err_errno(err, errno, "write %s to %s", word, path);
-    return 0;
+    if (running(l, q, &pidfd, &pid, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < BH_ARRAY_LEN(kinds); i++) {
+        const char *word = q->arg ? kinds[i].on : kinds[i].off;
+        char path[160];
+
+        snprintf(path, sizeof(path), kinds[i].path, q->id);
+        BH_SCOPE_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0)
+            return bh_write_all(fd, word, strlen(word)) == 0 ? 0
+                                                             : bh_err_errno(err, errno, "write %s to %s", word, path);
+    }
+    return signal_all(pid, q->arg ? SIGSTOP : SIGCONT, err);
 }

@@ -3,7 +3,8 @@
  *
  * Room: launch (root).  One thread.  main.c and loop.c never touch what an image brings; each
  * start, exec, walk and removal is a child of its own, and what reads foreign bytes (layer indexes,
- * /etc/passwd) is a child without rights.  No JSON is read, nothing is allocated by a peer's word.
+ * /etc/passwd) or only computes (the OCI configuration) is a child without rights.  No JSON is read,
+ * nothing is allocated by a peer's word.
  */
 #ifndef LNC_LAUNCH_H
 #define LNC_LAUNCH_H
@@ -15,7 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "rightless/oci.h"
+#include "rightless/bundle.h"
 #include "wire/launch_wire.h"
 #include "wire/monitor_start.h"
 #include "wire/spec.h"
@@ -26,11 +27,11 @@
 #define LNC_MAX_CACHED 256 /* layers that stay mounted for the next container */
 
 struct lnc_job {
-    uint64_t seq;              /* of the request; 0: free */
-    int fd;                    /* the report comes here */
-    char deleting[RT_ID_SIZE]; /* DELETE: the slot is free after it, the report tells which */
+    uint64_t seq;  /* of the request; 0: free */
+    int fd;        /* the report comes here */
+    bool deleting; /* the report tells which range of ids is free now */
     size_t got;
-    struct rt_monitor_report report;
+    struct rt_launch_reply report;
 };
 
 /* A layer file that has been sealed and verified, and where it is mounted in our own namespace. */
@@ -47,17 +48,13 @@ struct lnc_layer {
 struct launch {
     char root[PATH_MAX - 256]; /* DIR */
     char libexec[PATH_MAX - 256];
-    char stage[32]; /* where a child's private mounts go: a folder that everybody may walk through */
+    const char *stage; /* where a child's private mounts go: a folder that everybody may walk through */
     uid_t monitor_uid, runtime_uid;
     gid_t monitor_gid, runtime_gid;
     int containers, monitors, run_monitor, lowest; /* folders: state/launch/containers, state/monitor, run/monitor,
                                                       state/launch */
     int tree_fd;                                   /* bulkhead-tree: it runs as somebody who may not walk to it */
-    bool force_extracted;
-    char force_runtime[16]; /* "crun" or "runc": the other is not tried; "": both are */
-    bool no_cgroup;         /* the probe only succeeded without */
-    int own_procs;          /* cgroup.procs of the version 1 cgroup that we are in; -1: none */
-    struct rt_launch_info info;
+    int own_procs;                                 /* cgroup.procs of the version 1 cgroup that we are in; -1: none */
     unsigned char slots[LNC_SLOTS / 8];
     struct lnc_layer layer[LNC_MAX_CACHED];
     uint64_t clock; /* counts uses of layers */
@@ -77,7 +74,13 @@ struct lnc_request {
     struct rt_launch_request q;
     int *fds;
     unsigned n_fds;
+    unsigned slots[RT_MAX_LAYERS]; /* of the layers, once they are ready */
 };
+
+/* loop.c: serves until the supervisor says STOP or goes away; 0 then.  When runtime goes away launch ends too: the
+ * supervisor starts a new pair.  Containers and monitors are not touched. */
+int lnc_loop(struct launch *l, struct bh_err *err);
+void lnc_report(int fd, int32_t status, const struct bh_err *err);
 
 /* container.c */
 int lnc_folders(struct launch *l, struct bh_err *err);
@@ -86,18 +89,20 @@ int lnc_ct_open(const struct launch *l, const char *id, int *out_dir, struct lnc
 int lnc_ct_save(int dir, const struct lnc_record *rec, bool durable, struct bh_err *err);
 void lnc_ct_free_slot(struct launch *l, uint32_t slot);
 uint32_t lnc_ct_base(const struct lnc_record *rec); /* 0 when it runs with the host's ids */
-/* In a child.  *out_slot: the range that is free now, < 0 for none. */
-int lnc_ct_delete(const struct launch *l, const char *id, int32_t *out_slot, struct bh_err *err);
+/* A folder without folders in it; one that is not there is removed.  -1 with errno. */
+int lnc_flat_remove(int at, const char *name);
+/* Requests; DELETE in a child, *out_slot: the range that is free now, < 0 for none. */
+int lnc_ct_delete(const struct launch *l, const struct rt_launch_request *q, int32_t *out_slot, struct bh_err *err);
 int lnc_ct_signal(const struct launch *l, const struct rt_launch_request *q, struct bh_err *err);
 int lnc_ct_freeze(const struct launch *l, const struct rt_launch_request *q, struct bh_err *err);
 
 /* layer.c */
-int lnc_layers_ready(struct launch *l, const struct lnc_request *r, unsigned first_fd, unsigned out_slot[RT_MAX_LAYERS],
-                     struct bh_err *err);
+int lnc_layers_ready(struct launch *l, struct lnc_request *r, unsigned first_fd, struct bh_err *err);
 void lnc_layers_sweep(struct launch *l);
-int lnc_layer_fs(int file, int *out_mount, struct bh_err *err);
+void lnc_extracted_clean(const struct launch *l); /* what an extraction that was cut off has left */
 /* In a child: a detached, id-mapped copy of the layer's tree. */
 int lnc_layer_tree(const struct launch *l, unsigned slot, int userns, int *out_mount, struct bh_err *err);
+
 /* rootfs.c: all in a child. */
 struct lnc_mounts {
     const struct launch *l;
@@ -108,57 +113,50 @@ struct lnc_mounts {
     bool fleeting; /* RT_VOLATILE */
 };
 int lnc_userns(uint32_t base, int *out, struct bh_err *err);
-/* Own mount namespace, a tmpfs on l->stage.  dir (may be NULL): a container's folder, opened anew, because a mount
- * of the namespace before could not be copied. */
+/* Own mount namespace, a tmpfs on l->stage.  dir: the container's folder, opened anew, because a mount of the namespace
+ * before could not be copied. */
 int lnc_stage(const struct launch *l, const char *id, int *dir, struct bh_err *err);
-/* Mounts <stage>/<target> and opens it as m->root: layers and upper (writable), or read-only the layers alone or
+/* Mounts <stage>/rootfs and opens it as m->root: layers and upper (writable), or read-only the layers alone or
  * with the upper as the highest of them. */
-int lnc_rootfs(struct lnc_mounts *m, const unsigned *slots, unsigned n, int container_dir, bool writable,
-               bool with_upper, const char *target, struct bh_err *err);
+int lnc_rootfs(struct lnc_mounts *m, const struct lnc_request *r, int container_dir, bool writable, bool with_upper,
+               struct bh_err *err);
 int lnc_idmapped(int from, const char *path, int userns, unsigned flags, int *out, struct bh_err *err);
-int lnc_attach(const struct lnc_mounts *m, int mount, const char *target, bool folder, struct bh_err *err);
-/* Sources of bind mounts, opened before the stage hides anything.  fds[n_mounts], -1 for tmpfs. */
-int lnc_binds_open(const struct rt_spec *spec, int *fds, struct bh_err *err);
+/* Bind mounts of the user, taken with their options before the stage hides anything; fds[n_mounts], -1 for tmpfs. */
+int lnc_binds_take(const struct lnc_mounts *m, const struct rt_spec *spec, int *fds, struct bh_err *err);
 int lnc_binds_attach(const struct lnc_mounts *m, const struct rt_spec *spec, int *fds, struct bh_err *err);
 
-/* files.c: /etc/hosts, /etc/hostname, /etc/resolv.conf, made in the container's folder and bound over its own. */
-int lnc_files(const struct lnc_mounts *m, const struct rt_spec *spec, int container_dir, struct bh_err *err);
-
-/* rightless.c: in a forked child.  Other uid, no capability, no new ones, seccomp; only keep_a and keep_b stay open. */
-int lnc_rightless(int keep_a, int keep_b, struct bh_err *err);
-/* Becomes root of the user namespace (-1: stays host root without capabilities), inside root. */
-int lnc_enter(int root, int userns, struct bh_err *err);
-
-/* Forks; what `work` writes to `to` in the child is appended to out, until its end.  out_status (may be NULL) as of
- * waitpid.  The caller looks at what came: nothing at all when the child died. */
-int lnc_ask(void (*work)(const void *arg, int to), const void *arg, struct bh_buf *out, int *out_status,
-            struct bh_err *err);
-
+/* helper.c */
+/* Root of the user namespace (-1: the host's ids) with these capabilities in there and no more, in root (-1: where it
+ * is). */
+int lnc_become(int root, int userns, uint64_t caps, struct bh_err *err);
+/* Runs `work` (of svc-runtime/rightless) in a child that has no rights: nobody, or `inside`: root of a container's user
+ * namespace with no capability but `caps` in there, in the container's root.  Open are 0-2, the pipe for its answer as
+ * 3, fds as 4, 5, .. Its answer is an error or *out.  BH_E_ABORTED: it was ended before it could give one. */
+struct lnc_ask {
+    int (*work)(const void *arg, void *out, struct bh_err *err);
+    const void *arg;
+    void *out;
+    size_t size;
+    const int *fds;
+    unsigned n_fds;
+    bool inside;
+    int root, userns;
+    uint64_t caps;
+};
+int lnc_ask(const struct lnc_ask *a, struct bh_err *err);
 /* From here on nothing is open but 0-2, from[0..n) as 3, 4, .. (-1: closed) and *program (may be NULL), moved. */
 int lnc_place(int *from, int n, int *program, struct bh_err *err);
 
-/* lookup.c */
-int lnc_lookup(int root, int userns, const struct rt_spec *spec, struct lnc_user *out, struct bh_err *err);
+/* start.c: children for START and EXEC; they become the monitor. */
+_Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, int report);
 
-/* In a child: writes <stage>/bundle/<name>, config.json or process.json.  Fills in what the host lets it have. */
-int lnc_oci_write(struct lnc_oci *o, const char *name, struct bh_err *err);
-
-/* tree.c */
+/* tree.c: the child that becomes bulkhead-tree, to walk. */
+_Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *r, int report);
 /* In a child: bulkhead-tree "extract" (other: the layer file) or "remove", in dir, with the rights for files of any
  * owner. */
 int lnc_tree_helper(const struct launch *l, const char *mode, int dir, int other, struct bh_err *err);
 
-/* start.c: children for START and EXEC; they become the monitor. */
-_Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report);
-/* tree.c: the child that starts bulkhead-tree. */
-_Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report);
-void lnc_report(int fd, int32_t status, const struct bh_err *err);
 /* oci_state.c: what the OCI runtime keeps of a container that has ended, its cgroups among it. */
-void lnc_runtime_delete(const struct launch *l, const char *id);
-
-/* probe.c */
-int lnc_probe(struct launch *l, struct bh_err *err);
-/* layer.c: what an extraction that was cut off has left. */
-void lnc_extracted_clean(const struct launch *l);
+void lnc_runtime_delete(const struct launch *l, const struct rt_launch_request *q);
 
 #endif

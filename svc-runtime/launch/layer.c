@@ -28,7 +28,7 @@
 
 /* No writer is left (the lease proves it), none can come (owner and mode), and where the file system
  * can, the bytes are pinned by fs-verity. */
-static int seal(const struct launch *l, int fd, struct bh_err *err) {
+static int seal(int fd, struct bh_err *err) {
     struct fsverity_enable_arg verity = {.version = 1, .hash_algorithm = FS_VERITY_HASH_ALG_SHA256, .block_size = 4096};
     struct stat st;
     int flags = fcntl(fd, F_GETFL);
@@ -44,43 +44,21 @@ static int seal(const struct launch *l, int fd, struct bh_err *err) {
         return bh_err_hint(err, "put the engine's folder on a local file system such as ext4 or xfs");
     }
     fcntl(fd, F_SETLEASE, F_UNLCK);
-    if (l->info.kernel_fsverity && ioctl(fd, FS_IOC_ENABLE_VERITY, &verity) != 0 && errno != EEXIST)
-        bh_log(BH_LOG_DEBUG, "no-fsverity", "errno=%d", errno);
+    (void)ioctl(fd, FS_IOC_ENABLE_VERITY, &verity); /* few file systems can; the seal does not rest on it */
     return 0;
 }
 
-struct question {
-    int fd;
-    const unsigned char *diff_id;
-};
-
-static void verify_child(const void *arg, int report) {
-    const struct question *q = arg;
-    struct bh_err err = BH_ERR_INIT;
-
-    if (lnc_rightless(q->fd, report, &err) == 0)
-        lnc_verify_layer(q->fd, q->diff_id, &err);
-    lnc_report(report, 0, &err);
-}
-
 static int verify(int fd, const unsigned char *diff_id, struct bh_err *err) {
-    const struct question q = {fd, diff_id};
-    BH_SCOPE_BUF struct bh_buf answer = BH_BUF_INIT_MAX(131072);
-    struct rt_monitor_report rep;
+    const struct lnc_ask a = {.work = lnc_verify_work, .arg = diff_id, .fds = &fd, .n_fds = 1};
 
-    if (lnc_ask(verify_child, &q, &answer, NULL, err) != 0)
-        return err->code;
-    if (answer.len != sizeof(rep))
-        return bh_err_set(err, BH_E_DATA_LOSS, "verify layer: the process that reads it was ended");
-    memcpy(&rep, answer.data, sizeof(rep));
-    if (rep.code == 0)
-        return 0;
-    rep.msg[sizeof(rep.msg) - 1] = 0;
-    bh_err_set(err, rep.code, "%s", rep.msg);
-    return bh_err_reason(err, "bad-layer");
+    if (lnc_ask(&a, err) == BH_E_ABORTED) {
+        bh_err_set(err, BH_E_DATA_LOSS, "verify layer: the process that reads it was ended");
+        return bh_err_reason(err, "bad-layer");
+    }
+    return err->code;
 }
 
-int lnc_layer_fs(int file, int *out_mount, struct bh_err *err) {
+static int layer_fs(int file, int *out_mount, struct bh_err *err) {
     BH_SCOPE_CLOSE int fs = (int)syscall(SYS_fsopen, "erofs", FSOPEN_CLOEXEC);
     char source[48];
 
@@ -101,7 +79,7 @@ static void point_of(const struct launch *l, unsigned slot, char *out, size_t si
 static int mount_layer(struct launch *l, unsigned slot, int file, struct bh_err *err) {
     BH_SCOPE_CLOSE int m = -1;
     char path[PATH_MAX];
-    int r = lnc_layer_fs(file, &m, err);
+    int r = layer_fs(file, &m, err);
 
     if (r != 0)
         return r;
@@ -187,10 +165,10 @@ static unsigned slot_for_new(struct launch *l) {
     return oldest;
 }
 
-static int layer_ready(struct launch *l, int fd, const unsigned char *diff_id, unsigned *out, struct bh_err *err) {
+static int layer_ready(struct launch *l, int fd, const unsigned char *diff_id, bool mounted, unsigned *out,
+                       struct bh_err *err) {
     struct stat st;
     unsigned slot;
-    int r;
 
     if (fstat(fd, &st) != 0)
         return bh_err_errno(err, errno, "look at a layer");
@@ -198,29 +176,27 @@ static int layer_ready(struct launch *l, int fd, const unsigned char *diff_id, u
         if (is_known(&l->layer[slot], &st, diff_id))
             break;
     if (slot == LNC_MAX_CACHED) {
-        if ((r = seal(l, fd, err)) != 0 || (r = verify(fd, diff_id, err)) != 0)
-            return r;
+        if (seal(fd, err) != 0 || verify(fd, diff_id, err) != 0)
+            return err->code;
         slot = slot_for_new(l);
         l->layer[slot] = (struct lnc_layer){.file = fcntl(fd, F_DUPFD_CLOEXEC, 12), .dev = st.st_dev, .ino = st.st_ino};
         memcpy(l->layer[slot].diff_id, diff_id, 32);
         fstat(fd, &st);
         l->layer[slot].changed = st.st_ctim;
-        if (l->info.form == RT_FORM_EROFS && (r = mount_layer(l, slot, fd, err)) != 0) {
-            forget(l, slot);
-            return r;
-        }
     }
+    if (mounted && !l->layer[slot].mounted && mount_layer(l, slot, fd, err) != 0)
+        return bh_err_reason(err, RT_NO_MOUNT);
     l->layer[slot].used = ++l->clock;
     *out = slot;
     return 0;
 }
 
-int lnc_layers_ready(struct launch *l, const struct lnc_request *r, unsigned first_fd, unsigned out_slot[RT_MAX_LAYERS],
-                     struct bh_err *err) {
+int lnc_layers_ready(struct launch *l, struct lnc_request *r, unsigned first_fd, struct bh_err *err) {
+    bool mounted = !(r->q.flags & RT_LAUNCH_EXTRACTED);
     char hex[65];
 
     for (unsigned i = 0; i < r->q.n_layers; i++) {
-        if (layer_ready(l, r->fds[first_fd + i], r->q.diff_ids[i], &out_slot[i], err) != 0) {
+        if (layer_ready(l, r->fds[first_fd + i], r->q.diff_ids[i], mounted, &r->slots[i], err) != 0) {
             bh_hex(r->q.diff_ids[i], 32, hex);
             return bh_err_prefix(err, "layer sha256:%.12s", hex);
         }

@@ -1,5 +1,5 @@
 /*
- * main.c - the start of launch: arguments, own mount namespace, folders, probes, then the loop.
+ * main.c - the start of launch: arguments, own mount namespace, folders, then the loop.
  *
  * Room: launch.  It runs as root with the capabilities that supervisor/rooms_table.h names, in the host's
  * pid and network namespaces, because containers outlive it.  Descriptors 3 (supervisor) and 4
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +19,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -28,15 +26,16 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "launch.h"
-#include "loop.h"
 #include "proc/control.h"
 
 static int parse_args(struct launch *l, int argc, char **argv, struct bh_err *err) {
-    const struct option known[] = {
-        {"root", required_argument, NULL, 'r'},        {"bin-dir", required_argument, NULL, 'b'},
-        {"oci-runtime", required_argument, NULL, 'o'}, {"monitor-uid", required_argument, NULL, 1},
-        {"monitor-gid", required_argument, NULL, 2},   {"runtime-uid", required_argument, NULL, 3},
-        {"runtime-gid", required_argument, NULL, 4},   {NULL, 0, NULL, 0}};
+    const struct option known[] = {{"root", required_argument, NULL, 'r'},
+                                   {"bin-dir", required_argument, NULL, 'b'},
+                                   {"monitor-uid", required_argument, NULL, 1},
+                                   {"monitor-gid", required_argument, NULL, 2},
+                                   {"runtime-uid", required_argument, NULL, 3},
+                                   {"runtime-gid", required_argument, NULL, 4},
+                                   {NULL, 0, NULL, 0}};
     uint32_t ids[5] = {0};
     uint64_t id;
     bool ok = true;
@@ -46,8 +45,6 @@ static int parse_args(struct launch *l, int argc, char **argv, struct bh_err *er
             ok = optarg[0] == '/' && bh_str_copy(l->root, sizeof(l->root), optarg);
         else if (o == 'b')
             ok = optarg[0] == '/' && bh_str_copy(l->libexec, sizeof(l->libexec), optarg);
-        else if (o == 'o')
-            ok = bh_str_copy(l->force_runtime, sizeof(l->force_runtime), optarg);
         else if ((ok = o < 5 && bh_str_u64(optarg, &id) && id > 0 && id < UINT32_MAX))
             ids[o] = (uint32_t)id;
     }
@@ -61,53 +58,17 @@ static int parse_args(struct launch *l, int argc, char **argv, struct bh_err *er
     return 0;
 }
 
-/* The one line of the engine's configuration that is for launch: storage_form = "extracted". */
-static void read_config(struct launch *l) {
-    char text[65536];
-    ssize_t n = bh_pread_full(BH_FD_CONFIG, text, sizeof(text) - 1, 0);
-    char *save = NULL;
-
-    text[n > 0 ? n : 0] = 0;
-    for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
-        line += strspn(line, " \t");
-        if (strncmp(line, "storage_form", 12) == 0 && strstr(line, "\"extracted\"") != NULL)
-            l->force_extracted = true;
-    }
-}
-
 #define CGROUP "/sys/fs/cgroup"
 
-/* One entry of the cgroup tree of before, put where it was, on the tmpfs that hides that tree. */
-static int keep_controller(int old, const char *name, struct bh_err *err) {
-    BH_SCOPE_CLOSE int tree = -1;
-    char path[320], target[256];
-    ssize_t n = readlinkat(old, name, target, sizeof(target) - 1);
-
-    snprintf(path, sizeof(path), CGROUP "/%s", name);
-    if (n > 0) {
-        target[n] = 0;
-        return symlink(target, path) == 0 ? 0 : bh_err_errno(err, errno, "link %s", path);
-    }
-    tree = (int)syscall(SYS_open_tree, old, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-    if (tree < 0 || mkdir(path, 0755) != 0 ||
-        syscall(SYS_move_mount, tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0)
-        return bh_err_errno(err, errno, "keep %s", path);
+/* Mounts of the host still come in, ours never go out.  crun refuses a hybrid cgroup tree: our own namespace shows a
+ * hierarchy of version 1 in place of the v2 part, where it may make what it makes everywhere. */
+static int own_mounts(struct bh_err *err) {
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
+        return bh_err_errno(err, errno, "make a mount namespace of our own");
+    if (access(CGROUP "/unified/cgroup.procs", F_OK) == 0 &&
+        mount(CGROUP "/devices", CGROUP "/unified", NULL, MS_BIND, NULL) != 0)
+        return bh_err_errno(err, errno, "mount over " CGROUP "/unified");
     return 0;
-}
-
-/* crun refuses a hybrid cgroup tree: our own namespace has one without its v2 part. */
-static int hide_unified(struct bh_err *err) {
-    BH_SCOPE_DIR DIR *old = bh_dir_open(AT_FDCWD, CGROUP);
-    int r = 0;
-
-    if (old == NULL || access(CGROUP "/unified/cgroup.procs", F_OK) != 0)
-        return 0;
-    if (mount("tmpfs", CGROUP, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") != 0)
-        r = bh_err_errno(err, errno, "mount over " CGROUP);
-    for (struct dirent *e; r == 0 && (e = bh_dir_next(old)) != NULL;)
-        if (strcmp(e->d_name, "unified") != 0)
-            r = keep_controller(dirfd(old), e->d_name, err);
-    return r;
 }
 
 static int open_own_procs(void) {
@@ -123,11 +84,31 @@ static int open_own_procs(void) {
     return open(path, O_WRONLY | O_CLOEXEC);
 }
 
-/* Mounts of the host still come in, ours never go out. */
-static int own_mounts(struct bh_err *err) {
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
-        return bh_err_errno(err, errno, "make a mount namespace of our own");
-    return hide_unified(err);
+/* A folder that everybody may walk through, to hide behind a tmpfs in each child; nothing that is
+ * needed there may lie below it. */
+static int choose_stage(struct launch *l, struct bh_err *err) {
+    static const char *const places[] = {"/mnt", "/media", "/srv", "/opt", "/home"};
+    struct stat st;
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(places); i++) {
+        size_t n = strlen(places[i]);
+
+        if ((strncmp(l->root, places[i], n) == 0 && l->root[n] == '/') ||
+            (strncmp(l->libexec, places[i], n) == 0 && l->libexec[n] == '/') || lstat(places[i], &st) != 0 ||
+            !S_ISDIR(st.st_mode))
+            continue;
+        l->stage = places[i];
+        return 0;
+    }
+    return bh_err_set(err, BH_E_UNAVAILABLE, "none of /mnt, /media, /srv, /opt, /home can be mounted over");
+}
+
+static int open_tree_program(struct launch *l, struct bh_err *err) {
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/bulkhead-tree", l->libexec);
+    l->tree_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return l->tree_fd >= 0 ? 0 : bh_err_errno(err, errno, "open %s", path);
 }
 
 /* The most that a container can be given by --ulimit is what we have; without SYS_RESOURCE this changes nothing. */
@@ -156,17 +137,13 @@ int main(int argc, char **argv) {
     raise_limits();
     for (unsigned i = 0; i < LNC_MAX_CACHED; i++)
         l.layer[i].file = -1;
-    read_config(&l);
-    if (r == 0)
-        r = own_mounts(&err);
     l.own_procs = open_own_procs();
-    if (r == 0)
-        r = lnc_folders(&l, &err);
-    if (r == 0)
-        r = lnc_probe(&l, &err);
-    if (r == 0)
-        r = lnc_loop(&l, &err);
-    if (r != 0)
+    if (r == 0 && own_mounts(&err) == 0 && choose_stage(&l, &err) == 0 && open_tree_program(&l, &err) == 0 &&
+        lnc_folders(&l, &err) == 0) {
+        lnc_extracted_clean(&l);
+        lnc_loop(&l, &err);
+    }
+    if (err.code != 0)
         bh_log_err("launch-failed", &err);
-    return r == 0 ? 0 : 1;
+    return err.code == 0 ? 0 : 1;
 }

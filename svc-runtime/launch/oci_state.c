@@ -8,13 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "launch.h"
 
 #define CGROUP "/sys/fs/cgroup"
@@ -35,43 +33,22 @@ static bool cgroups_gone(const char *id) {
     return gone;
 }
 
-/* False: there is more than files, or they cannot be removed. */
-static bool files_gone(const char *path) {
-    BH_SCOPE_DIR DIR *d = bh_dir_open(AT_FDCWD, path);
+void lnc_runtime_delete(const struct launch *l, const struct rt_launch_request *q) {
+    char root[PATH_MAX], path[PATH_MAX + 80], *program = (char *)RT_OCI_PROGRAM(q->oci);
+    int status = 0;
 
-    if (d == NULL)
-        return errno == ENOENT;
-    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;)
-        if (e->d_type != DT_DIR)
-            unlinkat(dirfd(d), e->d_name, 0);
-    return rmdir(path) == 0;
-}
-
-static void ask_runtime(const struct launch *l, const char *id, char *root) {
-    static char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    char *argv[] = {(char *)l->info.runtime_path, "--root", root, "delete", "--force", (char *)id, NULL};
-    int null, status = 0;
-    pid_t pid;
-
-    pid = fork();
+    snprintf(root, sizeof(root), "%s/run/launch/oci", l->root);
+    snprintf(path, sizeof(path), "%s/%s", root, q->id);
+    if (access(path, F_OK) != 0 || (cgroups_gone(q->id) && lnc_flat_remove(AT_FDCWD, path) == 0))
+        return;
+    pid_t pid = fork();
     if (pid == 0) {
-        null = open("/dev/null", O_RDWR);
-        for (int i = 0; i < 3; i++)
-            dup2(null, i);
-        close_range(3, ~0u, 0);
-        execve(argv[0], argv, env);
+        char *argv[] = {program, "--root", root, "delete", "--force", (char *)q->id, NULL};
+
+        close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+        execvp(program, argv);
         _exit(127);
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-        bh_log(BH_LOG_DEBUG, "oci-delete", "container=%.12s status=%d", id, status);
-}
-
-void lnc_runtime_delete(const struct launch *l, const char *id) {
-    char root[PATH_MAX], path[PATH_MAX + 80];
-
-    snprintf(root, sizeof(root), "%s/run/launch/oci", l->root);
-    snprintf(path, sizeof(path), "%s/%s", root, id);
-    if (access(path, F_OK) != 0 || (cgroups_gone(id) && files_gone(path)) || l->info.runtime[0] == 0)
-        return;
-    ask_runtime(l, id, root);
+        bh_log(BH_LOG_DEBUG, "oci-delete", "container=%.12s status=%d", q->id, status);
 }

@@ -3,11 +3,13 @@
  *
  * Room: launch, in the child of one start or walk.  Everything is attached here, in launch's user
  * namespace, before the container's exists, so that nodev and nosuid cannot be taken off in there
- * (docs/threat-model.md).  Paths that an image can shape are only walked with RESOLVE_IN_ROOT.
+ * (docs/threat-model.md).  Paths that an image can shape are only walked with RESOLVE_IN_ROOT; what is
+ * missing there is made by a child with the rights of the container's root.
  * Nothing is ever unmounted: the mounts end with the namespaces that hold them.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <sched.h>
@@ -23,8 +25,9 @@
 
 #include "base/fdio.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "launch.h"
+#include "proc/fdpass.h"
+#include "rightless/point.h"
 
 /* ---- user namespace ------------------------------------------------------------------------- */
 
@@ -80,9 +83,8 @@ int lnc_idmapped(int from, const char *path, int userns, unsigned flags, int *ou
     return 0;
 }
 
-static int attach_at(int mount, int at, const char *path, struct bh_err *err) {
-    if (syscall(SYS_move_mount, mount, "", at, path,
-                MOVE_MOUNT_F_EMPTY_PATH | (path[0] == 0 ? MOVE_MOUNT_T_EMPTY_PATH : 0)) != 0)
+static int attach_at(int mount, const char *path, struct bh_err *err) {
+    if (syscall(SYS_move_mount, mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0)
         return bh_err_errno(err, errno, "attach a mount to %s", path);
     return 0;
 }
@@ -103,48 +105,35 @@ int lnc_stage(const struct launch *l, const char *id, int *dir, struct bh_err *e
         if (mkdir(path, 0755) != 0) /* the OCI runtime opens rootfs as the container's root */
             return bh_err_errno(err, errno, "make %s", path);
     }
-    if (dir == NULL)
-        return 0;
     close(*dir);
     snprintf(path, sizeof(path), "%s/state/launch/containers/%s", l->root, id);
     *dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return *dir >= 0 ? 0 : bh_err_errno(err, errno, "open %s", path);
 }
 
-/* Attaches mount as <stage>/l/<n> and adds it in front of the list: the highest layer stands first. */
-static int add_lower(struct lnc_mounts *m, int mount, unsigned n, struct bh_buf *list, struct bh_err *err) {
-    BH_SCOPE_BUF struct bh_buf old = *list;
-    char path[96];
+/* Layers, then the folder of mount points, then the upper when it is only to be read: as <stage>/l/<i>. */
+static int add_lowers(const struct lnc_mounts *m, const struct lnc_request *r, int container_dir, unsigned n_lowers,
+                      struct bh_err *err) {
+    const unsigned flags = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
+    int rc = 0;
 
-    snprintf(path, sizeof(path), "%s/l/%u", m->l->stage, n);
-    if (mkdir(path, 0711) != 0)
-        return bh_err_errno(err, errno, "make %s", path);
-    *list = (struct bh_buf)BH_BUF_INIT;
-    bh_buf_addf(list, "%u%s%s", n, old.len > 0 ? ":" : "", bh_buf_str(&old));
-    return attach_at(mount, AT_FDCWD, path, err);
-}
-
-/* Layers, then the folder of mount points, then the upper when it is only to be read. */
-static int add_lowers(struct lnc_mounts *m, const unsigned *slots, unsigned n, int container_dir, bool with_upper,
-                      struct bh_buf *list, unsigned *out_n, struct bh_err *err) {
-    int r = 0;
-
-    for (unsigned i = 0; i <= n + with_upper && r == 0; i++) {
+    for (unsigned i = 0; i < n_lowers && rc == 0; i++) {
         BH_SCOPE_CLOSE int tree = -1;
-        char path[PATH_MAX];
+        char path[96];
 
-        snprintf(path, sizeof(path), "%s/state/launch/init-layer", m->l->root);
-        if (i < n)
-            r = lnc_layer_tree(m->l, slots[i], m->userns, &tree, err);
-        else if (i == n)
-            r = lnc_idmapped(AT_FDCWD, path, m->userns, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, &tree, err);
+        snprintf(path, sizeof(path), "%s/l/%u", m->l->stage, i);
+        if (i < r->q.n_layers)
+            rc = lnc_layer_tree(m->l, r->slots[i], m->userns, &tree, err);
+        else if (i == r->q.n_layers)
+            rc = lnc_idmapped(container_dir, "../../init-layer", m->userns, flags, &tree, err);
         else
-            r = lnc_idmapped(container_dir, "upper", -1, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, &tree, err);
-        if (r == 0)
-            r = add_lower(m, tree, i, list, err);
-        *out_n = i + 1;
+            rc = lnc_idmapped(container_dir, "upper", -1, flags, &tree, err);
+        if (rc == 0 && mkdir(path, 0711) != 0)
+            rc = bh_err_errno(err, errno, "make %s", path);
+        if (rc == 0)
+            rc = attach_at(tree, path, err);
     }
-    return r;
+    return rc;
 }
 
 /* The root folder's owner and mode are those of the highest layer, as if that had been extracted. */
@@ -162,150 +151,64 @@ static int dress_upper(const struct lnc_mounts *m, unsigned n_layers, int contai
 }
 
 /* Descriptors of upper and work must be of this mount namespace: overlay refuses mounts of another. */
-static int mount_overlay(const struct lnc_mounts *m, const struct bh_buf *lowers, const char *id_dir, bool writable,
-                         const char *target, struct bh_err *err) {
-    BH_SCOPE_CLOSE int upper = -1, work = -1;
-    BH_SCOPE_BUF struct bh_buf opts = BH_BUF_INIT;
-    char path[PATH_MAX];
-
-    bh_buf_addf(&opts, "userxattr,index=off,lowerdir=%s", bh_buf_str(lowers));
-    if (writable) {
-        snprintf(path, sizeof(path), "%s/upper", id_dir);
-        upper = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        snprintf(path, sizeof(path), "%s/work", id_dir);
-        work = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (upper < 0 || work < 0)
-            return bh_err_errno(err, errno, "open the container's upper folder");
-        /* The last unmount of an overlay syncs the host's whole file system, unless it is volatile; such an
-         * upper is marked, and the mark must go before it is mounted again (restart). */
-        unlinkat(work, "work/incompat/volatile/dirty", 0);
-        unlinkat(work, "work/incompat/volatile", AT_REMOVEDIR);
-        unlinkat(work, "work/incompat", AT_REMOVEDIR);
-        if (m->fleeting)
-            bh_buf_adds(&opts, ",volatile");
-        bh_buf_addf(&opts, ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d", upper, work);
-    }
-    snprintf(path, sizeof(path), "%s/l", m->l->stage);
-    if (chdir(path) != 0)
-        return bh_err_errno(err, errno, "enter %s", path);
-    snprintf(path, sizeof(path), "%s/%s", m->l->stage, target);
-    if (mount("overlay", path, "overlay", MS_NODEV | (writable ? 0 : MS_RDONLY), bh_buf_str(&opts)) != 0)
-        return bh_err_errno(err, errno, "stack the layers with overlay");
-    return chdir("/") == 0 ? 0 : bh_err_errno(err, errno, "leave %s", path);
-}
-
-int lnc_rootfs(struct lnc_mounts *m, const unsigned *slots, unsigned n, int container_dir, bool writable,
-               bool with_upper, const char *target, struct bh_err *err) {
-    BH_SCOPE_BUF struct bh_buf lowers = BH_BUF_INIT;
-    char link[48], id_dir[PATH_MAX], path[PATH_MAX];
-    unsigned n_lowers = 0;
-    ssize_t len;
-    int r = add_lowers(m, slots, n, container_dir, with_upper, &lowers, &n_lowers, err);
-
-    if (r == 0 && writable && m->dress)
-        r = dress_upper(m, n, container_dir, err);
-    if (r != 0)
-        return r;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", container_dir);
-    len = readlink(link, id_dir, sizeof(id_dir) - 1);
-    id_dir[len > 0 ? len : 0] = 0;
-    snprintf(path, sizeof(path), "%s/%s", m->l->stage, target);
-    if (n_lowers == 1 && !writable) /* overlay wants two */
-        r = mount("l/0", path, NULL, MS_BIND, NULL) == 0 ? 0 : bh_err_errno(err, errno, "bind the only layer");
-    else
-        r = mount_overlay(m, &lowers, id_dir, writable, target, err);
-    for (unsigned i = 0; i < n_lowers && r == 0; i++) {
-        snprintf(link, sizeof(link), "%s/l/%u", m->l->stage, i);
-        umount2(link, MNT_DETACH); /* overlay has its own hold on them */
-    }
-    if (r == 0 && (m->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-        r = bh_err_errno(err, errno, "open %s", path);
-    return r;
-}
-
-/* ---- what is attached inside -------------------------------------------------------------------- */
-
-static int open_inside(int root, const char *path, uint64_t flags) {
-    struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-
-    return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-}
-
-static int make_last(const struct lnc_mounts *m, int parent, const char *name, bool folder) {
-    if (folder ? mkdirat(parent, name, 0755) : mknodat(parent, name, S_IFREG | 0644, 0))
-        return -1;
-    return fchownat(parent, name, m->base, m->base, AT_SYMLINK_NOFOLLOW);
-}
-
-/* Walks down, making what is missing as the container's root would have; O_PATH of the end. */
-static int make_inside(const struct lnc_mounts *m, const char *target, bool folder, int *out, struct bh_err *err) {
-    BH_SCOPE_CLOSE int at = open_inside(m->root, ".", O_PATH | O_DIRECTORY);
-    char part[PATH_MAX];
-    size_t len = 0;
-
-    if (at < 0 || !bh_str_copy(part, sizeof(part), target))
-        return bh_err_errno(err, at < 0 ? errno : ENAMETOOLONG, "open the container's root");
-    while (target[len] != 0) {
-        size_t start = len + strspn(target + len, "/");
-        size_t end = start + strcspn(target + start, "/");
-        bool last = target[end + strspn(target + end, "/")] == 0;
-        char name[256];
-        int next;
-
-        if (start == end)
-            break;
-        part[end] = 0;
-        next = open_inside(m->root, part, O_PATH);
-        if (next < 0 && errno == ENOENT && bh_str_copy_n(name, sizeof(name), target + start, end - start) &&
-            make_last(m, at, name, folder || !last) == 0)
-            next = open_inside(m->root, part, O_PATH);
-        if (next < 0)
-            return bh_err_errno(err, errno, "make the mount point %s in the container", target);
-        close(at);
-        at = next;
-        part[end] = target[end];
-        len = end;
-    }
-    *out = bh_take_fd(&at);
+static int add_upper(const struct lnc_mounts *m, int container_dir, int fds[2], struct bh_buf *opts,
+                     struct bh_err *err) {
+    fds[0] = openat(container_dir, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fds[1] = openat(container_dir, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fds[0] < 0 || fds[1] < 0)
+        return bh_err_errno(err, errno, "open the container's upper folder");
+    /* The last unmount of an overlay syncs the host's whole file system, unless it is volatile; such an
+     * upper is marked, and the mark must go before it is mounted again (restart). */
+    unlinkat(fds[1], "work/incompat/volatile/dirty", 0);
+    unlinkat(fds[1], "work/incompat/volatile", AT_REMOVEDIR);
+    unlinkat(fds[1], "work/incompat", AT_REMOVEDIR);
+    bh_buf_addf(opts, "%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d", m->fleeting ? ",volatile" : "", fds[0],
+                fds[1]);
     return 0;
 }
 
-int lnc_attach(const struct lnc_mounts *m, int mount, const char *target, bool folder, struct bh_err *err) {
-    BH_SCOPE_CLOSE int at = -1;
-    int r = make_inside(m, target, folder, &at, err);
+/* The highest layer stands first.  A single one that is only read is bound: overlay wants two. */
+static int mount_overlay(const struct lnc_mounts *m, unsigned n_lowers, int container_dir, bool writable,
+                         const char *path, struct bh_err *err) {
+    BH_SCOPE_BUF struct bh_buf opts = BH_BUF_INIT;
+    int fds[2] = {-1, -1};
+    bool ok;
 
-    if (r == 0)
-        r = attach_at(mount, at, "", err);
-    return r == 0 ? 0 : bh_err_prefix(err, "mount %s", target);
+    bh_buf_adds(&opts, "userxattr,index=off,lowerdir=");
+    for (unsigned i = n_lowers; i-- > 0;)
+        bh_buf_addf(&opts, "%s/l/%u%s", m->l->stage, i, i > 0 ? ":" : "");
+    if (writable && add_upper(m, container_dir, fds, &opts, err) != 0)
+        return err->code;
+    if (n_lowers == 1 && !writable)
+        ok = mount(strchr(bh_buf_str(&opts), '/'), path, NULL, MS_BIND, NULL) == 0;
+    else
+        ok = mount("overlay", path, "overlay", MS_NODEV | (writable ? 0 : MS_RDONLY), bh_buf_str(&opts)) == 0;
+    int e = errno;
+    bh_fdpass_close(fds, 2);
+    return ok ? 0 : bh_err_errno(err, e, "stack the layers with overlay");
+}
+
+int lnc_rootfs(struct lnc_mounts *m, const struct lnc_request *r, int container_dir, bool writable, bool with_upper,
+               struct bh_err *err) {
+    unsigned n_lowers = r->q.n_layers + 1 + with_upper;
+    char path[96];
+    int rc = add_lowers(m, r, container_dir, n_lowers, err);
+
+    if (rc == 0 && writable && m->dress)
+        rc = dress_upper(m, r->q.n_layers, container_dir, err);
+    snprintf(path, sizeof(path), "%s/rootfs", m->l->stage);
+    if (rc == 0)
+        rc = mount_overlay(m, n_lowers, container_dir, writable, path, err);
+    if (rc == 0 && (m->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+        rc = bh_err_errno(err, errno, "open %s", path);
+    for (unsigned i = 0; i < n_lowers && rc == 0; i++) {
+        snprintf(path, sizeof(path), "%s/l/%u", m->l->stage, i);
+        umount2(path, MNT_DETACH); /* overlay has its own hold on them */
+    }
+    return rc;
 }
 
 /* ---- binds and tmpfs of the user ------------------------------------------------------------------ */
-
-int lnc_binds_open(const struct rt_spec *spec, int *fds, struct bh_err *err) {
-    for (uint32_t i = 0; i < spec->n_mounts; i++) {
-        const struct rt_mount *b = &spec->mounts[i];
-
-        fds[i] = -1;
-        if (b->target[0] != '/' || strcmp(b->target, "/") == 0)
-            return bh_err_set(err, BH_E_INVALID, "invalid mount target \"%s\": it must be an absolute path below /",
-                              b->target);
-        if (b->kind != RT_MOUNT_BIND)
-            continue;
-        if (b->source[0] != '/')
-            return bh_err_set(err, BH_E_INVALID, "invalid mount source \"%s\": it must be an absolute path", b->source);
-        if (access(b->source, F_OK) != 0 && errno == ENOENT && b->flags & RT_MOUNT_MAKE_SOURCE &&
-            bh_make_parents(b->source, 0755) == 0)
-            mkdir(b->source, 0755); /* that it is missing is told below */
-        fds[i] = (int)syscall(SYS_open_tree, AT_FDCWD, b->source,
-                              OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (b->flags & RT_MOUNT_RECURSIVE ? AT_RECURSIVE : 0));
-        if (fds[i] < 0) {
-            bh_err_errno(err, errno, "bind source path %s", b->source);
-            return errno == ENOENT ? bh_err_set(err, BH_E_INVALID, "bind source path does not exist: %s", b->source)
-                                   : err->code;
-        }
-    }
-    return 0;
-}
 
 static int bind_dress(const struct lnc_mounts *m, const struct rt_mount *b, int mount, struct bh_err *err) {
     static const uint64_t propagation[] = {MS_PRIVATE, MS_PRIVATE, MS_SHARED, MS_SHARED, MS_SLAVE, MS_SLAVE};
@@ -323,6 +226,33 @@ static int bind_dress(const struct lnc_mounts *m, const struct rt_mount *b, int 
     if (b->flags & RT_MOUNT_IDMAP && m->userns >= 0 &&
         syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0)
         return bh_err_errno(err, errno, "shift the owners of %s", b->source);
+    return 0;
+}
+
+int lnc_binds_take(const struct lnc_mounts *m, const struct rt_spec *spec, int *fds, struct bh_err *err) {
+    for (uint32_t i = 0; i < spec->n_mounts; i++) {
+        const struct rt_mount *b = &spec->mounts[i];
+
+        fds[i] = -1;
+        if (b->target[0] != '/' || b->target[strspn(b->target, "/")] == 0)
+            return bh_err_set(err, BH_E_INVALID, "invalid mount target \"%s\": it must be an absolute path below /",
+                              b->target);
+        if (b->kind != RT_MOUNT_BIND)
+            continue;
+        if (b->source[0] != '/')
+            return bh_err_set(err, BH_E_INVALID, "invalid mount source \"%s\": it must be an absolute path", b->source);
+        if (access(b->source, F_OK) != 0 && errno == ENOENT && b->flags & RT_MOUNT_MAKE_SOURCE &&
+            bh_make_parents(b->source, 0755) == 0)
+            mkdir(b->source, 0755); /* that it is missing is told below */
+        fds[i] = (int)syscall(SYS_open_tree, AT_FDCWD, b->source,
+                              OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (b->flags & RT_MOUNT_RECURSIVE ? AT_RECURSIVE : 0));
+        if (fds[i] < 0 && errno == ENOENT)
+            return bh_err_set(err, BH_E_INVALID, "bind source path does not exist: %s", b->source);
+        if (fds[i] < 0)
+            return bh_err_errno(err, errno, "bind source path %s", b->source);
+        if (bind_dress(m, b, fds[i], err) != 0)
+            return err->code;
+    }
     return 0;
 }
 
@@ -347,6 +277,32 @@ static int tmpfs_make(const struct lnc_mounts *m, const struct rt_mount *b, int 
     return 0;
 }
 
+static int open_inside(const struct lnc_mounts *m, const char *path) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+
+    return (int)syscall(SYS_openat2, m->root, path, &how, sizeof(how));
+}
+
+/* A mount point that is missing is made by a child that has the container's own rights. */
+static int attach_inside(const struct lnc_mounts *m, int mount, const char *target, bool folder, struct bh_err *err) {
+    const struct lnc_point point = {target, folder};
+    const struct lnc_ask a = {.work = lnc_point_make,
+                              .arg = &point,
+                              .inside = true,
+                              .root = m->root,
+                              .userns = m->userns,
+                              .caps = (uint64_t)1 << CAP_DAC_OVERRIDE};
+    BH_SCOPE_CLOSE int at = open_inside(m, target);
+
+    if (at < 0 && errno == ENOENT && lnc_ask(&a, err) != 0)
+        return err->code;
+    if (at < 0 && (at = open_inside(m, target)) < 0)
+        return bh_err_errno(err, errno, "open the mount point %s in the container", target);
+    if (syscall(SYS_move_mount, mount, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+        return bh_err_errno(err, errno, "mount %s", target);
+    return 0;
+}
+
 /* The OCI runtime binds it, with the flags that it has here. */
 static int attach_late(const struct lnc_mounts *m, int mount, uint32_t i, bool folder, struct bh_err *err) {
     char path[96];
@@ -354,41 +310,21 @@ static int attach_late(const struct lnc_mounts *m, int mount, uint32_t i, bool f
     snprintf(path, sizeof(path), "%s/late%u", m->l->stage, i);
     if ((folder ? mkdir(path, 0755) : mknod(path, S_IFREG | 0644, 0)) != 0)
         return bh_err_errno(err, errno, "make %s", path);
-    return attach_at(mount, AT_FDCWD, path, err);
+    return attach_at(mount, path, err);
 }
 
-static unsigned depth_of(const char *path) {
-    unsigned n = 0;
-
-    for (; *path != 0; path++)
-        n += *path == '/' && path[1] != '/' && path[1] != 0;
-    return n;
-}
-
-static bool is_folder(int fd) {
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Shallow targets first, so that a mount on /a does not hide one on /a/b. */
+/* Shallow targets come first in a specification: a mount on /a does not hide one on /a/b. */
 int lnc_binds_attach(const struct lnc_mounts *m, const struct rt_spec *spec, int *fds, struct bh_err *err) {
-    unsigned deepest = 0;
-    int r = 0;
+    for (uint32_t i = 0; i < spec->n_mounts; i++) {
+        const struct rt_mount *b = &spec->mounts[i];
+        struct stat st;
 
-    for (uint32_t i = 0; i < spec->n_mounts; i++)
-        deepest = depth_of(spec->mounts[i].target) > deepest ? depth_of(spec->mounts[i].target) : deepest;
-    for (unsigned depth = 0; depth <= deepest && r == 0; depth++)
-        for (uint32_t i = 0; i < spec->n_mounts && r == 0; i++) {
-            const struct rt_mount *b = &spec->mounts[i];
-
-            if (depth_of(b->target) != depth)
-                continue;
-            r = b->kind == RT_MOUNT_BIND ? bind_dress(m, b, fds[i], err) : tmpfs_make(m, b, &fds[i], err);
-            if (r == 0 && lnc_is_late(b->target))
-                r = attach_late(m, fds[i], i, is_folder(fds[i]), err);
-            else if (r == 0)
-                r = lnc_attach(m, fds[i], b->target, is_folder(fds[i]), err);
-        }
-    return r;
+        if (b->kind == RT_MOUNT_TMPFS && tmpfs_make(m, b, &fds[i], err) != 0)
+            return err->code;
+        bool folder = fstat(fds[i], &st) == 0 && S_ISDIR(st.st_mode);
+        if ((lnc_is_late(b->target) ? attach_late(m, fds[i], i, folder, err)
+                                    : attach_inside(m, fds[i], b->target, folder, err)) != 0)
+            return err->code;
+    }
+    return 0;
 }

@@ -37,7 +37,7 @@ struct child {
     struct lnc_mounts m;
     int dir; /* the container's folder */
     int report;
-    struct rt_monitor_orders orders;
+    int orders; /* memfd: struct rt_monitor_orders */
 };
 
 static int read_spec(struct child *c, struct bh_err *err) {
@@ -47,141 +47,90 @@ static int read_spec(struct child *c, struct bh_err *err) {
     return rt_spec_read(c->r->fds[0], &arena, &c->spec, err);
 }
 
-static int write_bundle(const struct child *c, const char *name, struct bh_err *err) {
-    struct lnc_oci o = {.spec = &c->spec,
-                        .user = &c->user,
-                        .id = c->r->q.id,
-                        .stage = c->l->stage,
-                        .base = c->m.base,
-                        .userns = c->m.userns >= 0,
-                        .cgroup = !c->l->no_cgroup};
+/* The files that a child without rights writes; what is bound into the container belongs to its root. */
+static int write_bundle(struct child *c, bool exec, struct bh_err *err) {
+    static const char *const names[] = {NULL, "bundle/config.json", "hosts", "hostname", "resolv.conf"};
+    const struct lnc_bundle b = {.oci = {.spec = &c->spec,
+                                         .user = &c->user,
+                                         .id = c->r->q.id,
+                                         .stage = c->l->stage,
+                                         .base = c->m.base,
+                                         .userns = c->m.userns >= 0,
+                                         .cgroup = RT_OCI_CGROUP(c->r->q.oci)},
+                                 .q = &c->r->q,
+                                 .root = c->l->root,
+                                 .monitor_uid = c->l->monitor_uid,
+                                 .monitor_gid = c->l->monitor_gid,
+                                 .runtime_uid = c->l->runtime_uid};
+    int fds[LNC_BUNDLE_FILES] = {memfd_create("orders", MFD_CLOEXEC)};
+    const struct lnc_ask a = {
+        .work = lnc_bundle_write, .arg = &b, .fds = fds, .n_fds = exec ? LNC_BUNDLE_HOSTS : LNC_BUNDLE_FILES};
+    char path[96];
 
-    return lnc_oci_write(&o, name, err);
-}
-
-/* ---- orders -------------------------------------------------------------------------------------- */
-
-/* The command line of the OCI runtime. */
-static void arguments(struct child *c, bool exec) {
-    struct rt_monitor_orders *o = &c->orders;
-    const char *manager = c->l->no_cgroup ? "--cgroup-manager=disabled" : "--cgroup-manager=cgroupfs";
-    bool tty = o->console_path[0] != 0;
-    char root[PATH_MAX], what[96];
-    const char *const words[] = {c->l->info.runtime_path,
-                                 "--root",
-                                 root,
-                                 "--log",
-                                 o->log_path,
-                                 strcmp(c->l->info.runtime, "crun") == 0 ? manager : NULL,
-                                 exec ? "exec" : "run",
-                                 "--detach",
-                                 exec ? "--process" : "--bundle",
-                                 what,
-                                 "--pid-file",
-                                 o->pid_path,
-                                 tty ? "--console-socket" : NULL,
-                                 tty ? o->console_path : NULL,
-                                 c->r->q.id};
-    size_t at = 0;
-
-    snprintf(root, sizeof(root), "%s/run/launch/oci", c->l->root);
-    snprintf(what, sizeof(what), exec ? "%s/bundle/process.json" : "%s/bundle", c->l->stage);
-    for (size_t i = 0; i < BH_ARRAY_LEN(words); i++) {
-        size_t n = words[i] != NULL ? strlen(words[i]) + 1 : 0;
-
-        if (n == 0 || at + n > sizeof(o->argv))
-            continue;
-        memcpy(o->argv + at, words[i], n);
-        at += n;
-        o->argc++;
+    for (unsigned i = LNC_BUNDLE_CONFIG; i < a.n_fds; i++) {
+        snprintf(path, sizeof(path), "%s/%s", c->l->stage, exec ? "bundle/process.json" : names[i]);
+        fds[i] = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (fds[i] < 0 || (i >= LNC_BUNDLE_HOSTS && fchown(fds[i], c->m.base, c->m.base) != 0))
+            return bh_err_errno(err, errno, "make %s", path);
     }
+    c->orders = fds[LNC_BUNDLE_ORDERS];
+    return lnc_ask(&a, err);
 }
 
-static void write_orders(struct child *c, bool exec) {
-    struct rt_monitor_orders *o = &c->orders;
-    const struct rt_launch_request *q = &c->r->q;
-    const char *stage = c->l->stage;
+/* User, groups and home of the process, by a child that is no more than the container's root is. */
+static int look_up(struct child *c, int root, struct bh_err *err) {
+    const struct lnc_ask a = {.work = lnc_lookup_work,
+                              .arg = &c->spec,
+                              .out = &c->user,
+                              .size = sizeof(c->user),
+                              .inside = true,
+                              .root = root,
+                              .userns = c->m.userns};
 
-    bh_str_copy(o->id, sizeof(o->id), q->id);
-    bh_str_copy(o->exec_id, sizeof(o->exec_id), q->exec_id);
-    snprintf(o->socket_name, sizeof(o->socket_name), "%s.sock", exec ? q->exec_id : q->id);
-    snprintf(o->record_name, sizeof(o->record_name), exec ? "exec-%s" : "run%s", q->exec_id);
-    snprintf(o->stage, sizeof(o->stage), "%s", stage);
-    snprintf(o->log_path, sizeof(o->log_path), "%s/bundle/log", stage);
-    snprintf(o->pid_path, sizeof(o->pid_path), "%s/bundle/pid", stage);
-    if (c->spec.flags & RT_TTY)
-        snprintf(o->console_path, sizeof(o->console_path), "%s/bundle/tty", stage);
-    snprintf(o->program, sizeof(o->program), "%s", c->spec.args.item[0]);
-    o->flags = c->spec.flags;
-    o->stdio = q->stdio;
-    o->rows = c->spec.tty_rows;
-    o->cols = c->spec.tty_cols;
-    o->uid = c->l->monitor_uid;
-    o->gid = c->l->monitor_gid;
-    o->runtime_uid = c->l->runtime_uid;
-    o->container_uid = c->m.base;
-    o->log_max_files = c->spec.log_max_files;
-    o->log_max_size = c->spec.log_max_size;
-    arguments(c, exec);
+    if (lnc_ask(&a, err) == BH_E_ABORTED)
+        bh_err_set(err, BH_E_INVALID, "the image's /etc/passwd and /etc/group could not be read within 2 s");
+    return err->code;
 }
 
 /* ---- becoming the monitor ------------------------------------------------------------------------- */
 
-/* Bound under a short name by way of its folder's descriptor: DIR may be long. */
+/* Bound by way of its folder's descriptor: DIR may be long. */
 static int listen_socket(const struct child *c, int *out, struct bh_err *err) {
+    const char *id = c->r->q.exec_id[0] != 0 ? c->r->q.exec_id : c->r->q.id;
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     BH_SCOPE_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    const char *name = c->orders.socket_name;
-    int n = snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", c->l->run_monitor, name);
-    mode_t old;
-    int r;
 
-    /* Should the name be longer than an address may be: bind a short one, then rename. */
-    if (n >= (int)sizeof(a.sun_path))
-        snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/.new-%.60s", c->l->run_monitor, c->r->q.exec_id);
+    snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s.sock", c->l->run_monitor, id);
     unlink(a.sun_path);
-    old = umask(0117);
-    r = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&a, sizeof(a));
+    mode_t old = umask(0117);
+    int r = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&a, sizeof(a));
     umask(old);
-    if (r != 0 || chown(a.sun_path, c->l->monitor_uid, c->l->runtime_gid) != 0 ||
-        renameat(AT_FDCWD, a.sun_path, c->l->run_monitor, name) != 0 || listen(fd, 16) != 0)
-        return bh_err_errno(err, errno, "make the monitor's socket %s", name);
+    if (r != 0 || chown(a.sun_path, c->l->monitor_uid, c->l->runtime_gid) != 0 || listen(fd, 16) != 0)
+        return bh_err_errno(err, errno, "make the monitor's socket %s.sock", id);
     *out = bh_take_fd(&fd);
     return 0;
 }
 
-static int orders_file(const struct child *c, int *out, struct bh_err *err) {
-    *out = memfd_create("orders", MFD_CLOEXEC);
-    if (*out < 0 || bh_write_all(*out, &c->orders, sizeof(c->orders)) != 0)
-        return bh_err_errno(err, errno, "write the monitor's orders");
-    return 0;
-}
-
 static int monitor_exec(struct child *c, struct bh_err *err) {
-    static char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    char path[PATH_MAX], *argv[] = {"bulkhead-monitor", c->orders.id, c->orders.exec_id, NULL};
-    int from[RT_MFD_END];
-    unsigned next = 1 + c->r->q.n_layers;
-    int r;
+    static char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    const struct rt_launch_request *q = &c->r->q;
+    char path[PATH_MAX], *argv[] = {"bulkhead-monitor", (char *)q->id, (char *)q->exec_id, NULL};
+    int from[RT_MFD_END - RT_MFD_ORDERS] = {c->orders, c->report, -1, c->dir, c->l->run_monitor, -1, -1, -1, -1};
+    int *state = &from[RT_MFD_STATE - RT_MFD_ORDERS], *stdio = &from[RT_MFD_STDIN - RT_MFD_ORDERS];
+    unsigned next = 1 + q->n_layers;
 
-    for (int i = 0; i < RT_MFD_END; i++)
-        from[i] = -1;
-    from[RT_MFD_REPORT] = c->report;
-    from[RT_MFD_STATE] = openat(c->l->monitors, c->orders.id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    from[RT_MFD_RECORD] = c->dir;
-    from[RT_MFD_RUN] = c->l->run_monitor;
-    if (from[RT_MFD_STATE] < 0)
+    *state = openat(c->l->monitors, q->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*state < 0)
         return bh_err_errno(err, errno, "open the container's state folder");
-    if (c->orders.exec_id[0] == 0)
-        unlinkat(from[RT_MFD_STATE], "exit", 0); /* of the run before this one */
-    if ((r = listen_socket(c, &from[RT_MFD_LISTEN], err)) != 0 || (r = orders_file(c, &from[RT_MFD_ORDERS], err)) != 0)
-        return r;
+    if (q->exec_id[0] == 0)
+        unlinkat(*state, "exit", 0); /* of the run before this one */
     for (int i = 0; i < 3; i++)
-        if (c->orders.stdio & (1u << i))
-            from[RT_MFD_STDIN + i] = c->r->fds[next++];
+        if (q->stdio & (1u << i))
+            stdio[i] = c->r->fds[next++];
     snprintf(path, sizeof(path), "%s/bulkhead-monitor", c->l->libexec);
-    if ((r = lnc_place(from + RT_MFD_ORDERS, RT_MFD_END - RT_MFD_ORDERS, NULL, err)) != 0)
-        return r;
+    if (listen_socket(c, &from[RT_MFD_LISTEN - RT_MFD_ORDERS], err) != 0 ||
+        lnc_place(from, BH_ARRAY_LEN(from), NULL, err) != 0)
+        return err->code;
     c->report = RT_MFD_REPORT;
     execve(path, argv, env);
     return bh_err_errno(err, errno, "start %s", path);
@@ -190,14 +139,10 @@ static int monitor_exec(struct child *c, struct bh_err *err) {
 /* ---- START ------------------------------------------------------------------------------------------ */
 
 static int check_modes(const struct child *c, struct bh_err *err) {
-    if (c->m.base != 0 && c->spec.flags & RT_PID_HOST)
-        return bh_err_set(err, BH_E_INVALID,
-                          "--pid=host needs --userns=host as well: the host's processes have other ids");
-    if (c->l->info.runtime[0] == 0) {
-        bh_err_set(err, BH_E_CONFLICT, "no OCI runtime works here: %s", c->l->info.runtime_why);
-        return bh_err_hint(err, "install crun or runc, see that /sys/fs/cgroup is mounted, restart bulkheadd");
-    }
-    return 0;
+    return c->m.base != 0 && c->spec.flags & RT_PID_HOST
+               ? bh_err_set(err, BH_E_INVALID,
+                            "--pid=host needs --userns=host as well: the host's processes have other ids")
+               : 0;
 }
 
 /* The record before the mounts: what is in the upper belongs to these ids from now on. */
@@ -235,19 +180,17 @@ static int bind_init(const struct child *c, struct bh_err *err) {
     return 0;
 }
 
-static int build(struct child *c, const unsigned *slots, struct bh_err *err) {
+static int build(struct child *c, struct bh_err *err) {
     BH_SCOPE_FREE int *binds = bh_xcalloc(c->spec.n_mounts + 1, sizeof(int));
-    int r;
 
-    lnc_runtime_delete(c->l, c->r->q.id); /* left by the run before */
-    if ((r = lnc_binds_open(&c->spec, binds, err)) != 0 || (r = lnc_stage(c->l, c->r->q.id, &c->dir, err)) != 0 ||
-        (r = lnc_rootfs(&c->m, slots, c->r->q.n_layers, c->dir, true, false, "rootfs", err)) != 0 ||
-        (r = lnc_lookup(c->m.root, c->m.userns, &c->spec, &c->user, err)) != 0 ||
-        (r = lnc_files(&c->m, &c->spec, c->dir, err)) != 0 || (r = lnc_binds_attach(&c->m, &c->spec, binds, err)) != 0)
-        return r;
-    if (c->spec.flags & RT_INIT && (r = bind_init(c, err)) != 0)
-        return r;
-    return write_bundle(c, "config.json", err);
+    if (take_record(c, err) != 0)
+        return err->code;
+    lnc_runtime_delete(c->l, &c->r->q); /* left by the run before */
+    if (lnc_binds_take(&c->m, &c->spec, binds, err) != 0 || lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0 ||
+        lnc_rootfs(&c->m, c->r, c->dir, true, false, err) != 0 || look_up(c, c->m.root, err) != 0 ||
+        lnc_binds_attach(&c->m, &c->spec, binds, err) != 0 || (c->spec.flags & RT_INIT && bind_init(c, err) != 0))
+        return err->code;
+    return write_bundle(c, false, err);
 }
 
 /* ---- EXEC ---------------------------------------------------------------------------------------------- */
@@ -292,25 +235,19 @@ static int join(struct child *c, struct bh_err *err) {
     prune_execs(c->dir);
     c->m.base = lnc_ct_base(&c->rec);
     c->spec.flags &= ~(uint32_t)(RT_INIT | RT_KEEP_LOG);
-    if ((r = check_modes(c, err)) != 0 || (r = open_container_ns(c, pid, &root, err)) != 0 ||
-        (r = lnc_lookup(root, c->m.userns, &c->spec, &c->user, err)) != 0 ||
-        (r = lnc_stage(c->l, c->r->q.id, &c->dir, err)) != 0)
-        return r;
-    return write_bundle(c, "process.json", err);
+    if (check_modes(c, err) != 0 || open_container_ns(c, pid, &root, err) != 0 || look_up(c, root, err) != 0 ||
+        lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0)
+        return err->code;
+    return write_bundle(c, true, err);
 }
 
-_Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, const unsigned *slots, int report) {
+_Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, int report) {
     static struct child c;
     struct bh_err err = BH_ERR_INIT;
-    bool exec = r->q.type == RT_LAUNCH_EXEC;
 
     c = (struct child){.l = l, .r = r, .report = report, .m = {.l = l, .userns = -1, .root = -1}};
-    if (read_spec(&c, &err) == 0 && (exec                         ? join(&c, &err)
-                                     : take_record(&c, &err) != 0 ? err.code
-                                                                  : build(&c, slots, &err)) == 0) {
-        write_orders(&c, exec);
+    if (read_spec(&c, &err) == 0 && (r->q.type == RT_LAUNCH_EXEC ? join : build)(&c, &err) == 0)
         monitor_exec(&c, &err);
-    }
     lnc_report(c.report, 0, &err);
     _exit(1);
 }

@@ -83,11 +83,11 @@ static int confine(const struct monitor *m, struct bh_err *err) {
 
 /* launch may have gone meanwhile; the container runs all the same. */
 static void report(const struct monitor *m, int hint, const struct bh_err *err) {
-    struct rt_monitor_report rep = {.code = err->code,
-                                    .pid = m->pid,
-                                    .exit_hint = hint,
-                                    .started_ns = m->state.started_ns,
-                                    .id_base = m->orders.container_uid};
+    struct rt_launch_reply rep = {.code = err->code,
+                                  .pid = m->pid,
+                                  .exit_hint = hint,
+                                  .started_ns = m->state.started_ns,
+                                  .id_base = m->orders.container_uid};
 
     if (err->code != 0) {
         bh_str_copy(rep.reason, sizeof(rep.reason), err->reason);

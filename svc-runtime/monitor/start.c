@@ -113,7 +113,6 @@ static int console_take(struct monitor *m, int listener, struct bh_err *err) {
 }
 
 static _Noreturn void child_exec(const struct monitor *m, const int theirs[3]) {
-    static char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     char *argv[RT_MONITOR_MAX_ARGS + 1];
     const char *p = m->orders.argv;
     sigset_t none;
@@ -132,8 +131,8 @@ static _Noreturn void child_exec(const struct monitor *m, const int theirs[3]) {
         p += strlen(p) + 1;
     }
     argv[n] = NULL;
-    execve(argv[0], argv, env);
-    _exit(125);
+    execvp(argv[0], argv); /* in the PATH that launch gave, with nothing else in the environment */
+    _exit(errno == ENOENT ? 127 : 125);
 }
 
 static int wait_runtime(pid_t child, int *out_status, struct bh_err *err) {
@@ -149,12 +148,14 @@ static int wait_runtime(pid_t child, int *out_status, struct bh_err *err) {
     return late ? bh_err_set(err, BH_E_DEADLINE, "the OCI runtime did not answer for 60 s and was ended") : 0;
 }
 
-static int explain_failure(const struct monitor *m, int *out_hint, struct bh_err *err) {
+static int explain_failure(const struct monitor *m, int status, int *out_hint, struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
     struct bh_err ignored = BH_ERR_INIT;
 
     if (bh_file_read(AT_FDCWD, m->orders.log_path, 65536, &text, &ignored) != 0)
         bh_buf_init(&text, 16);
+    if (text.len == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        return bh_err_set(err, BH_E_UNAVAILABLE, "%s is not installed", m->orders.argv);
     return mon_runtime_failed(bh_buf_str(&text), m->orders.program, out_hint, err);
 }
 
@@ -239,6 +240,6 @@ int mon_start(struct monitor *m, int *out_hint, struct bh_err *err) {
     if (r == 0)
         r = wait_runtime(child, &status, err);
     if (r == 0 && status != 0)
-        r = explain_failure(m, out_hint, err);
+        r = explain_failure(m, status, out_hint, err);
     return r != 0 ? r : learn(m, console, err);
 }

@@ -1,14 +1,24 @@
 /*
  * lookup.c - see lookup.h.
+ *
+ * Room: a child of launch that is root of the container's user namespace without a capability, inside
+ * the container's root.  Both files are the image's.
  */
 #include "rightless/lookup.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
+
+#define FILE_MAX   ((size_t)1 << 20)
+#define PATIENCE_S 2
 
 /* A line of passwd or group, cut at its colons; fields that are missing are "". */
 struct entry {
@@ -173,4 +183,32 @@ void lnc_lookup_in(const char *passwd, size_t n_passwd, const char *group, size_
     }
     if (out->home[0] != '/')
         bh_str_copy(out->home, sizeof(out->home), "/");
+}
+
+/* A FIFO or device in the file's place must not hold us up: not blocking, and only regular files are read. */
+static int read_regular(const char *path, struct bh_buf *out, struct bh_err *err) {
+    BH_SCOPE_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+    ssize_t n;
+
+    bh_buf_init(out, FILE_MAX + 1);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return 0;
+    if (!S_ISREG(st.st_mode)) /* the OCI runtime reads them too, and would wait for ever */
+        return bh_err_set(err, BH_E_INVALID, "%s of the image is no regular file", path);
+    while (out->len < FILE_MAX && bh_buf_room(out, 65536) != NULL && (n = read(fd, out->data + out->len, 65536)) > 0)
+        bh_buf_grew(out, (size_t)n);
+    return 0;
+}
+
+int lnc_lookup_work(const void *arg, void *out, struct bh_err *err) {
+    const struct rt_spec *spec = arg;
+    struct lnc_user *u = out;
+    struct bh_buf passwd, group;
+
+    alarm(PATIENCE_S);
+    if (read_regular("/etc/passwd", &passwd, err) != 0 || read_regular("/etc/group", &group, err) != 0)
+        return err->code;
+    lnc_lookup_in(bh_buf_str(&passwd), passwd.len, bh_buf_str(&group), group.len, spec->user, &spec->group_add, u);
+    return u->code != 0 ? bh_err_set(err, u->code, "%s", u->msg) : 0;
 }

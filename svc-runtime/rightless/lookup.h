@@ -27,4 +27,8 @@ struct lnc_user {
 void lnc_lookup_in(const char *passwd, size_t n_passwd, const char *group, size_t n_group, const char *user,
                    const struct rt_strings *add, struct lnc_user *out);
 
+/* The same out of /etc/passwd and /etc/group of the root that it is in: regular files only, the first MiB of each,
+ * 2 s at most.  arg: struct rt_spec; out: struct lnc_user. */
+int lnc_lookup_work(const void *arg, void *out, struct bh_err *err);
+
 #endif

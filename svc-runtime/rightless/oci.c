@@ -213,6 +213,7 @@ static void mounts(struct bh_buf *b, const struct lnc_oci *c) {
     const struct rt_spec *s = c->spec;
     bool priv = (s->flags & RT_PRIVILEGED) != 0;
     const char *sys = priv ? "nosuid noexec nodev" : "nosuid noexec nodev ro";
+    static const char *const files[] = {"hosts", "hostname", "resolv.conf"};
     char shm[96], path[96];
 
     bh_buf_adds(b, ",\"mounts\":[");
@@ -237,6 +238,13 @@ static void mounts(struct bh_buf *b, const struct lnc_oci *c) {
     if (s->flags & RT_INIT) {
         snprintf(path, sizeof(path), "%s/init", c->stage);
         mount_line(b, "/dev/init", "bind", path, "bind ro nosuid nodev");
+    }
+    for (size_t i = 0; i < BH_ARRAY_LEN(files); i++) {
+        char target[32];
+
+        snprintf(path, sizeof(path), "%s/%s", c->stage, files[i]);
+        snprintf(target, sizeof(target), "/etc/%s", files[i]);
+        mount_line(b, target, "bind", path, "rbind"); /* with the options that it has there */
     }
     for (uint32_t i = 0; i < s->n_mounts; i++)
         if (lnc_is_late(s->mounts[i].target)) {

@@ -39,6 +39,7 @@ struct lnc_oci {
 
 /* Below /dev, /proc or /sys, which only the OCI runtime can mount: the user's mount waits as <stage>/late<i>. */
 bool lnc_is_late(const char *target);
+/* hosts, hostname and resolv.conf wait in <stage>. */
 void lnc_oci_config(struct bh_buf *b, const struct lnc_oci *c);
 void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c);
 

@@ -18,6 +18,7 @@
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "layer/layer_check.h"
+#include "rightless/confine.h"
 #include "rightless/verify_xattr.h"
 
 #define BAD(v, ...) bh_err_set((v)->err, BH_E_DATA_LOSS, "verify layer: " __VA_ARGS__)
@@ -380,4 +381,9 @@ int lnc_verify_layer(int fd, const unsigned char diff_id[32], struct bh_err *err
     r = lnc_verify_index(&h, map + page, err);
     munmap(map, size);
     return r;
+}
+
+int lnc_verify_work(const void *arg, void *out, struct bh_err *err) {
+    (void)out;
+    return lnc_confine(0, err) == 0 && lnc_verify_layer(RLS_FD, arg, err) == 0 ? 0 : bh_err_reason(err, "bad-layer");
 }

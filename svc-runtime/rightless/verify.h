@@ -12,6 +12,8 @@
 
 /* The whole file: header, superblock, index; and that it is the layer that was asked for. */
 int lnc_verify_layer(int fd, const unsigned char diff_id[32], struct bh_err *err);
+/* The same of descriptor RLS_FD, once nothing else can be reached; arg: the 32 bytes.  Reason "bad-layer". */
+int lnc_verify_work(const void *arg, void *out, struct bh_err *err);
 /* The index alone, h->index_size bytes; h must have passed bh_layer_header_check. */
 int lnc_verify_index(const struct bh_layer_header *h, const unsigned char *index, struct bh_err *err);
 

@@ -95,7 +95,7 @@ static int run(const char *mode, struct bh_err *err) {
 
 int main(int argc, char **argv) {
     struct bh_err err = BH_ERR_INIT;
-    struct rt_monitor_report rep = {0};
+    struct rt_launch_reply rep = {0};
     bool helper = argc == 2 && (strcmp(argv[1], "extract") == 0 || strcmp(argv[1], "remove") == 0);
     int r = argc == 2 ? run(argv[1], &err) : bh_err_set(&err, BH_E_INVALID, "usage: bulkhead-tree MODE");
 

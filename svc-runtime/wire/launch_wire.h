@@ -29,8 +29,17 @@ enum rt_launch_type {
 
 /* START: goes with its end (--rm), so what is noted of it need not outlive a power cut. */
 #define RT_LAUNCH_FLEETING 1u
+/* START, TREE: lay the layers out as files instead of mounting them. */
+#define RT_LAUNCH_EXTRACTED 2u
 /* TREE, RT_TREE_COMMIT, without layers: after the output comes a list of what to take (tree/tree.h, filter). */
 #define RT_LAUNCH_FILTER 4u
+#define RT_NO_MOUNT      "layer-not-mounted" /* reason of an error: this kernel does not mount layer files */
+
+/* Which OCI runtime, and whether it makes a cgroup.  launch takes the one that it is told: runtime finds out what
+ * works here by a container that it starts and removes (trial.c). */
+enum rt_oci { RT_OCI_CRUN, RT_OCI_RUNC, RT_OCI_CRUN_BARE, RT_OCI_N };
+#define RT_OCI_PROGRAM(oci) ((oci) == RT_OCI_RUNC ? "runc" : "crun")
+#define RT_OCI_CGROUP(oci)  ((oci) != RT_OCI_CRUN_BARE)
 
 enum rt_tree_mode {
     RT_TREE_COMMIT = 1, /* the upper as a deterministic layer tar with whiteouts */
@@ -43,14 +52,14 @@ struct rt_launch_request {
     uint32_t version; /* RT_LAUNCH_VERSION */
     uint32_t type;
     uint64_t seq;
-    char id[RT_ID_SIZE];      /* container, 64 lower-case hex */
-    char exec_id[RT_ID_SIZE]; /* EXEC, or SIGNAL to an exec session; "" else */
-    uint16_t pad;
+    char id[RT_ID_SIZE];                 /* container, 64 lower-case hex */
+    char exec_id[RT_ID_SIZE];            /* EXEC, or SIGNAL to an exec session; "" else */
+    uint16_t oci;                        /* START, EXEC, DELETE, INFO: RT_OCI_* */
     uint32_t n_layers;                   /* descriptors that are layer files */
     uint32_t n_stdio;                    /* 0..3 descriptors: bits of stdio tell which */
     uint32_t stdio;                      /* 1 stdin, 2 stdout, 4 stderr */
     int32_t arg;                         /* SIGNAL: number; TREE: mode; FREEZE: 1 or 0 */
-    uint32_t flags;                      /* SIGNAL: 1 = all processes of the container; START: RT_LAUNCH_FLEETING */
+    uint32_t flags;                      /* RT_LAUNCH_FLEETING, RT_LAUNCH_EXTRACTED */
     uint8_t diff_ids[RT_MAX_LAYERS][32]; /* of the layers, in order; launch's cache key beside the inode */
 };
 
@@ -70,7 +79,8 @@ struct rt_launch_reply {
     char hint[256];
 };
 
-/* Answer to INFO, in place of rt_launch_reply. */
+/* Answer to INFO, in place of rt_launch_reply.  form, runtime, their reasons and the kernel's part in them: filled in
+ * by runtime, out of its trial. */
 struct rt_launch_info {
     uint64_t seq;
     int32_t code;

@@ -14,7 +14,7 @@
 
 enum rt_monitor_fd {
     RT_MFD_ORDERS = 3, /* memfd: struct rt_monitor_orders */
-    RT_MFD_REPORT = 4, /* pipe to launch: one struct rt_monitor_report */
+    RT_MFD_REPORT = 4, /* pipe to launch: one struct rt_launch_reply, which launch passes on */
     RT_MFD_STATE = 5,  /* folder state/monitor/<id>: log, exit */
     RT_MFD_RECORD = 6, /* folder state/launch/containers/<id>: the pid record */
     RT_MFD_RUN = 7,    /* folder run/monitor, where the socket lies */
@@ -48,18 +48,6 @@ struct rt_monitor_orders {
     uint32_t log_max_files;
     uint64_t log_max_size;
     int32_t oom_score_adj;
-};
-
-struct rt_monitor_report {
-    int32_t code; /* 0 or BH_E_* */
-    int32_t pid;
-    int32_t exit_hint;
-    int32_t status; /* TREE: exit status of the walker */
-    int64_t started_ns;
-    uint64_t id_base; /* first id of the container, 0: the host's own */
-    char reason[40];
-    char msg[512];
-    char hint[256];
 };
 
 #endif

@@ -103,7 +103,7 @@ struct rt_spec {
     struct rt_strings extra_hosts; /* "name:ip" */
     struct rt_strings dns, dns_search, dns_option;
     struct rt_strings sysctls; /* "net.x=1", allow-listed by launch */
-    struct rt_mount *mounts;
+    struct rt_mount *mounts;   /* shallow targets first */
     uint32_t n_mounts;
     struct rt_ulimit *ulimits;
     uint32_t n_ulimits;

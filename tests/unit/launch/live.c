@@ -39,20 +39,13 @@ bool live_possible(void) {
 }
 
 static void launch_exec(struct live *l, int control, int launch) {
-    int config = memfd_create("config", 0);
-    char text[64];
-    int n = snprintf(text, sizeof(text), "storage_form = \"%s\"\n", l->form);
-
-    assert_int_equal(bh_write_all(config, text, (size_t)n), 0);
     control = fcntl(control, F_DUPFD, 50);
     launch = fcntl(launch, F_DUPFD, 50);
-    config = fcntl(config, F_DUPFD, 50);
     dup2(control, 3);
     dup2(launch, 4);
-    dup2(config, 5);
-    close_range(6, ~0u, 0);
+    close_range(5, ~0u, 0);
     execl(BIN "/bulkhead-launch", "bulkhead-launch", "--root", l->root, "--bin-dir", BIN, "--monitor-uid", MONITOR_UID,
-          "--runtime-uid", RUNTIME_UID, l->runtime != NULL ? "--oci-runtime" : NULL, l->runtime, NULL);
+          "--runtime-uid", RUNTIME_UID, NULL);
     _exit(127);
 }
 
@@ -74,7 +67,10 @@ void live_restart(struct live *l) {
 }
 
 void live_start(struct live *l, const char *form) {
-    *l = (struct live){.form = form, .runtime = getenv("BH_TEST_RUNTIME"), .seq = 1};
+    const char *runtime = getenv("BH_TEST_RUNTIME");
+    bool runc = runtime != NULL ? strcmp(runtime, "runc") == 0 : access("/usr/bin/crun", X_OK) != 0;
+
+    *l = (struct live){.form = form, .oci = runc ? RT_OCI_RUNC : RT_OCI_CRUN, .seq = 1};
     snprintf(l->root, sizeof(l->root), "/tmp/bh-live-XXXXXX");
     assert_non_null(mkdtemp(l->root));
     chmod(l->root, 0711);
@@ -179,6 +175,8 @@ uint64_t live_send(struct live *l, struct rt_launch_request *q, const int *fds, 
     struct bh_err err = BH_ERR_INIT;
 
     q->version = RT_LAUNCH_VERSION;
+    q->oci = l->oci;
+    q->flags |= strcmp(l->form, "extracted") == 0 ? RT_LAUNCH_EXTRACTED : 0;
     q->seq = l->seq++;
     assert_int_equal(bh_fdpass_send(l->launch, q, sizeof(*q), fds, n_fds, &err), 0);
     return q->seq;

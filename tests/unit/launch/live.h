@@ -16,8 +16,8 @@
 
 struct live {
     char root[64];
-    const char *form;    /* "erofs" or "extracted" */
-    const char *runtime; /* BH_TEST_RUNTIME of the environment: "runc" instead of what launch prefers */
+    const char *form; /* "erofs" or "extracted" */
+    uint16_t oci;     /* crun where it is installed, or as BH_TEST_RUNTIME of the environment says: "runc" */
     pid_t pid;
     int control, launch;
     uint64_t seq;

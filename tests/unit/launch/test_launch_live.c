@@ -92,9 +92,10 @@ static void test_info(void **state) {
     need_live();
     live_send(&g, &q, NULL, 0);
     assert_int_equal(recv(g.launch, &info, sizeof(info), 0), sizeof(info));
-    print_message("form=%u runtime=%s %s (%s) why=%s/%s\n", info.form, info.runtime, info.runtime_version,
-                  info.runtime_path, info.form_why, info.runtime_why);
-    assert_true(info.runtime[0] != 0);
+    print_message("runtime %s (%s) cgroup %u\n", info.runtime_version, info.runtime_path, info.cgroup);
+    assert_int_equal(info.code, 0);
+    assert_true(info.runtime_path[0] == '/' && info.runtime_version[0] != 0);
+    assert_int_equal(info.id_pool_first, 1u << 28);
 }
 
 static void test_run(void **state) {
@@ -888,11 +889,10 @@ static void test_survives_launch(void **state) {
 static void test_mounts(void **state) {
     const char *id = live_id(13);
     char source[128], file[160], missing[160];
-    struct rt_mount m[] = {
-        {.kind = RT_MOUNT_BIND, .source = source, .target = "/data/in"},
-        {.kind = RT_MOUNT_TMPFS, .source = "", .target = "/data", .size = 1 << 20},
-        {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = file, .target = "/ro"},
-        {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_MAKE_SOURCE, .source = missing, .target = "/made"}};
+    struct rt_mount m[] = {{.kind = RT_MOUNT_TMPFS, .source = "", .target = "/data", .size = 1 << 20},
+                           {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_RO, .source = file, .target = "/ro"},
+                           {.kind = RT_MOUNT_BIND, .flags = RT_MOUNT_MAKE_SOURCE, .source = missing, .target = "/made"},
+                           {.kind = RT_MOUNT_BIND, .source = source, .target = "/data/in"}};
     struct rt_spec s =
         live_sh("cat /data/in/f; echo x > /ro || echo ro; mount -o remount,rw /ro 2>/dev/null || echo locked; "
                 "df /data | tail -1 | grep -o ' 1024 ' | head -1; ls -d /made; mount | grep ' /data type tmpfs' | grep "

@@ -511,7 +511,7 @@ static struct rt_req_mount mount(const char *type, const char *source, const cha
 }
 
 static void good_mounts(void **state) {
-    struct rt_req_mount m[3] = {mount("bind", "/srv/../data/", "/data/", ""),
+    struct rt_req_mount m[4] = {mount("bind", "/srv/../data/", "/data/", ""), mount("tmpfs", "", "/run//x/y", ""),
                                 mount("tmpfs", "", "/tmp", "size=64m,exec mode=700"),
                                 mount("tmpfs", "", "/run//x", "")};
     struct bh_image_config img = image();
@@ -523,9 +523,9 @@ static void good_mounts(void **state) {
     m[0].make_source = true;
     m[0].propagation = "rslave";
     req.mounts = m;
-    req.n_mounts = 3;
+    req.n_mounts = 4;
     must(&req, &img, &made);
-    assert_int_equal(made.spec.n_mounts, 3);
+    assert_int_equal(made.spec.n_mounts, 4);
     assert_string_equal(made.spec.mounts[0].source, "/data");
     assert_string_equal(made.spec.mounts[0].target, "/data");
     assert_int_equal(made.spec.mounts[0].flags, RT_MOUNT_RO | RT_MOUNT_MAKE_SOURCE | RT_MOUNT_RECURSIVE);
@@ -533,7 +533,8 @@ static void good_mounts(void **state) {
     assert_int_equal(made.spec.mounts[1].size, 64 << 20);
     assert_int_equal(made.spec.mounts[1].mode, 0700);
     assert_int_equal(made.spec.mounts[1].flags, RT_MOUNT_EXEC);
-    assert_string_equal(made.spec.mounts[2].target, "/run/x");
+    assert_string_equal(made.spec.mounts[2].target, "/run/x"); /* shallow targets first */
+    assert_string_equal(made.spec.mounts[3].target, "/run/x/y");
 }
 
 static void bad_mounts(void **state) {

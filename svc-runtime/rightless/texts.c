@@ -1,21 +1,15 @@
 /*
- * files.c - /etc/hosts, /etc/hostname and /etc/resolv.conf of a container.
+ * texts.c - /etc/hosts, /etc/hostname and /etc/resolv.conf of a container.
  *
- * Room: launch, in the child of a start.  Written into the container's folder, which the container
- * cannot reach, and bound over the empty files of the init layer.  The host's own hosts and
- * resolv.conf are copied with --network host and as the base of a resolver.
+ * Room: a child of launch without rights.  The host's own hosts and resolv.conf, which everybody may
+ * read, are copied with --network host and as the base of a resolver.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/mem.h"
-#include "base/str.h"
-#include "launch.h"
+#include "rightless/bundle.h"
 
 static void add_host_file(struct bh_buf *b, const char *path) {
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
@@ -65,29 +59,9 @@ static void resolv_text(const struct rt_spec *s, struct bh_buf *b) {
     add_words(b, "options", &s->dns_option);
 }
 
-static int bind_file(const struct lnc_mounts *m, int dir, const char *name, const struct bh_buf *text,
-                     struct bh_err *err) {
-    BH_SCOPE_CLOSE int mount = -1;
-    char target[64];
-    int r = bh_file_replace(dir, name, bh_buf_str(text), text->len, 0644, false, err);
-
-    if (r == 0 && fchownat(dir, name, m->base, m->base, AT_SYMLINK_NOFOLLOW) != 0)
-        r = bh_err_errno(err, errno, "give %s to the container", name);
-    if (r == 0)
-        r = lnc_idmapped(dir, name, -1, 0x6 /* MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV */, &mount, err);
-    snprintf(target, sizeof(target), "/etc/%s", name);
-    return r == 0 ? lnc_attach(m, mount, target, false, err) : r;
-}
-
-int lnc_files(const struct lnc_mounts *m, const struct rt_spec *spec, int container_dir, struct bh_err *err) {
-    BH_SCOPE_BUF struct bh_buf hosts = BH_BUF_INIT, resolv = BH_BUF_INIT, name = BH_BUF_INIT;
-    int r;
-
-    hosts_text(spec, &hosts);
-    resolv_text(spec, &resolv);
-    bh_buf_addf(&name, "%s\n", spec->hostname);
-    r = bind_file(m, container_dir, "hosts", &hosts, err);
-    if (r == 0)
-        r = bind_file(m, container_dir, "resolv.conf", &resolv, err);
-    return r == 0 ? bind_file(m, container_dir, "hostname", &name, err) : r;
+void lnc_texts_write(const struct rt_spec *spec, struct lnc_texts *out) {
+    *out = (struct lnc_texts){BH_BUF_INIT, BH_BUF_INIT, BH_BUF_INIT};
+    hosts_text(spec, &out->hosts);
+    bh_buf_addf(&out->hostname, "%s\n", spec->hostname);
+    resolv_text(spec, &out->resolv);
 }
