@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,7 +67,8 @@ static _Noreturn void answer(const struct lnc_ask *a, int to) {
     struct bh_err err = BH_ERR_INIT;
     int from[1 + MAX_FDS] = {to};
 
-    memcpy(from + 1, a->fds, a->n_fds * sizeof(int));
+    for (unsigned i = 0; i < a->n_fds; i++)
+        from[1 + i] = a->fds[i];
     if ((a->inside ? lnc_become(a->root, a->userns, a->caps, &err) : become_nobody(&err)) != 0 ||
         lnc_place(from, 1 + (int)a->n_fds, NULL, &err) != 0) {
         bh_log_err("helper-not-started", &err);
