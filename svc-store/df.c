@@ -3,6 +3,7 @@
  */
 #include "df.h"
 
+#include "partial.h"
 #include "place.h"
 
 #define OF_WHO "i.state=0 AND (?1 OR i.owner=?2)"
@@ -54,10 +55,17 @@ static int numbers(struct store_db *db, const struct store_who *who, struct stor
 
 int store_df(struct store *s, const struct store_who *who, struct store_df *out, struct bh_err *err) {
     STORE_SCOPE_READ struct store_db *db = NULL;
+    struct store_partials partials;
     struct store_df df = {0};
 
     if (store_read_begin(s->index, &db, err) != 0 || numbers(db, who, &df, err) != 0)
         return err->code;
+    store_read_end(db);
+    db = NULL;
+    if (store_partial_count(s, who, &partials, err) != 0)
+        return err->code;
+    df.partials = (uint32_t)partials.n;
+    df.partials_size = partials.bytes;
     df.free = store_place_free(&s->place);
     if (who->all)
         df.disk = store_place_used(&s->place);

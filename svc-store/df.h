@@ -15,8 +15,10 @@ struct store_df {
     uint32_t layers;
     uint64_t size;        /* layers once each, uncompressed */
     uint64_t reclaimable; /* of that, in images that no container uses */
-    uint64_t blobs;       /* kept compressed layers */
-    uint64_t disk;        /* blocks of all the store's files; 0 for who does not see all */
+    uint32_t partials;    /* unfinished downloads */
+    uint64_t partials_size;
+    uint64_t blobs; /* kept compressed layers */
+    uint64_t disk;  /* blocks of all the store's files; 0 for who does not see all */
     uint64_t free;
 };
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "partial.h"
 #include "place.h"
 
 void store_gc_result_fini(struct store_gc_result *r) {
@@ -183,10 +184,15 @@ static int gc_now(struct store *s, struct bh_err *err) {
 }
 
 void store_gc_now(struct store *s) {
+    const struct store_who all = {.all = true};
+    struct store_partials gone;
     struct bh_err err = BH_ERR_INIT;
 
     store_tidy_begin(s);
     if (gc_now(s, &err) != 0)
         bh_log_err("collect-failed", &err);
     store_tidy_end(s);
+    bh_err_clear(&err);
+    if (store_partial_sweep(s, &all, false, &gone, &err) != 0)
+        bh_log_err("collect-failed", &err);
 }

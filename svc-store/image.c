@@ -17,6 +17,14 @@ int store_blob_find(struct store_db *db, const char *digest, int64_t *out_k, boo
     return store_get_int(db, out_k, out_found, err, "SELECT k FROM blob WHERE digest=? AND state=0", "t", digest);
 }
 
+int store_blob_of_layer(struct store_db *db, const char *digest, const char *diff_id, bool *out_found,
+                        struct bh_err *err) {
+    int64_t k;
+
+    return store_get_int(db, &k, out_found, err, "SELECT k FROM blob WHERE digest=? AND diff_id=? AND state=0", "tt",
+                         digest, diff_id);
+}
+
 int store_blob_put(struct store_db *db, uid_t owner, const char *digest, int kind, uint64_t size, const char *codec,
                    struct bh_err *err) {
     return store_exec(db, NULL, err,
@@ -44,10 +52,11 @@ static int image_insert(struct store_db *db, uid_t owner, const struct store_new
     labels_pack(&c->config.labels, &labels);
     if (store_exec(db, NULL, err,
                    "INSERT INTO image(owner, id, state, config, parent, manifest, created_ns, added_ns, last_used_ns,"
-                   " last_tag_ns, size, os, arch, variant, labels, reduced) VALUES(?,?,?,?,?,?,?,?,?,0,0,?,?,?,?,?)",
-                   "itiittiiitttbb", (int64_t)owner, n->id, (int64_t)n->part, config_blob, n->parent, n->manifest,
+                   " last_tag_ns, size, os, arch, variant, labels, reduced, artifact)"
+                   " VALUES(?,?,?,?,?,?,?,?,?,0,0,?,?,?,?,?,?)",
+                   "itiittiiitttbbt", (int64_t)owner, n->id, (int64_t)n->part, config_blob, n->parent, n->manifest,
                    c->created_ns, now, now, c->os, c->architecture, c->variant, (const void *)bh_buf_str(&labels),
-                   labels.len, n->reduced, n->n_reduced) != 0)
+                   labels.len, n->reduced, n->n_reduced, n->artifact != NULL ? n->artifact : "") != 0)
         return err->code;
     *out_k = store_last_id(db);
     return 0;
@@ -74,6 +83,17 @@ static int image_add_layers(struct store_db *db, int64_t k, const struct bh_imag
         "UPDATE image SET size=(SELECT ifnull(sum(ifnull(l.content,l.tar_size)),0) FROM image_layer il JOIN layer l"
         " ON l.k=il.layer WHERE il.image=?1) WHERE k=?1",
         "i", k);
+}
+
+/* Of an artifact: what its blobs have. */
+static int artifact_size(struct store_db *db, int64_t k, const struct store_new_image *n, struct bh_err *err) {
+    uint64_t size = 0;
+
+    if (n->artifact == NULL || n->artifact[0] == '\0')
+        return 0;
+    for (size_t i = 0; i < n->n_layers; i++)
+        size += n->layers[i].size;
+    return store_exec(db, NULL, err, "UPDATE image SET size=? WHERE k=?", "ii", (int64_t)size, k);
 }
 
 static int manifest_put(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err) {
@@ -120,21 +140,23 @@ static int other_put(struct store_db *db, int64_t image, const struct store_new_
 
 int store_image_put(struct store_db *db, uid_t owner, const struct store_new_image *n, int64_t *out_k,
                     struct bh_err *err) {
+    const char *config = n->config_digest != NULL ? n->config_digest : n->id;
     int64_t config_blob;
     int64_t k;
     bool found;
 
-    if (store_blob_find(db, n->id, &config_blob, &found, err) != 0)
+    if (store_blob_find(db, config, &config_blob, &found, err) != 0)
         return err->code;
     if (!found)
-        return bh_err_set(err, BH_E_INTERNAL, "config %s has no row", n->id);
+        return bh_err_set(err, BH_E_INTERNAL, "config %s has no row", config);
     if (store_get_int(db, &k, &found, err, "SELECT k FROM image WHERE owner=? AND id=?", "it", (int64_t)owner, n->id) !=
         0)
         return err->code;
     if (found) {
         if (!n->part && store_exec(db, NULL, err, "UPDATE image SET state=0 WHERE k=? AND state<>0", "i", k) != 0)
             return err->code;
-    } else if (image_insert(db, owner, n, config_blob, &k, err) != 0 || image_add_layers(db, k, n->config, err) != 0) {
+    } else if (image_insert(db, owner, n, config_blob, &k, err) != 0 || image_add_layers(db, k, n->config, err) != 0 ||
+               artifact_size(db, k, n, err) != 0) {
         return err->code;
     }
     if (manifest_put(db, k, n, err) != 0 || other_put(db, k, n, err) != 0)
@@ -236,7 +258,7 @@ int store_manifest_get(struct store_db *db, int64_t image, const char *digest, s
     int r;
 
     if (store_query(db, &st, err,
-                    "SELECT m.k, m.digest, b.size, m.media, m.config_media, i.id, c.size, m.made FROM image i"
+                    "SELECT m.k, m.digest, b.size, m.media, m.config_media, c.digest, c.size, m.made FROM image i"
                     " JOIN manifest m ON m.image=i.k AND m.digest=CASE ?2 WHEN '' THEN i.manifest ELSE ?2 END"
                     " JOIN blob b ON b.k=m.blob JOIN blob c ON c.k=i.config WHERE i.k=?1",
                     "it", image, digest) != 0)

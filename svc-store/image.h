@@ -36,6 +36,7 @@ struct store_image {
     const char *os;
     const char *arch;
     const char *variant;
+    const char *artifact; /* its type; "" of an image that can run */
     int64_t created_ns;
     int64_t added_ns;
     int64_t last_used_ns;
@@ -97,6 +98,8 @@ int store_manifest_get(struct store_db *db, int64_t image, const char *digest, s
 
 struct store_new_image {
     const char *id;
+    const char *artifact; /* NULL or "": an image; else its type: then id is the manifest's digest, config is empty */
+    const char *config_digest; /* of an artifact, whose config is no image config; its blob has a row already */
     const struct bh_image_config *config;
     const void *reduced; /* config as packed message */
     size_t n_reduced;
@@ -123,5 +126,8 @@ int store_blob_put(struct store_db *db, uid_t owner, const char *digest, int kin
                    struct bh_err *err);
 /* found: a row that is not about to go. */
 int store_blob_find(struct store_db *db, const char *digest, int64_t *out_k, bool *out_found, struct bh_err *err);
+/* Is the blob here, as a compressed form of that layer? */
+int store_blob_of_layer(struct store_db *db, const char *digest, const char *diff_id, bool *out_found,
+                        struct bh_err *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include "imageconf/imageconf.h"
 #include "methods.h"
 #include "name.h"
+#include "partial.h"
 #include "remove.h"
 #include "result.h"
 #include "unpack/entries.h"
@@ -89,6 +90,7 @@ MSG(ImageSummary) * store_summary_msg(const struct store_image *im, struct bh_ar
     m->parent_id = str(im->parent);
     m->os = str(im->os);
     m->architecture = str(im->arch);
+    m->artifact_type = str(im->artifact);
     if (summary_names(im, arena, m, err) != 0 || summary_labels(im, arena, m, err) != 0)
         return NULL;
     return m;
@@ -399,6 +401,17 @@ int store_rpc_image_remove(void *room, struct bh_call *call, const ProtobufCMess
     return bh_call_reply(call, &reply.base, err);
 }
 
+static int prune_partials(struct store *s, const struct store_who *who, const MSG(ImagePruneRequest) * req,
+                          uint64_t *reclaimed, struct bh_err *err) {
+    struct store_partials gone = {0};
+
+    if (req->dry_run ? req->partials && store_partial_count(s, who, &gone, err) != 0
+                     : store_partial_sweep(s, who, req->partials, &gone, err) != 0)
+        return err->code;
+    *reclaimed += gone.bytes;
+    return 0;
+}
+
 int store_rpc_image_prune(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const struct store_who who = store_who_of(call);
     const MSG(ImagePruneRequest) *req = (const MSG(ImagePruneRequest) *)request;
@@ -414,5 +427,7 @@ int store_rpc_image_prune(void *room, struct bh_call *call, const ProtobufCMessa
         return err->code;
     reply.n_item = removal.n_items;
     reply.reclaimed = removal.reclaimed;
+    if (prune_partials(room, &who, req, &reply.reclaimed, err) != 0)
+        return err->code;
     return bh_call_reply(call, &reply.base, err);
 }

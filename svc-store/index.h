@@ -53,6 +53,7 @@ const char *store_text(sqlite3_stmt *st, int column);
 extern const char store_schema_v1[];
 extern const char store_schema_v2[];
 extern const char store_schema_v3[];
-#define STORE_SCHEMA_VERSION 3
+extern const char store_schema_v4[];
+#define STORE_SCHEMA_VERSION 4
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -135,6 +136,20 @@ static int layer_row(struct store_db *db, uid_t owner, const struct store_layer_
         (int64_t)r->entries, bh_now_ns(), (int64_t)r->verified, (int64_t)r->content);
 }
 
+/* A blob that was there before keeps what it was known to be a form of: a worker that a hostile layer has taken
+ * over could name any digest. */
+static int blob_row(struct store_db *db, uid_t owner, const struct store_layer_result *r, struct bh_err *err) {
+    bool known;
+    int64_t k;
+
+    if (store_blob_find(db, r->digest, &k, &known, err) != 0 ||
+        store_blob_put(db, owner, r->digest, STORE_BLOB_LAYER, r->size, r->codec, err) != 0)
+        return err->code;
+    if (known)
+        return 0;
+    return store_exec(db, NULL, err, "UPDATE blob SET diff_id=? WHERE digest=?", "tt", r->diff_id, r->digest);
+}
+
 static int rows(struct store *s, uid_t owner, int64_t lease, const struct store_layer_result *r, bool blob,
                 struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
@@ -142,19 +157,24 @@ static int rows(struct store *s, uid_t owner, int64_t lease, const struct store_
     if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 || layer_row(db, owner, r, err) != 0 ||
         store_lease_add(db, lease, STORE_LEASE_LAYER, r->diff_id, err) != 0)
         return err->code;
-    if (blob && (store_blob_put(db, owner, r->digest, STORE_BLOB_LAYER, r->size, r->codec, err) != 0 ||
-                 store_lease_add(db, lease, STORE_LEASE_BLOB, r->digest, err) != 0))
+    if (blob && (blob_row(db, owner, r, err) != 0 || store_lease_add(db, lease, STORE_LEASE_BLOB, r->digest, err) != 0))
         return err->code;
     return store_write_commit(&db, err);
 }
 
-static int name_files(struct store *s, uid_t owner, int64_t lease, struct store_temp *layer, struct store_temp *blob,
+/* What has this name already will stand for this layer too. */
+static int verify_known(struct store *s, const struct store_layer_result *r, struct bh_err *err) {
+    if (store_shared_verify(s, STORE_LAYERS, r->diff_id, err) != 0 ||
+        (r->blob_written && store_shared_verify(s, STORE_BLOBS, r->digest, err) != 0))
+        return err->code;
+    return 0;
+}
+
+static int name_alone(struct store *s, uid_t owner, int64_t lease, struct store_temp *layer, struct store_temp *blob,
                       const struct store_layer_result *r, struct bh_err *err) {
     int result = 0;
 
-    /* what has this name already will stand for this layer too */
-    if (store_shared_verify(s, STORE_LAYERS, r->diff_id, err) != 0 ||
-        (r->blob_written && store_shared_verify(s, STORE_BLOBS, r->digest, err) != 0))
+    if (verify_known(s, r, err) != 0)
         return err->code;
     store_tidy_share(s);
     if (store_temp_publish(&s->place, layer, STORE_LAYERS, r->diff_id, err) != 0 ||
@@ -165,9 +185,36 @@ static int name_files(struct store *s, uid_t owner, int64_t lease, struct store_
     return result;
 }
 
+/* One at a time: a file that another thread named a moment ago is looked at like any other. */
+static int name_files(struct store *s, uid_t owner, int64_t lease, struct store_temp *layer, struct store_temp *blob,
+                      const struct store_layer_result *r, struct bh_err *err) {
+    struct store_flight_item item = {.key = "name"};
+
+    if (verify_known(s, r, err) != 0) /* reading takes longer than the rest: most of it is done outside */
+        return err->code;
+    store_flight_enter(&s->flight, &item, NULL, NULL);
+    name_alone(s, owner, lease, layer, blob, r, err);
+    store_flight_leave(&s->flight, &item);
+    return err->code;
+}
+
+struct telling {
+    const struct store_layer_source *src;
+    int layer;
+};
+
+static void tell_progress(void *arg) {
+    const struct telling *t = arg;
+    struct stat st;
+
+    if (fstat(t->layer, &st) == 0 && st.st_size > BH_LAYER_TAR_OFFSET)
+        t->src->progress(t->src->arg, (uint64_t)st.st_size - BH_LAYER_TAR_OFFSET);
+}
+
 static int work(struct store *s, const struct store_layer_source *src, int layer, int blob,
                 struct store_layer_result *out, struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf packed = BH_BUF_INIT;
+    struct telling telling = {src, layer};
     struct store_job job = {
         .name = BH_JOB_LAYER,
         .what = src->what,
@@ -177,8 +224,12 @@ static int work(struct store *s, const struct store_layer_source *src, int layer
         .flags = src->flags | (blob >= 0 ? BH_JOB_F_KEEP_BLOB : 0),
         .offset = src->offset,
         .size = src->size,
+        .resume = src->resume,
         .waits = src->waits,
         .cancel_fd = src->cancel_fd,
+        .end_fd = src->end_fd,
+        .progress = src->progress != NULL ? tell_progress : NULL,
+        .arg = &telling,
     };
 
     if (store_worker_run(s, &job, &packed, err) != 0)
@@ -195,7 +246,7 @@ static int make_into(struct store *s, uid_t owner, int64_t lease, const struct s
                      struct bh_err *err) {
     if (work(s, src, layer->fd, blob->fd, r, err) != 0)
         return err->code;
-    if (blob->fd < 0 || strcmp(r->codec, "none") == 0)
+    if (blob->fd < 0 || src->drop_blob || strcmp(r->codec, "none") == 0)
         r->blob_written = false;
     if (check_wanted(src, r, err) != 0 || check_header(layer->fd, r, src->what, err) != 0)
         return err->code;
@@ -213,29 +264,32 @@ static int make_into(struct store *s, uid_t owner, int64_t lease, const struct s
 int store_layer_make(struct store *s, uid_t owner, int64_t lease, const struct store_layer_source *src,
                      struct store_layer_result *out, struct bh_err *err) {
     struct store_temp layer = STORE_TEMP_INIT;
-    struct store_temp blob = STORE_TEMP_INIT;
+    struct store_temp own = STORE_TEMP_INIT;
+    struct store_temp *blob = src->partial != NULL ? src->partial : &own;
     int r;
 
     if (store_temp_open(&s->place, &layer, err) != 0)
         return err->code;
-    r = src->keep_blob ? store_temp_open(&s->place, &blob, err) : 0;
+    r = src->keep_blob && blob == &own ? store_temp_open(&s->place, &own, err) : 0;
     if (r == 0)
-        r = make_into(s, owner, lease, src, &layer, &blob, out, err);
+        r = make_into(s, owner, lease, src, &layer, blob, out, err);
     store_temp_drop(&s->place, &layer);
-    store_temp_drop(&s->place, &blob);
+    store_temp_drop(&s->place, &own);
     return r;
 }
 
 /* ---- one at a time ------------------------------------------------------------------------- */
 
-struct store_flight_item {
-    struct store_flight_item *next;
-    char diff_id[STORE_DIGEST_SIZE];
-};
+#define LOOK_AGAIN_NS (200 * (BH_NSEC / 1000)) /* whether the caller is still there */
 
 void store_flight_init(struct store_flight *f) {
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->changed, NULL);
+    pthread_cond_init(&f->changed, &attr);
+    pthread_condattr_destroy(&attr);
     f->first = NULL;
 }
 
@@ -244,28 +298,55 @@ void store_flight_fini(struct store_flight *f) {
     pthread_cond_destroy(&f->changed);
 }
 
-static struct store_flight_item **flight_find(struct store_flight *f, const char *diff_id) {
+static struct store_flight_item **flight_find(struct store_flight *f, const char *key) {
     struct store_flight_item **at = &f->first;
 
-    while (*at != NULL && strcmp((*at)->diff_id, diff_id) != 0)
+    while (*at != NULL && strcmp((*at)->key, key) != 0)
         at = &(*at)->next;
     return at;
 }
 
-static void flight_enter(struct store_flight *f, struct store_flight_item *item) {
-    pthread_mutex_lock(&f->lock);
-    while (*flight_find(f, item->diff_id) != NULL)
-        pthread_cond_wait(&f->changed, &f->lock);
+static void flight_add(struct store_flight *f, struct store_flight_item *item) {
     item->next = f->first;
     f->first = item;
-    pthread_mutex_unlock(&f->lock);
 }
 
-static void flight_leave(struct store_flight *f, struct store_flight_item *item) {
+static void flight_wait(struct store_flight *f) {
+    int64_t until = bh_mono_ns() + LOOK_AGAIN_NS;
+    const struct timespec at = {.tv_sec = until / BH_NSEC, .tv_nsec = until % BH_NSEC};
+
+    pthread_cond_timedwait(&f->changed, &f->lock, &at);
+}
+
+bool store_flight_enter(struct store_flight *f, struct store_flight_item *item, bool (*cancelled)(void *arg),
+                        void *arg) {
+    bool go = true;
+
+    pthread_mutex_lock(&f->lock);
+    while (*flight_find(f, item->key) != NULL && (go = cancelled == NULL || !cancelled(arg)))
+        flight_wait(f);
+    if (go)
+        flight_add(f, item);
+    pthread_mutex_unlock(&f->lock);
+    return go;
+}
+
+bool store_flight_try(struct store_flight *f, struct store_flight_item *item) {
+    bool go;
+
+    pthread_mutex_lock(&f->lock);
+    go = *flight_find(f, item->key) == NULL;
+    if (go)
+        flight_add(f, item);
+    pthread_mutex_unlock(&f->lock);
+    return go;
+}
+
+void store_flight_leave(struct store_flight *f, struct store_flight_item *item) {
     struct store_flight_item **at;
 
     pthread_mutex_lock(&f->lock);
-    at = flight_find(f, item->diff_id);
+    at = flight_find(f, item->key);
     *at = item->next;
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
@@ -273,8 +354,8 @@ static void flight_leave(struct store_flight *f, struct store_flight_item *item)
 
 /* A digest is not a right: a layer that another user brought counts as absent, so that naming it in a
  * config gives nobody its content.  It is then made of the bytes that came, and found to be there. */
-static int claim(struct store *s, const struct store_who *who, int64_t lease, const struct store_layer_source *src,
-                 bool *out_have, struct bh_err *err) {
+int store_layer_claim(struct store *s, const struct store_who *who, int64_t lease, const struct store_layer_source *src,
+                      bool *out_have, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     bool blob = src->keep_blob && src->digest[0] != '\0' && strcmp(src->digest, src->diff_id) != 0;
     int64_t k;
@@ -286,7 +367,8 @@ static int claim(struct store *s, const struct store_who *who, int64_t lease, co
                       " image_layer il JOIN image i ON i.k=il.image WHERE il.layer=layer.k AND i.owner=?3))",
                       "tii", src->diff_id, (int64_t)who->all, (int64_t)who->owner) != 0)
         return err->code;
-    if (*out_have && blob && store_blob_find(db, src->digest, &k, out_have, err) != 0)
+    /* a blob that is known to unpack to this layer tells nothing that the layer does not */
+    if (*out_have && blob && store_blob_of_layer(db, src->digest, src->diff_id, out_have, err) != 0)
         return err->code;
     if (!*out_have)
         return 0;
@@ -303,16 +385,16 @@ int store_layer_ensure(struct store *s, const struct store_who *who, int64_t lea
     bool have = false;
     int r;
 
-    bh_str_copy(item.diff_id, sizeof item.diff_id, src->diff_id);
-    flight_enter(&s->flight, &item);
+    bh_str_copy(item.key, sizeof item.key, src->diff_id);
+    store_flight_enter(&s->flight, &item, NULL, NULL);
     r = store_shared_verify(s, STORE_LAYERS, src->diff_id, err);
     if (r == 0 && src->digest[0] != '\0' && src->keep_blob)
         r = store_shared_verify(s, STORE_BLOBS, src->digest, err);
     if (r == 0)
-        r = claim(s, who, lease, src, &have, err);
+        r = store_layer_claim(s, who, lease, src, &have, err);
     if (r == 0 && !have)
         r = store_layer_make(s, who->owner, lease, src, &result, err);
-    flight_leave(&s->flight, &item);
+    store_flight_leave(&s->flight, &item);
     *out_made = !have;
     return r;
 }

@@ -25,6 +25,13 @@ struct store_layer_source {
     const char *diff_id;  /* that the tar must have, "" if unknown */
     const char *what;
     int cancel_fd;
+    int end_fd; /* as store_job */
+    /* A download: the file that its bytes go to, `resume` of them are there; it becomes the blob unless drop_blob. */
+    struct store_temp *partial;
+    uint64_t resume;
+    bool drop_blob;
+    void (*progress)(void *arg, uint64_t unpacked); /* NULL: none */
+    void *arg;
 };
 
 /* Make the layer, whatever is there already; lease gets the layer and the kept blob. */
@@ -38,8 +45,21 @@ int store_layer_ensure(struct store *s, const struct store_who *who, int64_t lea
  * use: 0 is returned and it counts as absent from now on. */
 int store_shared_verify(struct store *s, enum store_tree tree, const char *digest, struct bh_err *err);
 
+/* Does who have it already?  Then it, and with keep_blob the blob of src->digest, is under the lease. */
+int store_layer_claim(struct store *s, const struct store_who *who, int64_t lease,
+                      const struct store_layer_source *source, bool *out_have, struct bh_err *err);
+
 void store_flight_init(struct store_flight *f);
 void store_flight_fini(struct store_flight *f);
+struct store_flight_item {
+    struct store_flight_item *next;
+    char key[STORE_DIGEST_SIZE + 24];
+};
+/* One thread for each key; the others wait, until cancelled(arg) if that is not NULL: false then. */
+bool store_flight_enter(struct store_flight *f, struct store_flight_item *item, bool (*cancelled)(void *arg),
+                        void *arg);
+bool store_flight_try(struct store_flight *f, struct store_flight_item *item);
+void store_flight_leave(struct store_flight *f, struct store_flight_item *item);
 
 /* sha256 of bytes [offset, offset + n) of fd as "sha256:<hex>". */
 int store_hash_range(int fd, uint64_t offset, uint64_t n, const char *what, char out[STORE_DIGEST_SIZE],

@@ -55,7 +55,8 @@ static int labels_unpack(const char *p, size_t n, struct bh_arena *arena, struct
 
 #define IMAGE_COLUMNS                                                                                                  \
     "i.k, i.owner, i.id, i.manifest, i.parent, i.os, i.arch, i.variant, i.created_ns, i.added_ns, i.last_used_ns,"     \
-    " i.last_tag_ns, i.size, i.labels, (SELECT made FROM manifest m WHERE m.image=i.k AND m.digest=i.manifest)"
+    " i.last_tag_ns, i.size, i.labels, (SELECT made FROM manifest m WHERE m.image=i.k AND m.digest=i.manifest),"       \
+    " i.artifact"
 
 static int image_row(sqlite3_stmt *st, struct bh_arena *arena, struct store_image *im, struct bh_err *err) {
     *im = (struct store_image){
@@ -67,6 +68,7 @@ static int image_row(sqlite3_stmt *st, struct bh_arena *arena, struct store_imag
         .os = text_dup(st, 5, arena, err),
         .arch = text_dup(st, 6, arena, err),
         .variant = text_dup(st, 7, arena, err),
+        .artifact = text_dup(st, 15, arena, err),
         .created_ns = sqlite3_column_int64(st, 8),
         .added_ns = sqlite3_column_int64(st, 9),
         .last_used_ns = sqlite3_column_int64(st, 10),
@@ -75,7 +77,7 @@ static int image_row(sqlite3_stmt *st, struct bh_arena *arena, struct store_imag
         .made = sqlite3_column_int64(st, 14) != 0,
     };
     if (im->id == NULL || im->manifest == NULL || im->parent == NULL || im->os == NULL || im->arch == NULL ||
-        im->variant == NULL)
+        im->variant == NULL || im->artifact == NULL)
         return err->code;
     return labels_unpack(sqlite3_column_blob(st, 13), (size_t)sqlite3_column_bytes(st, 13), arena, &im->labels, err);
 }

@@ -10,6 +10,7 @@
 
 #define PEOPLE (BH_ROLE_ADMIN | BH_ROLE_USER)
 #define ROOMS  (BH_ROLE_RUNTIME | BH_ROLE_BUILD)
+#define BRING  (BH_ROLE_REGISTRY | BH_ROLE_BUILD)
 #define AGAIN  BH_METHOD_IDEMPOTENT
 #define NOTED  BH_METHOD_AUDITED
 
@@ -41,6 +42,12 @@ static const struct bh_method methods[] = {
     {"ContainerForget", BH_UNARY, ROOMS, 0, QUICK_MS, AGAIN, store_rpc_container_forget},
     {"ContainerSync", BH_UNARY, ROOMS, 1 << 20, QUICK_MS, AGAIN, store_rpc_container_sync},
     {"Commit", BH_UNARY, ROOMS, 1 << 20, 0, NOTED | BH_METHOD_FDS, store_rpc_commit},
+
+    {"Hold", BH_SERVER_STREAM, BRING, 0, 0, 0, store_rpc_hold},
+    {"DocumentPut", BH_UNARY, BRING, 1 << 20, QUICK_MS, AGAIN, store_rpc_document_put},
+    {"LayerPut", BH_SERVER_STREAM, BRING, 0, 0, BH_METHOD_FDS, store_rpc_layer_put},
+    {"ImageKnown", BH_UNARY, BRING, 0, QUICK_MS, AGAIN, store_rpc_image_known},
+    {"ImagePut", BH_UNARY, BRING, 0, 0, NOTED, store_rpc_image_put},
 };
 
 const struct bh_service store_service = {

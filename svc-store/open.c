@@ -11,6 +11,7 @@
 #include "image.h"
 #include "layer.h"
 #include "lease.h"
+#include "partial.h"
 #include "place.h"
 #include "worker.h"
 
@@ -62,7 +63,7 @@ static int recover(struct store *s, struct bh_err *err) {
     if (store_lease_drop_all(s, err) != 0)
         return err->code;
     store_gc_now(s);
-    if (remove_orphans(s, err) != 0)
+    if (store_partial_recover(s, err) != 0 || remove_orphans(s, err) != 0)
         return err->code;
     store_reserve_restore(&s->place);
     return 0;
@@ -73,6 +74,8 @@ int store_open(struct store *s, const char *path, const struct store_options *op
     s->options = *options;
     pthread_mutex_init(&s->options_lock, NULL);
     store_flight_init(&s->flight);
+    pthread_mutex_init(&s->holds.lock, NULL);
+    pthread_cond_init(&s->holds.changed, NULL);
     pthread_rwlock_init(&s->tidy, NULL);
     if (store_place_open(&s->place, path, err) != 0)
         return err->code;
@@ -90,6 +93,8 @@ void store_close(struct store *s) {
     s->index = NULL;
     store_place_close(&s->place);
     store_flight_fini(&s->flight);
+    pthread_mutex_destroy(&s->holds.lock);
+    pthread_cond_destroy(&s->holds.changed);
     pthread_mutex_destroy(&s->options_lock);
     pthread_rwlock_destroy(&s->tidy);
 }

@@ -4,10 +4,11 @@
  * Room: store.  The file is the administrator's; a value that is wrong stops the start with its line.
  *
  *   [store]                        [limits]            0 or absent: the default
- *   keep = "source"                entries, unpacked, archive, document,
+ *   keep = "always"                entries, unpacked, archive, document,
  *   verify_layers = false          path, depth, xattrs, layers, images
  *   workers = 4
  *   reserve = "4MiB"
+ *   partial_days = 7
  */
 #include <string.h>
 
@@ -19,7 +20,8 @@
 
 void store_options_init(struct store_options *o) {
     *o = (struct store_options){
-        .keep = STORE_KEEP_SOURCE,
+        .keep = STORE_KEEP_ALWAYS,
+        .partial_days = 7,
         .reserve = (uint64_t)4 << 20,
         .max_archive = (uint64_t)64 << 30,
     };
@@ -58,6 +60,7 @@ static int read_all(struct store_options *o, struct bh_conf_table *t, struct bh_
     if (read_keep(t, &o->keep, err) < 0 || bh_conf_get_bool(t, "store.verify_layers", &o->rehash, err) < 0 ||
         read_number(t, "store.workers", 64, &workers, err) < 0 ||
         bh_conf_get_bytes(t, "store.reserve", &o->reserve, err) < 0 ||
+        read_number(t, "store.partial_days", 3650, &o->partial_days, err) < 0 ||
         bh_conf_get_u64(t, "limits.entries", 0, UINT32_MAX, &o->max_entries, err) < 0 ||
         bh_conf_get_bytes(t, "limits.unpacked", &o->max_unpacked, err) < 0 ||
         bh_conf_get_bytes(t, "limits.archive", &o->max_archive, err) < 0 ||

@@ -59,13 +59,14 @@ static bool can_link_unnamed(int ingest) {
 }
 
 int store_place_open(struct store_place *p, const char *path, struct bh_err *err) {
-    *p = (struct store_place){.root_fd = -1, .ingest_fd = -1, .layers_fd = -1, .blobs_fd = -1};
+    *p = (struct store_place){.root_fd = -1, .ingest_fd = -1, .partial_fd = -1, .layers_fd = -1, .blobs_fd = -1};
     if (!bh_str_copy(p->path, sizeof p->path, path))
         return bh_err_set(err, BH_E_INVALID, "path of the store is too long: %s", path);
     p->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (p->root_fd < 0)
         return bh_err_errno(err, errno, "open the store's folder %s", path);
     if (open_dir(p->root_fd, "ingest", &p->ingest_fd, err) != 0 ||
+        open_dir(p->root_fd, "partial", &p->partial_fd, err) != 0 ||
         open_tree(p->root_fd, "layers", &p->layers_fd, err) != 0 ||
         open_tree(p->root_fd, "blobs", &p->blobs_fd, err) != 0) {
         store_place_close(p);
@@ -76,7 +77,7 @@ int store_place_open(struct store_place *p, const char *path, struct bh_err *err
 }
 
 void store_place_close(struct store_place *p) {
-    int *fds[] = {&p->root_fd, &p->ingest_fd, &p->layers_fd, &p->blobs_fd};
+    int *fds[] = {&p->root_fd, &p->ingest_fd, &p->partial_fd, &p->layers_fd, &p->blobs_fd};
 
     for (size_t i = 0; i < BH_ARRAY_LEN(fds); i++) {
         if (*fds[i] >= 0)
@@ -117,10 +118,66 @@ int store_temp_open(struct store_place *p, struct store_temp *out, struct bh_err
 void store_temp_drop(struct store_place *p, struct store_temp *t) {
     if (t->fd >= 0)
         close(t->fd);
-    if (t->name[0] != '\0')
+    if (t->name[0] != '\0' && !t->partial)
         unlinkat(p->ingest_fd, t->name, 0);
     *t = (struct store_temp)STORE_TEMP_INIT;
 }
+
+/* ---- unfinished downloads ------------------------------------------------------------------ */
+
+int store_partial_file(struct store_place *p, int64_t k, struct store_temp *out, struct bh_err *err) {
+    *out = (struct store_temp){.fd = -1, .partial = true};
+    snprintf(out->name, sizeof out->name, "p%lld", (long long)k);
+    out->fd = openat(p->partial_fd, out->name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (out->fd < 0)
+        return store_write_error(p, errno, "make the file of a download", 0, err);
+    return 0;
+}
+
+void store_partial_unlink(struct store_place *p, int64_t k) {
+    char name[40];
+
+    snprintf(name, sizeof name, "p%lld", (long long)k);
+    unlinkat(p->partial_fd, name, 0);
+}
+
+uint64_t store_partial_size(struct store_place *p, int64_t k) {
+    char name[40];
+    struct stat st;
+
+    snprintf(name, sizeof name, "p%lld", (long long)k);
+    if (fstatat(p->partial_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    return (uint64_t)st.st_size;
+}
+
+int store_partial_each(struct store_place *p, store_partial_fn *fn, void *arg, struct bh_err *err) {
+    int fd = openat(p->partial_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *e;
+    int r = 0;
+
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return bh_err_errno(err, errno, "list the unfinished downloads of the store");
+    }
+    while (r == 0 && (e = readdir(dir)) != NULL) {
+        struct stat st;
+        uint64_t k;
+
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (e->d_name[0] != 'p' || !bh_str_u64(e->d_name + 1, &k) || k > INT64_MAX || !S_ISREG(st.st_mode))
+            k = UINT64_MAX;
+        r = fn(arg, (int64_t)k, e->d_name, (uint64_t)st.st_size);
+    }
+    closedir(dir);
+    return r;
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
 
 /* "ab/<hex>" below the tree. */
 static void file_path(const char *digest, char out[HEX_LEN + 4]) {
@@ -146,7 +203,7 @@ static int make_prefix(struct store_place *p, enum store_tree tree, const char *
 static int temp_link(struct store_place *p, struct store_temp *t, int tree, const char *path) {
     if (t->name[0] == '\0')
         return linkat(t->fd, "", tree, path, AT_EMPTY_PATH);
-    if (renameat2(p->ingest_fd, t->name, tree, path, RENAME_NOREPLACE) != 0)
+    if (renameat2(t->partial ? p->partial_fd : p->ingest_fd, t->name, tree, path, RENAME_NOREPLACE) != 0)
         return -1;
     t->name[0] = '\0';
     return 0;

@@ -15,6 +15,7 @@ enum store_tree { STORE_LAYERS, STORE_BLOBS };
 struct store_temp {
     int fd;
     char name[40]; /* "" when it has no name */
+    bool partial;  /* below partial/: outlives what makes it */
 };
 #define STORE_TEMP_INIT                                                                                                \
     { .fd = -1 }
@@ -28,6 +29,14 @@ int store_temp_open(struct store_place *p, struct store_temp *out, struct bh_err
 int store_temp_publish(struct store_place *p, struct store_temp *t, enum store_tree tree, const char *digest,
                        struct bh_err *err);
 void store_temp_drop(struct store_place *p, struct store_temp *t);
+/* A file below partial/, made when it is not there; store_temp_drop closes it and leaves it there. */
+int store_partial_file(struct store_place *p, int64_t k, struct store_temp *out, struct bh_err *err);
+void store_partial_unlink(struct store_place *p, int64_t k);
+/* 0 when it is not there. */
+uint64_t store_partial_size(struct store_place *p, int64_t k);
+/* Calls fn for every file below partial/; k -1: no name of ours. */
+typedef int store_partial_fn(void *arg, int64_t k, const char *name, uint64_t size);
+int store_partial_each(struct store_place *p, store_partial_fn *fn, void *arg, struct bh_err *err);
 
 /* digest: "sha256:<64 hex>", checked by the caller. */
 int store_file_open(struct store_place *p, enum store_tree tree, const char *digest, int *out_fd, struct bh_err *err);

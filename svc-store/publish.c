@@ -79,7 +79,7 @@ static int documents(struct store *s, uid_t owner, int64_t lease, const struct s
     const struct store_document config = {im->id, STORE_BLOB_CONFIG, im->config_data, im->n_config};
     const struct store_document manifest = {im->manifest, STORE_BLOB_MANIFEST, im->manifest_data, im->n_manifest};
 
-    if (store_document_put(s, owner, lease, &config, err) != 0)
+    if (im->config_digest == NULL && store_document_put(s, owner, lease, &config, err) != 0)
         return bh_err_prefix(err, "config of the image");
     if (store_document_put(s, owner, lease, &manifest, err) != 0)
         return bh_err_prefix(err, "manifest of the image");
@@ -157,8 +157,8 @@ static int put_names(struct store_db *db, uid_t owner, const struct store_publis
     return 0;
 }
 
-static int commit_all(struct store *s, uid_t owner, int64_t lease, struct store_publish_image *images, size_t n,
-                      store_moved_fn *moved, void *arg, struct bh_err *err) {
+static int commit_all(struct store *s, uid_t owner, int64_t lease, bool end, struct store_publish_image *images,
+                      size_t n, store_moved_fn *moved, void *arg, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
 
     if (store_write_begin(s->index, STORE_FULL, &db, err) != 0)
@@ -167,22 +167,33 @@ static int commit_all(struct store *s, uid_t owner, int64_t lease, struct store_
         if (store_image_put(db, owner, &images[i].image, &images[i].out_k, err) != 0 ||
             put_names(db, owner, &images[i], moved, arg, err) != 0)
             return err->code;
-    if (mark_durable(db, lease, err) != 0 || store_lease_end(db, lease, err) != 0)
+    if (mark_durable(db, lease, err) != 0 || (end && store_lease_end(db, lease, err) != 0))
         return err->code;
     return store_write_commit(&db, err);
 }
 
-int store_publish(struct store *s, uid_t owner, int64_t *lease, struct store_publish_image *images, size_t n,
-                  store_moved_fn *moved, void *arg, struct bh_err *err) {
+static int publish(struct store *s, uid_t owner, int64_t lease, bool end, struct store_publish_image *images, size_t n,
+                   store_moved_fn *moved, void *arg, struct bh_err *err) {
     struct prefixes p = {0};
 
     for (size_t i = 0; i < n; i++)
-        if (documents(s, owner, *lease, &images[i].image, err) != 0)
+        if (documents(s, owner, lease, &images[i].image, err) != 0)
             return err->code;
-    if (collect_prefixes(s, *lease, &p, err) != 0 || sync_prefixes(s, &p, err) != 0 ||
-        commit_all(s, owner, *lease, images, n, moved, arg, err) != 0)
+    if (collect_prefixes(s, lease, &p, err) != 0 || sync_prefixes(s, &p, err) != 0)
+        return err->code;
+    return commit_all(s, owner, lease, end, images, n, moved, arg, err);
+}
+
+int store_publish(struct store *s, uid_t owner, int64_t *lease, struct store_publish_image *images, size_t n,
+                  store_moved_fn *moved, void *arg, struct bh_err *err) {
+    if (publish(s, owner, *lease, true, images, n, moved, arg, err) != 0)
         return err->code;
     *lease = STORE_LEASE_NONE;
     store_gc_kept(s);
     return 0;
+}
+
+int store_publish_under(struct store *s, uid_t owner, int64_t lease, struct store_publish_image *images, size_t n,
+                        store_moved_fn *moved, void *arg, struct bh_err *err) {
+    return publish(s, owner, lease, false, images, n, moved, arg, err);
 }

@@ -33,6 +33,10 @@ int store_document_put(struct store *s, uid_t owner, int64_t lease, const struct
 int store_publish(struct store *s, uid_t owner, int64_t *lease, struct store_publish_image *images, size_t n,
                   store_moved_fn *moved, void *arg, struct bh_err *err);
 
+/* The same for a lease that goes on. */
+int store_publish_under(struct store *s, uid_t owner, int64_t lease, struct store_publish_image *images, size_t n,
+                        store_moved_fn *moved, void *arg, struct bh_err *err);
+
 /* A manifest of ours for a config and bare layers, written the same way every time.  Fills the manifest
  * fields and layers of out, in the arena. */
 int store_manifest_make(const struct bh_image_config *config, const char *config_digest, size_t config_size,

@@ -344,12 +344,13 @@ static int own_copy(struct store_db *db, uid_t owner, struct store_found *found,
         found->k = k;
         return store_exec(db, NULL, err, "UPDATE image SET state=0 WHERE k=?", "i", k);
     }
-    if (store_exec(db, NULL, err,
-                   "INSERT INTO image(owner, id, state, config, parent, manifest, created_ns, added_ns, last_used_ns,"
-                   " last_tag_ns, size, os, arch, variant, labels, reduced) SELECT ?, id, 0, config, '', manifest,"
-                   " created_ns, added_ns, last_used_ns, 0, size, os, arch, variant, labels, reduced FROM image"
-                   " WHERE k=?",
-                   "ii", (int64_t)owner, from) != 0)
+    if (store_exec(
+            db, NULL, err,
+            "INSERT INTO image(owner, id, state, config, parent, manifest, created_ns, added_ns, last_used_ns,"
+            " last_tag_ns, size, os, arch, variant, labels, reduced, artifact) SELECT ?, id, 0, config, '', manifest,"
+            " created_ns, added_ns, last_used_ns, 0, size, os, arch, variant, labels, reduced, artifact"
+            " FROM image WHERE k=?",
+            "ii", (int64_t)owner, from) != 0)
         return err->code;
     k = store_last_id(db);
     if (store_exec(db, NULL, err, "INSERT INTO image_layer SELECT ?, pos, layer FROM image_layer WHERE image=?", "ii",

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "image.h"
 #include "oci/config.h"
 #include "store.h"
 
@@ -75,9 +76,27 @@ struct store_plan {
     size_t n_indexes;
 };
 
+/* A manifest or an index.  Digests are of any algorithm, sizes at most 2^62. */
+struct store_document_result {
+    const char *digest;
+    uint64_t size;
+    bool is_index;
+    const char *media;
+    const char *artifact_type;
+    struct store_desc config;   /* manifests */
+    struct store_desc *entries; /* layers of a manifest, lowest first; manifests of an index */
+    size_t n_entries;
+    const char *not_an_image;
+};
+
 /* The message is unpacked into the arena.  A WorkerError becomes err, as the worker said it. */
 int store_result_layer(const struct bh_buf *packed, struct store_layer_result *out, struct bh_err *err);
 int store_result_plan(const struct bh_buf *packed, struct bh_arena *arena, struct store_plan *out, struct bh_err *err);
+int store_result_document(const struct bh_buf *packed, struct bh_arena *arena, struct store_document_result *out,
+                          struct bh_err *err);
+/* An image config, and the same packed again. */
+int store_result_config(const struct bh_buf *packed, struct bh_arena *arena, struct bh_image_config *out,
+                        const void **out_reduced, size_t *out_n, struct bh_err *err);
 /* Job "entries": how many records, and their bytes. */
 int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint64_t *out_size, struct bh_err *err);
 /* The typed config as packed message, in the arena; and back. */

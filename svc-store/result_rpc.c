@@ -126,6 +126,62 @@ int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint6
     return err->code;
 }
 
+/* ---- documents ----------------------------------------------------------------------------- */
+
+static int desc_of(const Bulkhead__Image__V1__Descriptor *d, struct store_desc *out, struct bh_err *err) {
+    if (d == NULL || !bh_digest_grammar(d->digest, strlen(d->digest)) || strlen(d->digest) > BH_DIGEST_TEXT_MAX ||
+        d->size > ((uint64_t)1 << 62))
+        return broken("a descriptor of a document", err);
+    *out = (struct store_desc){d->digest, d->size, d->media_type};
+    return 0;
+}
+
+static int descs_of(Bulkhead__Image__V1__Descriptor **v, size_t n, struct bh_arena *arena, struct store_desc **out,
+                    struct bh_err *err) {
+    *out = bh_oci_alloc(arena, (n + 1) * sizeof **out, err);
+    for (size_t i = 0; *out != NULL && i < n && err->code == 0; i++)
+        desc_of(v[i], &(*out)[i], err);
+    return err->code;
+}
+
+int store_result_document(const struct bh_buf *packed, struct bh_arena *arena, struct store_document_result *out,
+                          struct bh_err *err) {
+    const Bulkhead__Worker__V1__DocumentResult *d;
+    struct store_document_result r;
+    result_msg *m;
+
+    if (unpack(packed, arena, BULKHEAD__WORKER__V1__RESULT__RESULT_DOCUMENT, &m, err) != 0)
+        return err->code;
+    d = m->document;
+    if (!digest_ok(d->digest))
+        return broken("a digest of a document", err);
+    r = (struct store_document_result){.digest = d->digest,
+                                       .size = d->size,
+                                       .is_index = d->is_index,
+                                       .media = d->media_type,
+                                       .artifact_type = d->artifact_type,
+                                       .not_an_image = d->not_an_image};
+    r.n_entries = d->is_index ? d->n_entries : d->n_layers;
+    if ((!d->is_index && desc_of(d->config, &r.config, err) != 0) ||
+        descs_of(d->is_index ? d->entries : d->layers, r.n_entries, arena, &r.entries, err) != 0)
+        return err->code;
+    *out = r;
+    return 0;
+}
+
+int store_result_config(const struct bh_buf *packed, struct bh_arena *arena, struct bh_image_config *out,
+                        const void **out_reduced, size_t *out_n, struct bh_err *err) {
+    result_msg *m;
+
+    if (unpack(packed, arena, BULKHEAD__WORKER__V1__RESULT__RESULT_CONFIG, &m, err) != 0)
+        return err->code;
+    if (!digest_ok(m->config->digest) || m->config->config == NULL)
+        return broken("a config that is not there", err);
+    if (bh_imageconf_from_msg(m->config->config, arena, out, err) != 0)
+        return err->code;
+    return store_config_pack(out, arena, out_reduced, out_n, err);
+}
+
 /* ---- plan ---------------------------------------------------------------------------------- */
 
 static int plan_names(Bulkhead__Worker__V1__PlanName **v, size_t n, struct bh_arena *arena,

@@ -61,6 +61,14 @@ static int check_depth(const MSG(ImageOpenRequest) * req, const struct opened *o
     return bh_err_hint(err, "`bulkhead import` of an exported root file system makes one layer of them");
 }
 
+static int check_runs(const MSG(ImageOpenRequest) * req, const struct opened *o, struct bh_err *err) {
+    if ((req->no_layers && req->container_id[0] == '\0') || o->image.artifact[0] == '\0')
+        return 0;
+    bh_err_set(err, BH_E_INVALID, "%.19s is no image that can run: it is an artifact of type %s", o->found.id,
+               o->image.artifact);
+    return bh_err_reason(err, "not-an-image");
+}
+
 /* One transaction: between finding the image and noting its user nobody can remove it. */
 static int open_image(struct store *s, const MSG(ImageOpenRequest) * req, struct bh_arena *arena, struct opened *o,
                       struct bh_err *err) {
@@ -74,7 +82,7 @@ static int open_image(struct store *s, const MSG(ImageOpenRequest) * req, struct
         store_image_get(db, o->found.k, arena, &o->image, err) != 0 ||
         store_image_reduced(db, o->found.k, arena, &packed, &n, err) != 0 ||
         store_config_unpack(packed, n, arena, &o->config, err) != 0 ||
-        store_image_layers(db, o->found.k, arena, &o->layers, &o->n_layers, err) != 0 ||
+        store_image_layers(db, o->found.k, arena, &o->layers, &o->n_layers, err) != 0 || check_runs(req, o, err) != 0 ||
         check_depth(req, o, err) != 0 || note_use(db, req, &o->found, err) != 0)
         return err->code;
     if (o->found.by_name)

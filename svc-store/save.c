@@ -122,11 +122,9 @@ static int layers_at_hand(struct store_db *db, const struct store_manifest *m, c
                           size_t n, bool *out, struct bh_err *err) {
     *out = m->n_layers == n;
     for (size_t i = 0; i < n && *out; i++) {
-        int64_t k;
-
         if (strcmp(m->layers[i].digest, layers[i].diff_id) == 0)
             continue;
-        if (store_blob_find(db, m->layers[i].digest, &k, out, err) != 0)
+        if (store_blob_of_layer(db, m->layers[i].digest, layers[i].diff_id, out, err) != 0)
             return err->code;
     }
     return 0;
@@ -174,6 +172,18 @@ static int with_bare_layers(struct saving *x, struct store_db *db, struct saved_
                      err);
 }
 
+static int check_image(struct saving *x, struct store_db *db, int64_t k, struct bh_err *err) {
+    struct store_image im;
+
+    if (store_image_get(db, k, &x->arena, &im, err) != 0)
+        return err->code;
+    if (im.artifact[0] == '\0')
+        return 0;
+    bh_err_set(err, BH_E_UNIMPLEMENTED, "%.19s is an artifact of type %s: an archive of images cannot hold it", im.id,
+               im.artifact);
+    return bh_err_reason(err, "not-an-image");
+}
+
 static int describe(struct saving *x, struct store_db *db, struct saved_image *im, const char *manifest,
                     struct bh_err *err) {
     struct store_image_layer *layers;
@@ -181,7 +191,7 @@ static int describe(struct saving *x, struct store_db *db, struct saved_image *i
     size_t n;
     bool at_hand;
 
-    if (store_image_layers(db, im->k, &x->arena, &layers, &n, err) != 0 ||
+    if (check_image(x, db, im->k, err) != 0 || store_image_layers(db, im->k, &x->arena, &layers, &n, err) != 0 ||
         store_manifest_get(db, im->k, manifest, &x->arena, &m, err) != 0 ||
         layers_at_hand(db, &m, layers, n, &at_hand, err) != 0 ||
         add_piece(x, &(struct piece){.digest = m.config, .tree = STORE_BLOBS, .size = m.config_size}, err) != 0)

@@ -88,3 +88,21 @@ const char store_schema_v3[] =
     " manifest TEXT NOT NULL, media TEXT NOT NULL, PRIMARY KEY(idx, image)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX index_image_by_image ON index_image(image);"
     "PRAGMA user_version = 3;";
+
+/* blob.diff_id: the tar that a compressed layer is a form of, found by unpacking it; "" of other blobs.  Only
+ * who has that tar is given the blob.  image.artifact: its type, "" of an image that runs. */
+const char store_schema_v4[] =
+    "ALTER TABLE blob ADD COLUMN diff_id TEXT NOT NULL DEFAULT '';"
+    "UPDATE blob SET diff_id=ifnull((SELECT l.diff_id FROM manifest_layer ml JOIN manifest m ON m.k=ml.manifest"
+    " JOIN image_layer il ON il.image=m.image AND il.pos=ml.pos JOIN layer l ON l.k=il.layer"
+    " WHERE ml.digest=blob.digest LIMIT 1),'') WHERE kind=4;"
+    "ALTER TABLE image ADD COLUMN artifact TEXT NOT NULL DEFAULT '';"
+    /* a download that was interrupted: its bytes so far are partial/p<k> */
+    "CREATE TABLE partial("
+    " k INTEGER PRIMARY KEY, owner INTEGER NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,"
+    " updated_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL, UNIQUE(owner, digest)) STRICT;"
+    /* repositories of registries that had a blob when last heard of */
+    "CREATE TABLE blob_source("
+    " owner INTEGER NOT NULL, digest TEXT NOT NULL, repo TEXT NOT NULL, seen_ns INTEGER NOT NULL,"
+    " PRIMARY KEY(owner, digest, repo)) STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 4;";

@@ -22,7 +22,7 @@ struct store_workers;
 
 /* What to do with compressed layers after they were unpacked. */
 enum store_keep {
-    STORE_KEEP_SOURCE, /* drop only what a registry can give again */
+    STORE_KEEP_SOURCE, /* drop what came from a registry, which can give it again */
     STORE_KEEP_ALWAYS,
     STORE_KEEP_NEVER,
 };
@@ -30,9 +30,10 @@ enum store_keep {
 /* From the engine's config, table [store] and [limits]; 0 leaves a limit to the worker's default. */
 struct store_options {
     enum store_keep keep;
-    bool rehash;      /* read every new layer once more at once, not only when a second image is to share it */
-    unsigned workers; /* at most at once; 0: as many as processors, at most 4 */
-    uint64_t reserve; /* bytes set aside, so that a full disk can still be tidied */
+    bool rehash;           /* read every new layer once more at once, not only when a second image is to share it */
+    unsigned workers;      /* at most at once; 0: as many as processors, at most 4 */
+    uint64_t reserve;      /* bytes set aside, so that a full disk can still be tidied */
+    uint32_t partial_days; /* how long an unfinished download is kept */
     uint64_t max_entries;
     uint64_t max_unpacked;
     uint64_t max_archive; /* bytes of an archive that comes by a pipe */
@@ -51,6 +52,7 @@ struct store_place {
     char path[256]; /* for SQLite and for messages */
     int root_fd;
     int ingest_fd;
+    int partial_fd;
     int layers_fd; /* layers/sha256 */
     int blobs_fd;  /* blobs/sha256 */
     bool named;    /* unnamed files cannot be linked here: temporary names are used */
@@ -64,6 +66,14 @@ struct store_flight {
     struct store_flight_item *first;
 };
 
+/* What pulls, pushes and builds under way have brought (hold.h). */
+struct store_holds {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct store_hold *first;
+    size_t bytes;
+};
+
 struct store {
     struct store_options options; /* change with a reload: read through store_options_now */
     pthread_mutex_t options_lock;
@@ -71,6 +81,7 @@ struct store {
     struct store_index *index;
     struct store_workers *workers;
     struct store_flight flight;
+    struct store_holds holds;
     uint64_t removals;     /* sweeps so far, atomic */
     pthread_rwlock_t tidy; /* shared: files become rows; exclusive: unused files go */
 };

@@ -45,6 +45,8 @@ int store_rpc_df(void *room, struct bh_call *call, const ProtobufCMessage *reque
     reply.images_reclaimable = df.reclaimable;
     reply.disk_bytes = df.disk;
     reply.blobs_size = df.blobs;
+    reply.partials = df.partials;
+    reply.partials_size = df.partials_size;
     return bh_call_reply(call, &reply.base, err);
 }
 

@@ -21,6 +21,8 @@
 #define READ_STEP   ((size_t)256 << 10)
 #define END_WAIT_MS 10000 /* from the end of the result to the end of the process */
 #define MAX_AT_ONCE 4
+#define MAX_WAITING 40 /* workers whose source is a pipe; the supervisor has 64 in all */
+#define PROGRESS_MS 100
 
 struct store_workers {
     const struct store_worker_ops *ops;
@@ -29,6 +31,7 @@ struct store_workers {
     pthread_cond_t changed;
     unsigned running;
     unsigned max;
+    unsigned waiting; /* jobs with `waits` */
 };
 
 static unsigned processors(void) {
@@ -65,18 +68,20 @@ void store_workers_close(struct store *s) {
     s->workers = NULL;
 }
 
-static void gate_enter(struct store_workers *w) {
+static void gate_enter(struct store_workers *w, bool waits) {
+    unsigned *n = waits ? &w->waiting : &w->running;
+
     pthread_mutex_lock(&w->lock);
-    while (w->running >= w->max)
+    while (*n >= (waits ? MAX_WAITING : w->max))
         pthread_cond_wait(&w->changed, &w->lock);
-    w->running++;
+    ++*n;
     pthread_mutex_unlock(&w->lock);
 }
 
-static void gate_leave(struct store_workers *w) {
+static void gate_leave(struct store_workers *w, bool waits) {
     pthread_mutex_lock(&w->lock);
-    w->running--;
-    pthread_cond_signal(&w->changed);
+    --*(waits ? &w->waiting : &w->running);
+    pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -86,6 +91,7 @@ static void fill_params(const struct store_options *o, const struct store_job *j
         .flags = job->flags,
         .offset = job->offset,
         .size = job->size,
+        .resume = job->resume,
         .max_entries = o->max_entries,
         .max_unpacked = o->max_unpacked,
         .max_document = o->max_document,
@@ -127,18 +133,26 @@ static int read_some(int fd, const char *what, struct bh_buf *out, bool *out_end
     return 0;
 }
 
+static bool is_set(const struct pollfd *p) {
+    return (p->revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+}
+
 static int read_result(int fd, const struct store_job *job, struct bh_buf *out, struct bh_err *err) {
     bool end = false;
 
     while (!end) {
-        struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = job->cancel_fd, .events = POLLIN}};
+        struct pollfd p[3] = {{.fd = fd, .events = POLLIN},
+                              {.fd = job->cancel_fd, .events = POLLIN},
+                              {.fd = job->end_fd > 0 ? job->end_fd : -1, .events = POLLIN}};
 
-        if (poll(p, job->cancel_fd >= 0 ? 2 : 1, -1) < 0 && errno != EINTR)
+        if (poll(p, BH_ARRAY_LEN(p), job->progress != NULL ? PROGRESS_MS : -1) < 0 && errno != EINTR)
             return bh_err_errno(err, errno, "%s: wait for the worker", job->what);
-        if (job->cancel_fd >= 0 && (p[1].revents & (POLLIN | POLLHUP)) != 0)
+        if (is_set(&p[1]) || is_set(&p[2]))
             return bh_err_set(err, BH_E_CANCELLED, "%s: cancelled by the client", job->what);
-        if ((p[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && read_some(fd, job->what, out, &end, err) != 0)
+        if (is_set(&p[0]) && read_some(fd, job->what, out, &end, err) != 0)
             return err->code;
+        if (job->progress != NULL && !is_set(&p[0]))
+            job->progress(job->arg);
     }
     return 0;
 }
@@ -156,18 +170,21 @@ static int died(const struct store_job *job, int status, struct bh_err *err) {
     return bh_err_hint(err, "the input may be hostile, or over a limit of memory; the engine's log tells more");
 }
 
-static int run(struct store *s, const struct store_job *job, struct bh_buf *out, struct bh_err *err) {
+struct running {
+    struct store_workers *workers;
+    void *worker;
+    int result; /* read end */
+};
+
+static int start(struct store *s, const struct store_job *job, struct running *out, struct bh_err *err) {
     struct store_workers *w = s->workers;
     BH_SCOPE_CLOSE int params_fd = -1;
     BH_SCOPE_CLOSE int none = -1;
-    int result[2];
-    struct store_options options;
+    struct store_options options = store_options_now(s);
     struct bh_job_params params;
-    void *worker;
-    int status;
+    int result[2];
     int r;
 
-    options = store_options_now(s);
     fill_params(&options, job, &params);
     if (memory_file("params", &params, sizeof params, &params_fd, err) != 0 ||
         memory_file("none", NULL, 0, &none, err) != 0)
@@ -177,22 +194,36 @@ static int run(struct store *s, const struct store_job *job, struct bh_buf *out,
     const int fds[BH_JOB_FDS] = {job->source, job->out >= 0 ? job->out : none, job->blob >= 0 ? job->blob : none,
                                  result[1], params_fd};
 
-    r = w->ops->spawn(w->arg, job->name, fds, BH_JOB_FDS, &worker, err);
+    *out = (struct running){.workers = w, .result = result[0]};
+    r = w->ops->spawn(w->arg, job->name, fds, BH_JOB_FDS, &out->worker, err);
     close(result[1]); /* the worker's copy is the only one: its end is the end of the pipe */
     if (r != 0) {
         close(result[0]);
         return bh_err_prefix(err, "%s: start a worker", job->what);
     }
-    r = read_result(result[0], job, out, err);
-    close(result[0]);
-    if (r != 0) {
-        struct bh_err ignored = BH_ERR_INIT;
+    return 0;
+}
 
-        w->ops->kill(worker);
-        w->ops->wait(worker, -1, &status, &ignored);
-        return r;
+/* Takes the worker. */
+static void stop(struct running *r) {
+    struct bh_err ignored = BH_ERR_INIT;
+    int status;
+
+    close(r->result);
+    r->workers->ops->kill(r->worker);
+    r->workers->ops->wait(r->worker, -1, &status, &ignored);
+}
+
+/* Takes the worker. */
+static int finish(struct running *r, const struct store_job *job, struct bh_buf *out, struct bh_err *err) {
+    int status;
+
+    if (read_result(r->result, job, out, err) != 0) {
+        stop(r);
+        return err->code;
     }
-    if (w->ops->wait(worker, END_WAIT_MS, &status, err) != 0)
+    close(r->result);
+    if (r->workers->ops->wait(r->worker, END_WAIT_MS, &status, err) != 0)
         return err->code;
     if (status != 0 || out->len == 0)
         return died(job, status, err);
@@ -200,15 +231,82 @@ static int run(struct store *s, const struct store_job *job, struct bh_buf *out,
 }
 
 int store_worker_run(struct store *s, const struct store_job *job, struct bh_buf *out, struct bh_err *err) {
-    int r;
+    struct running running;
 
     if (s->workers == NULL)
         return bh_err_set(err, BH_E_UNAVAILABLE, "%s: no workers here", job->what);
     out->max = BH_JOB_RESULT_MAX;
-    if (!job->waits)
-        gate_enter(s->workers);
-    r = run(s, job, out, err);
-    if (!job->waits)
-        gate_leave(s->workers);
-    return r;
+    gate_enter(s->workers, job->waits);
+    if (start(s, job, &running, err) == 0)
+        finish(&running, job, out, err);
+    gate_leave(s->workers, job->waits);
+    return err->code;
+}
+
+/* ---- a reader of one document -------------------------------------------------------------- */
+
+struct store_reader {
+    struct running running;
+    int to;
+};
+
+int store_reader_start(struct store *s, struct store_reader **out, struct bh_err *err) {
+    struct store_reader *r;
+    struct store_job job = {
+        .name = BH_JOB_READER, .what = "document", .out = -1, .blob = -1, .size = BH_JOB_TO_END, .cancel_fd = -1};
+    int ends[2];
+
+    if (s->workers == NULL)
+        return bh_err_set(err, BH_E_UNAVAILABLE, "document: no workers here");
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return bh_err_errno(err, errno, "make a pipe for a worker");
+    r = bh_xcalloc(1, sizeof *r);
+    r->to = ends[1];
+    job.source = ends[0];
+    if (start(s, &job, &r->running, err) != 0) {
+        close(ends[1]);
+        free(r);
+    } else {
+        *out = r;
+    }
+    close(ends[0]);
+    return err->code;
+}
+
+/* It finds the end of its pipe and goes. */
+void store_reader_drop(struct store_reader *r) {
+    struct bh_err ignored = BH_ERR_INIT;
+    int status;
+
+    if (r == NULL)
+        return;
+    close(r->to);
+    r->running.workers->ops->wait(r->running.worker, END_WAIT_MS, &status, &ignored);
+    close(r->running.result);
+    free(r);
+}
+
+/* A worker that does not read is a worker that died: its result tells. */
+static void send_document(int to, const struct store_read_request *q) {
+    const struct bh_job_read head = {
+        .magic = BH_JOB_PARAMS_MAGIC, .config = q->config, .n_media = (uint32_t)strlen(q->media)};
+
+    if (bh_write_all(to, &head, sizeof head) == 0 && bh_write_all(to, q->media, head.n_media) == 0)
+        (void)bh_write_all(to, q->data, q->n);
+}
+
+int store_reader_ask(struct store_reader *r, const struct store_read_request *q, struct bh_buf *out,
+                     struct bh_err *err) {
+    const struct store_job job = {.what = q->config ? "image config" : "manifest", .cancel_fd = q->cancel_fd};
+
+    if (strlen(q->media) > 255) {
+        store_reader_drop(r);
+        return bh_err_set(err, BH_E_INVALID, "%s: its media type has more than 255 bytes", job.what);
+    }
+    out->max = BH_JOB_RESULT_MAX;
+    send_document(r->to, q);
+    close(r->to);
+    finish(&r->running, &job, out, err);
+    free(r);
+    return err->code;
 }

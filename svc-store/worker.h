@@ -30,12 +30,33 @@ struct store_job {
     int blob; /* -1: none */
     unsigned flags;
     uint64_t offset;
-    uint64_t size; /* BH_JOB_TO_END */
-    bool waits;    /* the source is a pipe that somebody fills as he likes: does not count as one of the few */
-    int cancel_fd; /* readable: give up; -1: none */
+    uint64_t size;   /* BH_JOB_TO_END */
+    uint64_t resume; /* bytes that are in blob already */
+    bool waits;      /* the source is a pipe that somebody fills as he likes: does not count as one of the few */
+    int cancel_fd;   /* readable: give up; -1: none */
+    int end_fd;      /* the same; 0: none (no room has a descriptor 0 of this kind) */
+    /* NULL, or called a few times a second while the job runs */
+    void (*progress)(void *arg);
+    void *arg;
 };
 
 /* Runs the job to its end; the packed Result is appended to out. */
 int store_worker_run(struct store *s, const struct store_job *job, struct bh_buf *out, struct bh_err *err);
+
+/* A worker that waits for one document: started ahead, because a new process takes longer than most documents. */
+struct store_reader;
+int store_reader_start(struct store *s, struct store_reader **out, struct bh_err *err);
+void store_reader_drop(struct store_reader *r); /* NULL allowed */
+
+struct store_read_request {
+    bool config;       /* an image config, else a manifest or an index */
+    const char *media; /* as the carrier told, "" if it told nothing */
+    const void *data;
+    size_t n;
+    int cancel_fd;
+};
+/* The packed Result is appended to out.  take_reader ends. */
+int store_reader_ask(struct store_reader *take_reader, const struct store_read_request *q, struct bh_buf *out,
+                     struct bh_err *err);
 
 #endif

@@ -31,6 +31,7 @@ static int prune_images(struct cli_ctx *ctx, const struct cli_args *args, uint64
     int status;
 
     bulkhead_set_bool(request, "all", cli_bool(args, "all"));
+    bulkhead_set_bool(request, "partials", true);
     if ((status = cli_set_filters(ctx, args, request)) != 0) {
         bulkhead_value_free(request);
         return status;

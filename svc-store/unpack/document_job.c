@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/fdio.h"
 #include "imageconf/imageconf.h"
 #include "oci/config.h"
 #include "oci/manifest.h"
@@ -88,13 +89,13 @@ static int index_of(const struct bh_index *x, struct bh_arena *arena, Bulkhead__
     return rc;
 }
 
-static int document(const struct bh_buf *data, const struct bh_job_params *p, struct bh_arena *arena, char *digest,
-                    struct bh_buf *result, struct bh_err *err) {
+static int document(const struct bh_buf *data, const char *media, const struct bh_job_params *p, struct bh_arena *arena,
+                    char *digest, struct bh_buf *result, struct bh_err *err) {
     Bulkhead__Worker__V1__DocumentResult pb = BULKHEAD__WORKER__V1__DOCUMENT_RESULT__INIT;
     Bulkhead__Worker__V1__Result r = BULKHEAD__WORKER__V1__RESULT__INIT;
     const struct bh_oci_limits limits = unp_oci_limits(p);
     struct bh_doc doc;
-    int rc = bh_doc_parse(bh_buf_str(data), data->len, NULL, "manifest", &limits, arena, &doc, err);
+    int rc = bh_doc_parse(bh_buf_str(data), data->len, media, "manifest", &limits, arena, &doc, err);
     if (rc != 0)
         return rc;
     pb.digest = digest;
@@ -103,20 +104,6 @@ static int document(const struct bh_buf *data, const struct bh_job_params *p, st
     r.result_case = BULKHEAD__WORKER__V1__RESULT__RESULT_DOCUMENT;
     r.document = &pb;
     return rc != 0 ? rc : unp_result_pack(&r, result, err);
-}
-
-int unp_job_document(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result,
-                     struct bh_err *err) {
-    char digest[BH_DIGEST_TEXT_SIZE];
-    struct bh_buf data = BH_BUF_INIT;
-    struct bh_arena arena;
-    bh_arena_init(&arena, UNP_DOCUMENT_ARENA);
-    int rc = read_source(fds, p, "manifest", &data, digest, err);
-    if (rc == 0)
-        rc = document(&data, p, &arena, digest, result, err);
-    bh_arena_fini(&arena);
-    bh_buf_fini(&data);
-    return rc;
 }
 
 static int config(const struct bh_buf *data, const struct bh_job_params *p, struct bh_arena *arena, char *digest,
@@ -135,16 +122,39 @@ static int config(const struct bh_buf *data, const struct bh_job_params *p, stru
     return rc != 0 ? rc : unp_result_pack(&r, result, err);
 }
 
-int unp_job_config(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result,
-                   struct bh_err *err) {
+static int read_and_tell(const struct unp_fds *fds, const struct bh_job_params *p, bool is_config, const char *media,
+                         struct bh_buf *result, struct bh_err *err) {
     char digest[BH_DIGEST_TEXT_SIZE];
     struct bh_buf data = BH_BUF_INIT;
     struct bh_arena arena;
     bh_arena_init(&arena, UNP_DOCUMENT_ARENA);
-    int rc = read_source(fds, p, "image config", &data, digest, err);
+    int rc = read_source(fds, p, is_config ? "image config" : "manifest", &data, digest, err);
     if (rc == 0)
-        rc = config(&data, p, &arena, digest, result, err);
+        rc = is_config ? config(&data, p, &arena, digest, result, err)
+                       : document(&data, media, p, &arena, digest, result, err);
     bh_arena_fini(&arena);
     bh_buf_fini(&data);
     return rc;
+}
+
+int unp_job_document(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result,
+                     struct bh_err *err) {
+    return read_and_tell(fds, p, false, NULL, result, err);
+}
+
+int unp_job_config(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result,
+                   struct bh_err *err) {
+    return read_and_tell(fds, p, true, NULL, result, err);
+}
+
+/* Waits until the store has a document to read, and is told what it is. */
+int unp_job_reader(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result,
+                   struct bh_err *err) {
+    struct bh_job_read head;
+    char media[256];
+    if (bh_read_full(fds->source, &head, sizeof head) != (ssize_t)sizeof head || head.magic != BH_JOB_PARAMS_MAGIC ||
+        head.n_media >= sizeof media || bh_read_full(fds->source, media, head.n_media) != (ssize_t)head.n_media)
+        return bh_err_set(err, BH_E_INVALID, "worker: it was not told what to read");
+    media[head.n_media] = '\0';
+    return read_and_tell(fds, p, head.config != 0, media, result, err);
 }

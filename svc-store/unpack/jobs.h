@@ -13,6 +13,8 @@
  *   document   file or pipe: manifest/index  /dev/null                   /dev/null
  *   config     file or pipe: image config    /dev/null                   /dev/null
  *   entries    a layer file                  new unnamed file: entries.h /dev/null
+ *   reader     pipe: struct bh_job_read,     /dev/null                   /dev/null
+ *              media type, document
  */
 #ifndef BH_UNPACK_JOBS_H
 #define BH_UNPACK_JOBS_H
@@ -32,6 +34,7 @@
 #define BH_JOB_DOCUMENT "document"
 #define BH_JOB_CONFIG   "config"
 #define BH_JOB_ENTRIES  "entries"
+#define BH_JOB_READER   "reader" /* "document" or "config", told by the pipe: may be started before there is one */
 
 #define BH_JOB_RESULT_MAX ((size_t)64 << 20) /* what the store reads at most of a Result */
 
@@ -40,6 +43,7 @@
 #define BH_JOB_F_KEEP_BLOB  0x1u /* layer: write compressed bytes to BLOB */
 #define BH_JOB_F_STRICT_END 0x2u /* layer: refuse a tar without its two zero blocks, or with bytes behind them */
 #define BH_JOB_F_PLAIN_ONLY 0x4u /* layer: refuse anything but a bare tar (what commit produced) */
+#define BH_JOB_F_EXACT      0x8u /* layer: SOURCE ends after `size` bytes; what came before an early end stays in BLOB */
 
 struct bh_job_params {
     uint32_t magic; /* BH_JOB_PARAMS_MAGIC */
@@ -57,9 +61,19 @@ struct bh_job_params {
     uint32_t max_pax;      /* bytes of one extended header */
     uint32_t max_layers;   /* of one image */
     uint32_t max_images;   /* of one archive or index */
-    uint64_t reserved[4];
+    uint64_t resume;       /* layer: so many bytes are in BLOB already and come before those of SOURCE */
+    uint64_t reserved[3];
 };
 static_assert(sizeof(struct bh_job_params) == 112, "fixed layout");
+
+/* What a reader gets first. */
+struct bh_job_read {
+    uint32_t magic;   /* BH_JOB_PARAMS_MAGIC */
+    uint32_t config;  /* 1: an image config, 0: a manifest or an index */
+    uint32_t n_media; /* bytes of the media type that the carrier told, at most 255 */
+    uint32_t zero;
+};
+static_assert(sizeof(struct bh_job_read) == 16, "fixed layout");
 
 #define BH_JOB_DEF_ENTRIES  1000000ull
 #define BH_JOB_DEF_UNPACKED (64ull << 30)

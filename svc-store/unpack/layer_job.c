@@ -39,6 +39,8 @@ struct layer {
     struct unp_source source;
     enum unp_codec codec;
     bool keep_blob;
+    bool cut;       /* the source ended early: what came of it is still kept; set before the end of the ring */
+    uint64_t again; /* bytes of an earlier try that were read from BLOB so far */
     struct unp_ring received;
     struct unp_ring inflated;
     struct unp_ring *tar; /* one of the two */
@@ -51,33 +53,41 @@ struct layer {
 };
 
 static void fail(struct layer *l) {
-    unp_ring_abort(&l->received);
     unp_ring_abort(&l->inflated);
+    if (!__atomic_load_n(&l->cut, __ATOMIC_ACQUIRE)) /* else the last bytes are still on their way to BLOB */
+        unp_ring_abort(&l->received);
 }
 
 /* ---- stages -------------------------------------------------------------------------------- */
 
-static int hash_ring(struct unp_ring *r, struct bh_digest *out, int blob, struct bh_err *err) {
+/* blob >= 0: write what is behind the first `skip` bytes, which are there; no block crosses that border. */
+static int hash_ring(struct unp_ring *r, struct bh_digest *out, int blob, uint64_t skip, struct bh_err *err) {
     BH_SCOPE_HASH struct bh_hash h = BH_HASH_INIT;
     const unsigned char *p;
     size_t n;
     uint64_t at = 0;
+    uint64_t paced = skip;
     int rc = bh_sha256_init(&h, err);
     if (rc != 0)
         return rc;
     while ((p = unp_ring_next(r, 0, &n)) != NULL) {
         bh_sha256_update(&h, p, n);
-        if (blob >= 0 && bh_pwrite_all(blob, p, n, (off_t)at) != 0)
+        if (blob >= 0 && at >= skip && bh_pwrite_all(blob, p, n, (off_t)at) != 0)
             return bh_err_errno(err, errno, "write of the compressed layer");
         at += n;
         unp_ring_release(r, 0);
+        if (blob >= 0 && at >= paced + PACE) {
+            sync_file_range(blob, (off_t)paced, (off_t)(at - paced), SYNC_FILE_RANGE_WRITE);
+            paced = at;
+        }
     }
     return bh_sha256_final(&h, out, err);
 }
 
 static void hash_received(void *arg) {
     struct layer *l = arg;
-    if (hash_ring(&l->received, &l->digest, l->keep_blob ? l->fds->blob : -1, &l->err[HASH_RECEIVED]) != 0)
+    if (hash_ring(&l->received, &l->digest, l->keep_blob ? l->fds->blob : -1, l->params->resume,
+                  &l->err[HASH_RECEIVED]) != 0)
         fail(l);
 }
 
@@ -89,7 +99,7 @@ static void inflate_received(void *arg) {
 
 static void hash_tar(void *arg) {
     struct layer *l = arg;
-    if (hash_ring(l->tar, &l->diff_id, -1, &l->err[HASH_TAR]) != 0)
+    if (hash_ring(l->tar, &l->diff_id, -1, 0, &l->err[HASH_TAR]) != 0)
         fail(l);
 }
 
@@ -131,12 +141,28 @@ static void store_tar(void *arg) {
 
 /* ---- the source ---------------------------------------------------------------------------- */
 
+/* What an earlier try has left, first. */
+static int read_again(struct layer *l, unsigned char *block, size_t *out_n, struct bh_err *err) {
+    uint64_t left = l->params->resume - l->again;
+    size_t want = left < UNP_RING_BLOCK ? (size_t)left : UNP_RING_BLOCK;
+    ssize_t got = bh_pread_full(l->fds->blob, block, want, (off_t)l->again);
+    if (got < 0)
+        return bh_err_errno(err, errno, "read of the data that was received before");
+    if ((size_t)got < want)
+        return bh_err_set(err, BH_E_INTERNAL, "the data that was received before is shorter than it was");
+    l->again += want;
+    *out_n = want;
+    return 0;
+}
+
 static int read_block(struct layer *l, unsigned char **out_block, size_t *out_n, struct bh_err *err) {
     *out_block = unp_ring_reserve(&l->received);
     if (*out_block == NULL && unp_ring_aborted(&l->received))
         return bh_err_set(err, BH_E_CANCELLED, "stopped");
     if (*out_block == NULL)
         return bh_err_set(err, BH_E_LIMIT, "out of memory");
+    if (l->again < l->params->resume)
+        return read_again(l, *out_block, out_n, err);
     return unp_source_read(&l->source, *out_block, UNP_RING_BLOCK, out_n, err);
 }
 
@@ -166,15 +192,27 @@ static int refuse_codec(const struct layer *l, struct bh_err *err) {
     return bh_err_set(err, BH_E_INVALID, "the layer is %s data, a tar was expected", unp_codec_name(l->codec));
 }
 
+static bool is_cut(const struct bh_err *err) {
+    return strcmp(err->reason, "short") == 0;
+}
+
+/* The source ended early.  Of a download all that came is worth keeping. */
+static void keep_rest(struct layer *l, size_t n) {
+    __atomic_store_n(&l->cut, true, __ATOMIC_RELEASE);
+    if (n > 0)
+        unp_ring_commit(&l->received, n);
+    unp_ring_end(&l->received);
+}
+
 /* Returns the source's own error; what the stages found is in l->err. */
 static int run(struct layer *l, struct bh_err *err) {
     unsigned char *block;
     size_t n = 0;
     int rc = read_block(l, &block, &n, err);
-    if (rc != 0)
+    if (rc != 0 && !is_cut(err))
         return rc;
     l->codec = unp_codec_sniff(block, n);
-    if ((rc = refuse_codec(l, err)) != 0)
+    if (rc == 0 && (rc = refuse_codec(l, err)) != 0)
         return rc;
     start_stages(l);
     while (rc == 0 && n > 0) {
@@ -185,6 +223,8 @@ static int run(struct layer *l, struct bh_err *err) {
     }
     if (rc == 0)
         unp_ring_end(&l->received);
+    else if (is_cut(err) && l->keep_blob)
+        keep_rest(l, n);
     else
         fail(l);
     for (unsigned i = 0; i < STAGES; i++)
@@ -222,7 +262,10 @@ static int open_layer(struct layer *l, struct bh_err *err) {
     unp_ring_init(&l->inflated, 0);
     unp_tar_init(&l->reader, &tar, unp_tree_apply, &l->tree);
     int rc = unp_tree_init(&l->tree, &tree, err);
-    return rc != 0 ? rc : unp_source_open(&l->source, l->fds->source, p->offset, p->size, err);
+    if (rc == 0)
+        rc = unp_source_open(&l->source, l->fds->source, p->offset, p->size, err);
+    l->source.exact = (p->flags & BH_JOB_F_EXACT) != 0;
+    return rc;
 }
 
 static void close_layer(struct layer *l) {
@@ -240,7 +283,7 @@ static int pack(struct layer *l, const struct bh_layer_header *h, struct bh_buf 
     bh_digest_format(l->codec == UNP_PLAIN ? &l->diff_id : &l->digest, digest);
     bh_digest_format(&l->diff_id, diff_id);
     pb.digest = digest;
-    pb.size = l->source.read;
+    pb.size = l->source.read + l->again;
     pb.codec = (Bulkhead__Worker__V1__Codec)l->codec;
     pb.diff_id = diff_id;
     pb.tar_size = l->tar_size;

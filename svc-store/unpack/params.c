@@ -47,5 +47,7 @@ int unp_params_settle(struct bh_job_params *p, struct bh_err *err) {
     settle32(&p->max_images, BH_JOB_DEF_IMAGES, 10000);
     if (p->size != BH_JOB_TO_END && p->offset > INT64_MAX - p->size)
         return bh_err_set(err, BH_E_INVALID, "worker: a range that no file has");
+    if (p->resume > SIZE_CEILING)
+        return bh_err_set(err, BH_E_INVALID, "worker: a file that is larger than any");
     return 0;
 }

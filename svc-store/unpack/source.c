@@ -22,6 +22,19 @@ int unp_source_open(struct unp_source *s, int fd, uint64_t offset, uint64_t size
     return 0;
 }
 
+static int check_end(struct unp_source *s, size_t got, size_t want, struct bh_err *err) {
+    char more;
+    if (s->sized && got < want) {
+        bh_err_set(err, BH_E_INVALID, "the data ends %llu bytes too early", (unsigned long long)s->left);
+        return bh_err_reason(err, s->pipe ? "short" : "cut-off");
+    }
+    if (s->sized && s->exact && s->left == 0 && s->pipe && bh_read_full(s->fd, &more, 1) == 1) {
+        bh_err_set(err, BH_E_INVALID, "there is more data than its descriptor says");
+        return bh_err_reason(err, "size-mismatch");
+    }
+    return 0;
+}
+
 int unp_source_read(struct unp_source *s, void *to, size_t n, size_t *out_n, struct bh_err *err) {
     size_t want = s->left < n ? (size_t)s->left : n;
     ssize_t got = s->pipe ? bh_read_full(s->fd, to, want) : bh_pread_full(s->fd, to, want, (off_t)s->at);
@@ -32,11 +45,7 @@ int unp_source_read(struct unp_source *s, void *to, size_t n, size_t *out_n, str
     s->read += (uint64_t)got;
     if (s->left != UINT64_MAX)
         s->left -= (uint64_t)got;
-    if ((size_t)got < want && s->sized) {
-        bh_err_set(err, BH_E_INVALID, "the data ends %llu bytes too early", (unsigned long long)s->left);
-        return bh_err_reason(err, "cut-off");
-    }
-    return 0;
+    return check_end(s, (size_t)got, want, err);
 }
 
 int unp_source_whole(struct unp_source *s, uint64_t max, const char *what, struct bh_buf *out, struct bh_err *err) {

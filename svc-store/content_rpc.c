@@ -1,0 +1,258 @@
+/*
+ * content_rpc.c - handlers for content that comes in pieces: hold, documents, layers, images.
+ *
+ * Room: store.  Only registry and build may call these (methods.c).  A hold is the caller's own: its
+ * number alone opens nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "document.h"
+#include "hold.h"
+#include "methods.h"
+#include "put.h"
+#include "receive.h"
+#include "store.pb-c.h"
+#include "worker.pb-c.h"
+
+#define MSG(name) Bulkhead__Store__V1__##name
+
+static int use_hold(struct store *s, const struct bh_call *call, uint64_t id, struct store_hold **out,
+                    struct bh_err *err) {
+    return store_hold_use(s, id, bh_call_peer(call)->uid, out, err);
+}
+
+/* ---- hold ---------------------------------------------------------------------------------- */
+
+/* A worker is started ahead for the documents to come. */
+static void keep_hold(struct store *s, struct bh_call *call, struct store_hold *h, bool ahead) {
+    struct pollfd p[2] = {{.fd = bh_call_cancel_fd(call), .events = POLLIN},
+                          {.fd = ahead ? h->work_fd : -1, .events = POLLIN}};
+
+    if (ahead)
+        store_hold_work(s, h);
+    while (!bh_call_cancelled(call)) {
+        if (poll(p, BH_ARRAY_LEN(p), -1) > 0 && p[0].revents == 0 && p[1].revents != 0)
+            store_hold_work(s, h);
+    }
+}
+
+int store_rpc_hold(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const MSG(HoldRequest) *req = (const MSG(HoldRequest) *)request;
+    const struct store_who who = {.owner = req->owner, .all = req->owner == 0}; /* rooms only: methods.c */
+    MSG(HoldEvent) event = BULKHEAD__STORE__V1__HOLD_EVENT__INIT;
+    struct store_hold *h;
+
+    if (store_hold_open(room, bh_call_peer(call)->uid, &who, req->purpose, &h, err) != 0)
+        return err->code;
+    event.hold = h->id;
+    if (bh_call_send_msg(call, &event.base, err) == 0)
+        keep_hold(room, call, h, strcmp(req->purpose, "pull") == 0);
+    store_hold_close(room, h);
+    return err->code;
+}
+
+/* ---- documents ----------------------------------------------------------------------------- */
+
+static void *arena_alloc(void *arena, size_t n) {
+    return bh_arena_alloc(arena, n);
+}
+static void arena_free(void *arena, void *p) {
+    (void)arena;
+    (void)p;
+}
+
+/* The messages of a worker's Result are those of the reply; they were looked at in document.c. */
+static int document_reply(const struct bh_buf *packed, struct bh_arena *arena, MSG(DocumentPutReply) * reply,
+                          struct bh_err *err) {
+    ProtobufCAllocator alloc = {.alloc = arena_alloc, .free = arena_free, .allocator_data = arena};
+    const Bulkhead__Worker__V1__Result *m;
+
+    m = bulkhead__worker__v1__result__unpack(&alloc, packed->len, (const uint8_t *)packed->data);
+    if (m == NULL)
+        return bh_err_set(err, BH_E_LIMIT, "a document takes too much memory to be told");
+    if (m->result_case == BULKHEAD__WORKER__V1__RESULT__RESULT_CONFIG) {
+        reply->image_config = m->config->config;
+        return 0;
+    }
+    const Bulkhead__Worker__V1__DocumentResult *d = m->document;
+
+    reply->is_index = d->is_index;
+    reply->media_type = d->media_type;
+    reply->artifact_type = d->artifact_type;
+    reply->config = d->config;
+    reply->n_layer = d->n_layers;
+    reply->layer = d->layers;
+    reply->n_entry = d->n_entries;
+    reply->entry = d->entries;
+    reply->subject = d->subject;
+    reply->n_annotation = d->n_annotations;
+    reply->annotation = d->annotations;
+    reply->not_an_image = d->not_an_image;
+    return 0;
+}
+
+static int document(struct store *s, struct bh_call *call, struct store_hold *h, const MSG(DocumentPutRequest) * req,
+                    struct bh_err *err) {
+    const struct store_document_in in = {
+        .digest = req->digest,
+        .media = req->media_type,
+        .data = req->data.data,
+        .n = req->data.len,
+        .config = req->config,
+        .read_only = req->read_only,
+        .cancel_fd = bh_call_cancel_fd(call),
+    };
+    MSG(DocumentPutReply) reply = BULKHEAD__STORE__V1__DOCUMENT_PUT_REPLY__INIT;
+    BH_SCOPE_BUF struct bh_buf packed = BH_BUF_INIT;
+    STORE_SCOPE_ARENA struct bh_arena arena;
+    char digest[STORE_DIGEST_SIZE];
+
+    bh_arena_init(&arena, STORE_REPLY_ARENA);
+    if (store_document_in(s, h, &in, &packed, digest, err) != 0 || document_reply(&packed, &arena, &reply, err) != 0)
+        return err->code;
+    reply.digest = digest;
+    reply.size = req->data.len;
+    return bh_call_reply(call, &reply.base, err);
+}
+
+int store_rpc_document_put(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const MSG(DocumentPutRequest) *req = (const MSG(DocumentPutRequest) *)request;
+    struct store_hold *h;
+
+    if (use_hold(room, call, req->hold, &h, err) != 0)
+        return err->code;
+    document(room, call, h, req, err);
+    store_hold_done(room, h);
+    return err->code;
+}
+
+/* ---- layers -------------------------------------------------------------------------------- */
+
+struct telling {
+    struct bh_call *call;
+    bool deaf; /* the caller takes no more: the layer goes on to its end or its cancel */
+};
+
+static void send_event(struct telling *t, const MSG(LayerPutEvent) * m) {
+    struct bh_err ignored = BH_ERR_INIT;
+
+    if (!t->deaf && bh_call_send_msg(t->call, &m->base, &ignored) != 0)
+        t->deaf = true;
+}
+
+static void layer_event(void *arg, const struct store_receive_event *e) {
+    MSG(LayerPutEvent) m = BULKHEAD__STORE__V1__LAYER_PUT_EVENT__INIT;
+
+    m.waiting = e->waiting;
+    m.have = e->have;
+    m.done = e->done;
+    m.unpacked = e->unpacked;
+    send_event(arg, &m);
+}
+
+/* Only the caller holds the write end after this: its close is the end of the bytes. */
+static int layer_pipe(void *arg, uint64_t offset, int *out_fd, struct bh_err *err) {
+    MSG(LayerPutEvent) m = BULKHEAD__STORE__V1__LAYER_PUT_EVENT__INIT;
+    struct telling *t = arg;
+    int ends[2];
+    int r;
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return bh_err_errno(err, errno, "make the pipe of a layer");
+    (void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20); /* faster where it is allowed */
+    m.send = true;
+    m.offset = offset;
+    send_event(t, &m);
+    r = bh_call_give_fds(t->call, &ends[1], 1, err);
+    close(ends[1]);
+    if (r != 0) {
+        close(ends[0]);
+        return r;
+    }
+    *out_fd = ends[0];
+    return 0;
+}
+
+static bool layer_cancelled(void *arg) {
+    return bh_call_cancelled(((struct telling *)arg)->call);
+}
+
+int store_rpc_layer_put(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const MSG(LayerPutRequest) *req = (const MSG(LayerPutRequest) *)request;
+    struct telling telling = {.call = call};
+    const struct store_receive r = {
+        .digest = req->digest,
+        .size = req->size,
+        .media = req->media_type,
+        .diff_id = req->diff_id,
+        .restart = req->restart,
+        .source = req->source,
+        .cancel_fd = bh_call_cancel_fd(call),
+        .cancelled = layer_cancelled,
+        .pipe = layer_pipe,
+        .event = layer_event,
+        .arg = &telling,
+    };
+    struct store_hold *h;
+
+    if (use_hold(room, call, req->hold, &h, err) != 0)
+        return err->code;
+    store_receive(room, h, &r, err);
+    store_hold_done(room, h);
+    return err->code;
+}
+
+/* ---- images -------------------------------------------------------------------------------- */
+
+int store_rpc_image_known(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const MSG(ImageKnownRequest) *req = (const MSG(ImageKnownRequest) *)request;
+    const struct store_who who = {.owner = req->owner, .all = req->owner == 0};
+    MSG(ImageKnownReply) reply = BULKHEAD__STORE__V1__IMAGE_KNOWN_REPLY__INIT;
+    struct store_known known;
+
+    if (store_image_known(room, &who, req->digest, req->platform, &known, err) != 0)
+        return err->code;
+    reply.known = known.known;
+    reply.id = known.id;
+    reply.manifest_digest = known.manifest;
+    return bh_call_reply(call, &reply.base, err);
+}
+
+static int put(struct store *s, struct bh_call *call, struct store_hold *h, const MSG(ImagePutRequest) * req,
+               struct bh_err *err) {
+    const struct store_put p = {
+        .manifest = req->manifest_digest,
+        .index = req->index_digest,
+        .names = (const char *const *)req->name,
+        .n_names = req->n_name,
+        .source = req->source,
+    };
+    MSG(ImagePutReply) reply = BULKHEAD__STORE__V1__IMAGE_PUT_REPLY__INIT;
+    STORE_SCOPE_ARENA struct bh_arena arena;
+    struct store_put_result result;
+
+    bh_arena_init(&arena, STORE_REPLY_ARENA);
+    if (store_image_bring(s, h, &p, &arena, &result, err) != 0)
+        return err->code;
+    reply.id = result.id;
+    reply.is_new = result.is_new;
+    reply.replaced = result.replaced;
+    reply.n_replaced = result.n_replaced;
+    return bh_call_reply(call, &reply.base, err);
+}
+
+int store_rpc_image_put(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const MSG(ImagePutRequest) *req = (const MSG(ImagePutRequest) *)request;
+    struct store_hold *h;
+
+    if (use_hold(room, call, req->hold, &h, err) != 0)
+        return err->code;
+    put(room, call, h, req, err);
+    store_hold_done(room, h);
+    return err->code;
+}

@@ -1,0 +1,220 @@
+/*
+ * hold.c - see hold.h.
+ */
+#include "hold.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "gc.h"
+#include "lease.h"
+#include "worker.h"
+
+#define HOLD_BYTES ((size_t)48 << 20)  /* documents of one hold */
+#define ALL_BYTES  ((size_t)256 << 20) /* of all */
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static uint64_t new_id(const struct store_holds *t) {
+    uint64_t id = 0;
+    const struct store_hold *h;
+
+    do {
+        if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
+            id++; /* the caller's uid is what protects a hold */
+        for (h = t->first; h != NULL && h->id != id; h = h->next)
+            continue;
+    } while (id == 0 || h != NULL);
+    return id;
+}
+
+static void hold_free(struct store_hold *h) {
+    struct store_hold_doc *d;
+
+    while ((d = h->docs) != NULL) {
+        h->docs = d->next;
+        free(d);
+    }
+    if (h->end_fd >= 0)
+        close(h->end_fd);
+    if (h->work_fd >= 0)
+        close(h->work_fd);
+    free(h);
+}
+
+int store_hold_open(struct store *s, uid_t caller, const struct store_who *who, const char *purpose,
+                    struct store_hold **out, struct bh_err *err) {
+    struct store_hold *h = bh_xcalloc(1, sizeof *h);
+
+    h->caller = caller;
+    h->who = *who;
+    h->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    h->work_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (h->end_fd < 0 || h->work_fd < 0)
+        bh_err_errno(err, errno, "make a hold");
+    else
+        store_lease_take(s, who->owner, purpose, &h->lease, err);
+    if (err->code != 0) {
+        hold_free(h);
+        return err->code;
+    }
+    pthread_mutex_lock(&s->holds.lock);
+    h->id = new_id(&s->holds);
+    h->next = s->holds.first;
+    s->holds.first = h;
+    pthread_mutex_unlock(&s->holds.lock);
+    *out = h;
+    return 0;
+}
+
+static void ring(int fd) {
+    const uint64_t one = 1;
+
+    (void)!write(fd, &one, sizeof one);
+}
+
+void store_hold_close(struct store *s, struct store_hold *h) {
+    struct store_hold **at = &s->holds.first;
+
+    pthread_mutex_lock(&s->holds.lock);
+    h->ended = true;
+    ring(h->end_fd);
+    while (h->uses > 0)
+        pthread_cond_wait(&s->holds.changed, &s->holds.lock);
+    while (*at != h)
+        at = &(*at)->next;
+    *at = h->next;
+    s->holds.bytes -= h->bytes;
+    pthread_mutex_unlock(&s->holds.lock);
+    store_reader_drop(h->reader);
+    store_lease_drop(s, &h->lease);
+    store_gc_now(s);
+    hold_free(h);
+}
+
+int store_hold_use(struct store *s, uint64_t id, uid_t caller, struct store_hold **out, struct bh_err *err) {
+    struct store_hold *h;
+
+    pthread_mutex_lock(&s->holds.lock);
+    h = s->holds.first;
+    while (h != NULL && (h->id != id || h->caller != caller || h->ended))
+        h = h->next;
+    if (h != NULL)
+        h->uses++;
+    pthread_mutex_unlock(&s->holds.lock);
+    if (h == NULL) {
+        bh_err_set(err, BH_E_NOT_FOUND, "there is no such hold: its call has ended");
+        return bh_err_reason(err, "no-hold");
+    }
+    *out = h;
+    return 0;
+}
+
+void store_hold_done(struct store *s, struct store_hold *h) {
+    pthread_mutex_lock(&s->holds.lock);
+    if (--h->uses == 0)
+        pthread_cond_broadcast(&s->holds.changed);
+    pthread_mutex_unlock(&s->holds.lock);
+}
+
+/* ---- documents ----------------------------------------------------------------------------- */
+
+static struct store_hold_doc *find(struct store_hold *h, const char *digest, enum store_doc_kind kind) {
+    struct store_hold_doc *d = h->docs;
+
+    while (d != NULL && (d->kind != kind || strcmp(d->digest, digest) != 0))
+        d = d->next;
+    return d;
+}
+
+const struct store_hold_doc *store_hold_find(struct store *s, struct store_hold *h, const char *digest,
+                                             enum store_doc_kind kind) {
+    const struct store_hold_doc *d;
+
+    pthread_mutex_lock(&s->holds.lock);
+    d = find(h, digest, kind);
+    pthread_mutex_unlock(&s->holds.lock);
+    return d;
+}
+
+static struct store_hold_doc *copy_doc(const struct store_hold_doc *doc) {
+    struct store_hold_doc *d = malloc(sizeof *d + doc->n + doc->n_packed);
+    char *to;
+
+    if (d == NULL)
+        return NULL;
+    *d = *doc;
+    to = (char *)(d + 1);
+    if (doc->n > 0)
+        memcpy(to, doc->data, doc->n);
+    if (doc->n_packed > 0)
+        memcpy(to + doc->n, doc->packed, doc->n_packed);
+    d->data = to;
+    d->packed = to + doc->n;
+    return d;
+}
+
+int store_hold_add(struct store *s, struct store_hold *h, const struct store_hold_doc *doc,
+                   const struct store_hold_doc **out, struct bh_err *err) {
+    size_t n = doc->n + doc->n_packed;
+    struct store_hold_doc *d;
+
+    pthread_mutex_lock(&s->holds.lock);
+    d = find(h, doc->digest, doc->kind);
+    if (d == NULL && h->bytes + n <= HOLD_BYTES && s->holds.bytes + n <= ALL_BYTES && (d = copy_doc(doc)) != NULL) {
+        h->bytes += n;
+        s->holds.bytes += n;
+        d->next = h->docs;
+        h->docs = d;
+    }
+    pthread_mutex_unlock(&s->holds.lock);
+    if (d == NULL)
+        return bh_err_set(err, BH_E_LIMIT, "more than %zu MiB of manifests and configs at once", HOLD_BYTES >> 20);
+    *out = d;
+    return 0;
+}
+
+/* ---- readers ------------------------------------------------------------------------------- */
+
+int store_hold_take_reader(struct store *s, struct store_hold *h, struct store_reader **out, struct bh_err *err) {
+    struct store_reader *r;
+
+    pthread_mutex_lock(&s->holds.lock);
+    r = h->reader;
+    h->reader = NULL;
+    pthread_mutex_unlock(&s->holds.lock);
+    ring(h->work_fd);
+    if (r == NULL)
+        return store_reader_start(s, out, err);
+    *out = r;
+    return 0;
+}
+
+/* Workers that only wait must not be many: the supervisor has room for 64 of all kinds. */
+static bool few(const struct store_holds *t) {
+    unsigned n = 0;
+
+    for (const struct store_hold *h = t->first; h != NULL; h = h->next)
+        n++;
+    return n <= 8;
+}
+
+void store_hold_work(struct store *s, struct store_hold *h) {
+    struct bh_err ignored = BH_ERR_INIT;
+    struct store_reader *r = NULL;
+    uint64_t count;
+
+    (void)!read(h->work_fd, &count, sizeof count);
+    pthread_mutex_lock(&s->holds.lock);
+    bool wanted = h->reader == NULL && few(&s->holds);
+    pthread_mutex_unlock(&s->holds.lock);
+    if (!wanted || store_reader_start(s, &r, &ignored) != 0)
+        return;
+    pthread_mutex_lock(&s->holds.lock);
+    h->reader = r; /* only one thread keeps a hold */
+    pthread_mutex_unlock(&s->holds.lock);
+}

@@ -1,0 +1,289 @@
+"""What the registry room asks of the store: documents, layers, images; resumed, shared, refused, cleaned up."""
+import json, os, subprocess, sys, time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import makeimage as mk  # noqa: E402
+from cases import case, fails, has, lacks, out, run, same, until  # noqa: E402
+
+BIG = [("big", os.urandom(3_000_000), 0o644)]
+IMAGE = mk.busybox({"Cmd": ["sh"]}, [BIG, [("small", b"s", 0o644)]])
+
+
+class Tool:
+    """contenttool with the uid of the registry room."""
+
+    def __init__(self, e):
+        self.e = e
+        self.path = os.path.join(e.build, "tests", "contenttool")
+        self.uid = os.stat(os.path.join(e.root, "run", "registry")).st_uid
+        self.gid = os.stat(os.path.join(e.root, "run", "store", "rpc.sock")).st_gid
+
+    def popen(self, owner, *words, uid=None):
+        return subprocess.Popen([self.path, os.path.join(self.e.root, "run", "store"), str(owner), *map(str, words)],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                user=self.uid if uid is None else uid, group=self.gid, extra_groups=[])
+
+    def __call__(self, owner, *words, uid=None):
+        """(lines, "" or "code reason message")"""
+        p = self.popen(owner, *words, uid=uid)
+        said, error = p.communicate(timeout=60)
+        same(p.returncode, 1 if error else 0)
+        return said.splitlines(), error
+
+
+def blobs(e, *layouts):
+    """One folder with the blobs of all of them, readable by the tool."""
+    folder = os.path.join(e.folder, "blobs")
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(e.folder, 0o755)
+    for layout in layouts:
+        for name, data in layout.files.items():
+            if name.startswith("blobs/"):
+                mk.write(os.path.join(folder, os.path.basename(name)), data)
+    return folder
+
+
+def layout_of(image, **how):
+    layout = mk.Layout()
+    return layout, layout.add(image, **how)
+
+
+def layer_of(layout, manifest, n):
+    d = json.loads(layout.files["blobs/sha256/" + manifest[7:]])["layers"][n]
+    return d["digest"], d["size"]
+
+
+def partials(e):
+    return os.listdir(os.path.join(e.root, "state", "store", "partial"))
+
+
+def clean(e):
+    for _ in range(4):  # one owner's at a time
+        ids = out(e, "images", "-aq").split()
+        if ids:
+            e.cli("rmi", "-f", *dict.fromkeys(ids), check=False)
+    same(out(e, "images", "-aq"), "")
+    out(e, "system", "prune", "-f")
+    same(partials(e), [])
+    layers = os.path.join(e.root, "state", "store", "layers", "sha256")  # a hold ends a moment after its caller
+    until("all layers gone", lambda: not any(os.listdir(os.path.join(layers, d)) for d in os.listdir(layers)))
+
+
+def sound(e):
+    has(out(e, "system", "check"), " 0 findings")
+
+
+@case("pull: every compression; once more without bytes; runs, and saves the same bytes")
+def _(e):
+    tool = Tool(e)
+    for codec in ("gzip", "zstd", "plain"):
+        layout, manifest = layout_of(IMAGE, codec=codec)
+        folder = blobs(e, layout)
+        said, error = tool(0, "-n", f"docker.io/library/p:{codec}", "-s", "docker.io/library/p", "pull", folder, manifest)
+        same(error, "")
+        same(said[-1], IMAGE.id + " new")
+        said, error = tool(0, "-n", f"docker.io/library/p:{codec}", "pull", folder, manifest)
+        same(error, "")
+        same([line.split()[1] for line in said[:-1]], ["have"] * 3)
+        same(said[-1], IMAGE.id)
+        same(out(e, "run", "--rm", f"p:{codec}", "cat", "/small"), "s")
+        archive = out(e, "save", f"p:{codec}", text=False)
+        has(archive.decode("latin1"), manifest[7:])
+    same(partials(e), [])
+    sound(e)
+    clean(e)
+
+
+@case("pull: another user must bring the bytes, a stranger has no hold")
+def _(e):
+    tool = Tool(e)
+    layout, manifest = layout_of(IMAGE)
+    folder = blobs(e, layout)
+    same(tool(0, "-n", "docker.io/library/p:1", "pull", folder, manifest)[1], "")
+    same(tool(0, "known", manifest, "")[0], [IMAGE.id])
+    same(tool(7, "known", manifest, "")[0], ["unknown"])
+    has(tool(7, "-n", "docker.io/library/p:1", "name", manifest)[1], "incomplete-image")
+    said, error = tool(7, "-n", "docker.io/library/p:1", "pull", folder, manifest)
+    same(error, "")
+    same([line.split()[1:] for line in said[:-1]], [["send@0", "done"]] * 3)
+    same(tool(7, "known", manifest, "")[0], [IMAGE.id])
+    has(tool(7, "known", manifest, "", uid=65534)[1], "")  # nobody may not even connect, or is refused
+    same(tool(7, "known", manifest, "", uid=65534)[0], [])
+    sound(e)
+    clean(e)
+
+
+@case("pull: cut off, restarted engine, resumed; wrong bytes are dropped")
+def _(e):
+    tool = Tool(e)
+    layout, manifest = layout_of(IMAGE)
+    folder = blobs(e, layout)
+    digest, size = layer_of(layout, manifest, 1)
+    diff_id = mk.sha(IMAGE.layers[1])
+    path = os.path.join(folder, digest[7:])
+    said, error = tool(0, "-c", 1_500_000, "layer", path, digest, size, diff_id)
+    same(said[0].split()[1:], ["send@0"])
+    has(error, "3 short ")
+    same(len(partials(e)), 1)
+    e.restart()
+    tool = Tool(e)
+    said, error = tool(0, "-c", 1_000_000, "layer", path, digest, size, diff_id)
+    same(said[0].split()[1:], ["send@1500000"])
+    has(error, " short ")
+    said, error = tool(7, "-c", 100_000, "layer", path, digest, size, diff_id)  # not another user's
+    same(said[0].split()[1:], ["send@0"])
+    said, error = tool(0, "layer", path, digest, size, diff_id)
+    same((said[0].split()[1:], error), (["send@2500000", "done"], ""))
+    same(len(partials(e)), 1)
+    # a file that a crash has left with wrong bytes: found out, dropped, then from nothing
+    tool(0, "-c", 1_500_000, "-r", "layer", path, digest, size, diff_id)
+    with open(os.path.join(e.root, "state", "store", "partial", next(p for p in partials(e))), "r+b") as f:
+        f.seek(70_000)
+        f.write(b"wrong")
+    said, error = tool(7, "layer", path, digest, size, diff_id)
+    lacks(said[0], "done")
+    same(error != "", True)
+    said, error = tool(7, "layer", path, digest, size, diff_id)
+    same((said[0].split()[1:], error), (["send@0", "done"], ""))
+    clean(e)
+    sound(e)
+
+
+@case("pull: too many bytes, too few, another digest, sha512, no tar, a bomb of a length that is not true")
+def _(e):
+    tool = Tool(e)
+    layout, manifest = layout_of(IMAGE)
+    folder = blobs(e, layout)
+    digest, size = layer_of(layout, manifest, 2)
+    path, diff_id = os.path.join(folder, digest[7:]), mk.sha(IMAGE.layers[2])
+    has(tool(0, "layer", path, digest, size - 1, diff_id)[1], " size-mismatch ")
+    has(tool(0, "layer", path, digest, size + 1, diff_id)[1], " short ")
+    has(tool(0, "layer", path, "sha256:" + "0" * 64, size, diff_id)[1], " digest-mismatch ")
+    has(tool(0, "layer", path, digest, size, "sha256:" + "0" * 64)[1], " digest-mismatch ")
+    has(tool(0, "layer", path, "sha512:" + "0" * 128, size, diff_id)[1], " digest-algorithm ")
+    has(tool(0, "layer", path, "sha256:", size, diff_id)[1], " invalid-digest ")
+    junk = mk.write(os.path.join(folder, "junk"), os.urandom(5000))
+    has(tool(0, "layer", junk, mk.sha(open(junk, "rb").read()), 5000, diff_id)[1], "3 ")
+    # no layer: only kept
+    data = open(junk, "rb").read()
+    has(tool(0, "layer", junk, mk.sha(b"x"), 5000, "")[1], " digest-mismatch ")
+    has(tool(0, "layer", junk, mk.sha(data), 4999, "")[1], " size-mismatch ")
+    has(tool(0, "layer", junk, mk.sha(data), 5001, "")[1], " short ")
+    same(tool(0, "layer", junk, mk.sha(data), 5000, "")[0][0].split()[1:], ["send@0", "done"])
+    same(partials(e), [])
+    clean(e)
+    sound(e)
+
+
+@case("pull: two at once share one download; a killed one leaves what came")
+def _(e):
+    tool = Tool(e)
+    layout, manifest = layout_of(IMAGE)
+    folder = blobs(e, layout)
+    digest, size = layer_of(layout, manifest, 1)
+    path, diff_id = os.path.join(folder, digest[7:]), mk.sha(IMAGE.layers[1])
+    first = tool.popen(0, "-w", 700, "layer", path, digest, size, diff_id)
+    time.sleep(0.3)
+    said, error = tool(0, "layer", path, digest, size, diff_id)
+    # the hold of the first ends with it: what it brought may be gone, then it is sent once more
+    has(said[0], "waiting")
+    same((said[0].split()[-1] in ("have", "done"), error), (True, ""))
+    has(first.communicate(timeout=30)[0], "done")
+    clean(e)
+    slow = tool.popen(0, "-c", 2_000_000, "-w", 100, "layer", path, digest, size, diff_id)
+    slow.communicate(timeout=30)
+    stuck = tool.popen(0, "-w", 20000, "layer", path, digest, size, diff_id)
+    time.sleep(0.4)
+    stuck.kill()
+    stuck.communicate()
+    said, error = tool(0, "layer", path, digest, size, diff_id)
+    same(error, "")
+    has(said[0], "send@2000000 done")
+    clean(e)
+    sound(e)
+
+
+@case("documents: what they call themselves, schema 1, both at once, wrong digest of a hold's image")
+def _(e):
+    tool = Tool(e)
+    layout, manifest = layout_of(IMAGE)
+    folder = blobs(e, layout)
+    path = os.path.join(folder, manifest[7:])
+    same(tool(0, "document", path, "", "manifest")[0], [f"{manifest} {mk.MANIFEST}"])
+    has(tool(0, "document", path, mk.INDEX, "manifest")[1], "invalid-manifest")
+    has(tool(0, "document", path, "", "config")[1], "3 ")
+    odd = os.path.join(folder, "odd")
+    mk.write(odd, b'{"schemaVersion": 1, "name": "a/b", "tag": "1", "fsLayers": [], "history": []}')
+    has(tool(0, "document", odd, "", "manifest")[1], " schema1 ")
+    mk.write(odd, b'{"schemaVersion": 2, "layers": [], "config": {}, "manifests": []}')
+    has(tool(0, "document", odd, "", "manifest")[1], "more than one of manifest")
+    mk.write(odd, b"{" * 100_000)
+    has(tool(0, "document", odd, "", "manifest")[1], "nested deeper")
+    sound(e)
+
+
+@case("pull by an index; names move; the index is known again for its platform only")
+def _(e):
+    tool = Tool(e)
+    layout, manifest = layout_of(IMAGE)
+    entry = {"mediaType": mk.MANIFEST, "digest": manifest, "size": len(layout.files["blobs/sha256/" + manifest[7:]]),
+             "platform": {"os": "linux", "architecture": "amd64"}}
+    index = layout.blob(json.dumps({"schemaVersion": 2, "mediaType": mk.INDEX, "manifests": [entry]}).encode())["digest"]
+    folder = blobs(e, layout)
+    names = ["-n", "docker.io/library/p:1", "-n", f"docker.io/library/p@{index}"]
+    said, error = tool(0, *names, "-i", index, "pull", folder, manifest)
+    same((said[-1], error), (IMAGE.id + " new", ""))
+    same(tool(0, "known", index, "linux/amd64")[0], [IMAGE.id])
+    same(tool(0, "known", index, "linux/arm64")[0], ["unknown"])
+    same(tool(0, *names, "name", manifest)[0], [IMAGE.id])
+    has(out(e, "images", "--digests"), index)
+    other = mk.busybox({"Cmd": ["true"]}, [[("o", b"o", 0o644)]])
+    layout2, manifest2 = layout_of(other)
+    blobs(e, layout2)
+    said, error = tool(0, "-n", "docker.io/library/p:1", "pull", folder, manifest2)
+    same((said[-2:], error), ([other.id + " new", "replaced " + IMAGE.id], ""))
+    has(tool(0, "-i", index, "-n", "docker.io/library/p:3", "pull", folder, manifest2)[1], "does not name manifest")
+    clean(e)
+    sound(e)
+
+
+@case("an artifact is stored and listed, and does not run")
+def _(e):
+    tool = Tool(e)
+    layout = mk.Layout()
+    layout.manifest(IMAGE)
+    document = {"schemaVersion": 2, "mediaType": mk.MANIFEST, "artifactType": "application/vnd.test.notes",
+                "config": {"mediaType": "application/vnd.oci.empty.v1+json", **layout.blob(b"{}")},
+                "layers": [{"mediaType": "text/plain", **layout.blob(b"a note\n")}]}
+    manifest = layout.blob(json.dumps(document).encode())["digest"]
+    folder = blobs(e, layout)
+    said, error = tool(0, "-n", "docker.io/library/notes:1", "pull", folder, manifest)
+    same((said[-1], error), (manifest + " new", ""))
+    has(out(e, "images", "--no-trunc"), manifest)
+    fails(e, "run", "--rm", "notes:1", "true", code=125, error="application/vnd.test.notes")
+    fails(e, "save", "-o", os.path.join(e.folder, "x.tar"), "notes:1", error="artifact")
+    sound(e)
+    clean(e)
+    sound(e)
+
+
+@case("killed in the middle, again and again: the store is sound and goes on")
+def _(e):
+    layout, manifest = layout_of(IMAGE)
+    folder = blobs(e, layout)
+    for wait in (0.02, 0.05, 0.08, 0.12):
+        tool = Tool(e)
+        p = tool.popen(0, "-n", "docker.io/library/p:1", "pull", folder, manifest)
+        time.sleep(wait)
+        e.kill()
+        p.communicate(timeout=90)
+        e.start()
+        sound(e)
+    tool = Tool(e)
+    same(tool(0, "-n", "docker.io/library/p:1", "pull", folder, manifest)[1], "")
+    same(out(e, "run", "--rm", "p:1", "cat", "/small"), "s")
+    clean(e)
+
+
+if __name__ == "__main__":
+    run()
