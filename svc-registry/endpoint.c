@@ -97,7 +97,8 @@ int reg_route(const struct reg_conf *conf, const struct bh_ref *ref, const struc
     out->n = 0;
     if (check_allowed(conf, rule, name, options, err) != 0)
         return err->code;
-    if (rule && options->use == REG_PULL && add_mirrors(conf, rule, ref, name, options, out, err) != 0)
+    if (rule && (options->use == REG_PULL || options->use == REG_LIST) &&
+        add_mirrors(conf, rule, ref, name, options, out, err) != 0)
         return err->code;
     p = &out->v[out->n];
     *p = (struct reg_place){.mirror = false};
@@ -106,6 +107,29 @@ int reg_route(const struct reg_conf *conf, const struct bh_ref *ref, const struc
         return err->code;
     out->n++;
     return 0;
+}
+
+int reg_route_host(const struct reg_conf *conf, const char *host, const struct reg_route_options *options,
+                   struct reg_place *out, struct bh_err *err) {
+    static const char *const hub[] = {"", "index.docker.io", "registry-1.docker.io"};
+    const struct reg_rule *rule;
+    struct reg_url url;
+    char text[300];
+
+    for (size_t i = 0; i < sizeof hub / sizeof hub[0]; i++)
+        host = strcmp(host, hub[i]) == 0 ? HUB : host;
+    snprintf(text, sizeof text, "https://%s/", host);
+    *out = (struct reg_place){.mirror = false};
+    if (strpbrk(host, "/@?#") || reg_url_parse(text, NULL, &url, err) != 0 ||
+        !bh_str_copy(out->name, sizeof out->name, host)) {
+        bh_err_clear(err);
+        return bh_err_set(err, BH_E_INVALID, "\"%s\" is no host of a registry", host);
+    }
+    rule = reg_rule_for(conf, host);
+    snprintf(out->host, sizeof out->host, "%s", strcmp(host, HUB) == 0 ? HUB_HOST : host);
+    if (check_allowed(conf, rule, host, options, err) != 0)
+        return err->code;
+    return set_terms(conf, rule && rule->insecure, options, out, err);
 }
 
 /* The terms of a host that nobody asked for by name: a redirect's, a token server's. */
@@ -124,7 +148,7 @@ int reg_terms_of(const struct reg_conf *conf, const struct reg_url *url, struct 
 
 /* ---- what a user wrote --------------------------------------------------------------------------- */
 
-static bool has_domain(const char *text) {
+bool reg_has_domain(const char *text) {
     size_t n = strcspn(text, "/");
 
     if (text[n] != '/')
@@ -142,7 +166,7 @@ int reg_complete(const struct reg_conf *conf, const char *text, struct bh_ref *o
     size_t n = strcspn(text, ":@");
 
     out_note[0] = '\0';
-    if (has_domain(text))
+    if (reg_has_domain(text))
         return bh_ref_parse(text, out, err);
     for (size_t i = 0; i < conf->n_aliases; i++) {
         const struct reg_alias *a = &conf->aliases[i];

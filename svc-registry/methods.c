@@ -9,9 +9,20 @@
 #include "registry.pb-c.h"
 #include "rpc/server.h"
 
+#define USERS  (BH_ROLE_ADMIN | BH_ROLE_USER | BH_ROLE_BUILD)
+#define SECRET BH_METHOD_SECRET /* the request may carry a password */
+#define ASK    (BH_METHOD_IDEMPOTENT | SECRET)
+#define CHANGE (BH_METHOD_AUDITED | SECRET)
+
 static const struct bh_method methods[] = {
     {.name = "Ping", .roles = BH_ROLE_ANY, .flags = BH_METHOD_IDEMPOTENT, .handler = bh_rpc_ping},
     {.name = "Version", .roles = BH_ROLE_ANY, .flags = BH_METHOD_IDEMPOTENT, .handler = bh_rpc_version},
+    {.name = "Search", .roles = USERS, .flags = ASK, .handler = reg_rpc_search},
+    {.name = "TagList", .roles = USERS, .flags = ASK, .handler = reg_rpc_tag_list},
+    {.name = "RemoteInspect", .roles = USERS, .flags = ASK, .handler = reg_rpc_remote_inspect},
+    {.name = "RemoteDelete", .roles = USERS, .flags = CHANGE, .handler = reg_rpc_remote_delete},
+    {.name = "Login", .roles = USERS, .flags = ASK, .handler = reg_rpc_login},
+    {.name = "Fetch", .roles = BH_ROLE_BUILD, .flags = SECRET | BH_METHOD_FDS, .handler = reg_rpc_fetch},
 };
 
 const struct bh_service registry_service = {

@@ -1,5 +1,5 @@
 /*
- * methods.h - the one service of the registry room, for its main and for tests/table.
+ * methods.h - the handlers of the registry service, by file, and its table.
  *
  * Room: registry.
  */
@@ -9,5 +9,9 @@
 #include "rpc/method.h"
 
 extern const struct bh_service registry_service;
+
+/* search_rpc.c, tags_rpc.c, inspect_rpc.c, login_rpc.c, fetch_rpc.c */
+bh_handler reg_rpc_search, reg_rpc_tag_list, reg_rpc_remote_delete, reg_rpc_remote_inspect, reg_rpc_login,
+    reg_rpc_fetch;
 
 #endif

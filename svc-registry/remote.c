@@ -287,19 +287,54 @@ bool reg_place_next(const struct reg_places *places, size_t i, const struct bh_e
     return i + 1 < places->n;
 }
 
-/* The last place is the registry itself: its word counts.  The others stand behind it in the order tried. */
+/* A word about the repository, not about the way to it. */
+static bool is_definite(const struct bh_err *e) {
+    return e->code != BH_E_UNAVAILABLE;
+}
+
+/* The last place is the registry itself: its word counts, unless it could not be had and a mirror gave one.  What the
+ * others said stands behind it in the order tried. */
 int reg_places_failed(const struct reg_places *places, const struct bh_err *errs, size_t n, struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf others = BH_BUF_INIT_MAX(sizeof err->msg);
+    size_t chosen = n - 1;
 
-    *err = errs[n - 1];
-    for (size_t i = 0; i + 1 < n; i++) {
+    for (size_t i = 0; !is_definite(&errs[n - 1]) && i < n && chosen == n - 1; i++)
+        chosen = is_definite(&errs[i]) ? i : chosen;
+    *err = errs[chosen];
+    for (size_t i = 0; i < n; i++) {
         char cut[260];
+        if (i == chosen)
+            continue;
         (void)bh_str_copy_n(cut, sizeof cut, errs[i].msg, strnlen(errs[i].msg, sizeof cut - 1));
-        bh_buf_addf(&others, "%s%s%s: %s", i ? "; " : "", places->v[i].mirror ? "mirror " : "", places->v[i].host, cut);
+        bh_buf_addf(&others, "%s%s%s: %s", others.len ? "; " : "", places->v[i].mirror ? "mirror " : "",
+                    places->v[i].host, cut);
     }
     if (others.len == 0)
         return err->code;
     size_t at = strlen(err->msg);
-    snprintf(err->msg + at, sizeof err->msg - at, " (before it were tried: %s)", bh_buf_str(&others));
+    if (chosen == n - 1)
+        snprintf(err->msg + at, sizeof err->msg - at, " (before it were tried: %s)", bh_buf_str(&others));
+    else
+        snprintf(err->msg + at, sizeof err->msg - at, " (said by %s; also tried: %s)", places->v[chosen].host,
+                 bh_buf_str(&others));
     return err->code;
+}
+
+int reg_each_place(const struct reg_visit *v, const struct reg_places *places, reg_at_place *at, void *arg,
+                   struct bh_err *err) {
+    struct bh_err errs[REG_MAX_PLACES];
+
+    for (size_t i = 0; i < places->n; i++) {
+        struct reg_remote *remote = NULL;
+        errs[i] = (struct bh_err)BH_ERR_INIT;
+        int rc = reg_remote_open(v->room, v->conf, &places->v[i], v->caller, v->actions, &remote, &errs[i]);
+        if (rc == 0)
+            rc = at(arg, remote, &errs[i]);
+        reg_remote_free(remote);
+        if (rc == 0)
+            return 0;
+        if (!reg_place_next(places, i, &errs[i]))
+            return reg_places_failed(places, errs, i + 1, err);
+    }
+    return bh_err_set(err, BH_E_INTERNAL, "no place to try");
 }

@@ -64,6 +64,17 @@ bool reg_place_next(const struct reg_places *places, size_t i, const struct bh_e
 /* After the last: one error that names every place in the order tried.  errs[i] is the failure at places[i]. */
 int reg_places_failed(const struct reg_places *places, const struct bh_err *errs, size_t n, struct bh_err *err);
 
+/* Tries places in their order, with a remote for each, until one succeeds or a failure is our own. */
+typedef int reg_at_place(void *arg, struct reg_remote *remote, struct bh_err *err);
+struct reg_visit {
+    struct reg_room *room;
+    struct reg_conf *conf;
+    const struct reg_caller *caller;
+    const char *actions;
+};
+int reg_each_place(const struct reg_visit *v, const struct reg_places *places, reg_at_place *at, void *arg,
+                   struct bh_err *err);
+
 /* The manifest or index of a tag or digest, at one place: bytes as they came, capped, with its digest checked
  * when the reference has one, and Docker-Content-Digest compared otherwise. */
 struct reg_manifest {

@@ -1,0 +1,45 @@
+/*
+ * fetch_rpc.c - handler: ADD of an address, for builds.
+ *
+ * Room: registry.
+ */
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "svc-registry/caller_rpc.h"
+#include "svc-registry/fetch.h"
+#include "svc-registry/methods.h"
+
+static int reply_fetch(struct bh_call *call, const struct reg_fetch *f, struct bh_err *err) {
+    REG_MSG(FetchReply) reply = BULKHEAD__REGISTRY__V1__FETCH_REPLY__INIT;
+
+    reply.not_modified = f->not_modified;
+    reply.digest = (char *)f->digest;
+    reply.size = f->size;
+    reply.etag = (char *)f->new_etag;
+    reply.last_modified = (char *)f->new_modified;
+    reply.mtime_ns = f->mtime_ns;
+    reply.filename = (char *)f->filename;
+    return bh_call_reply(call, &reply.base, err);
+}
+
+int reg_rpc_fetch(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const REG_MSG(FetchRequest) *req = (const REG_MSG(FetchRequest) *)request;
+    REG_SCOPE_CONF struct reg_conf *conf = reg_room_conf(room);
+    BH_SCOPE_CLOSE int fd = -1;
+    struct reg_fetch fetch = {
+        .url = req->url, .checksum = req->checksum, .etag = req->etag, .last_modified = req->last_modified};
+    struct reg_caller caller;
+    unsigned n = 0;
+
+    if (reg_caller_of(call, req->remote, &caller, err) != 0)
+        return err->code;
+    if (!bh_call_wants_fds(call) || bh_call_take_fds(call, &fd, 1, &n, err) != 0 || n != 1)
+        return err->code ? err->code
+                         : bh_err_set(err, BH_E_INVALID, "Fetch: the pipe of a layer must come beside the call");
+    fetch.fd = fd;
+    if (reg_fetch_run(&fetch, room, conf, &caller, err) != 0)
+        return err->code;
+    close(bh_take_fd(&fd)); /* the end of the tar, before the answer */
+    return reply_fetch(call, &fetch, err);
+}
