@@ -11,11 +11,11 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "proc/control.h"
 #include "svc-registry/conf_priv.h"
 
 #define ARENA_MAX ((size_t)32 << 20)
 #define MAX_FILES 1000
+#define DEFAULTS  "/etc/bulkhead/"
 #define NAME      "bulkhead.toml"
 #define MAX_JOBS  32
 
@@ -104,75 +104,74 @@ static int read_registry(struct reg_conf *c, struct bh_conf_table *t, struct bh_
     return 0;
 }
 
-static int read_config(struct reg_conf *c, const char *config, size_t n, struct bh_err *err) {
+/* Where the supervisor found what it copied: the same words as in supervisor/files_table.h. */
+struct places {
+    const char *registries, *policy, *certs;
+};
+
+static int read_places(struct reg_conf *c, struct bh_conf_table *t, struct places *p, struct bh_err *err) {
+    if (text(c, t, "registries_conf", &p->registries, err) != 0 || text(c, t, "policy", &p->policy, err) != 0 ||
+        text(c, t, "certs_dir", &p->certs, err) != 0)
+        return err->code;
+    return 0;
+}
+
+static int read_config(struct reg_conf *c, const char *config, size_t n, struct places *p, struct bh_err *err) {
     BH_SCOPE_CONF struct bh_conf *parsed = NULL;
     struct bh_conf_table *t;
 
     if (bh_conf_parse(config, n, NAME, &parsed, err) != 0)
         return err->code;
     int rc = bh_conf_get_table(bh_conf_root(parsed), "registry", &t, err);
-    return rc == 1 ? read_registry(c, t, err) : rc;
+    if (rc == 1 && (read_registry(c, t, err) != 0 || read_places(c, t, p, err) != 0))
+        return err->code;
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- the files ----------------------------------------------------------------------------------- */
 
 struct files {
+    struct places places;
     struct reg_cert_file certs[MAX_FILES];
     size_t n_certs;
 };
 
-static int take_variable(struct reg_conf *c, const char *name, const char *value) {
-    const struct {
-        const char *name, **to;
-    } known[] = {{"https_proxy", &c->https_proxy},
-                 {"HTTPS_PROXY", &c->https_proxy},
-                 {"http_proxy", &c->http_proxy},
-                 {"no_proxy", &c->no_proxy},
-                 {"NO_PROXY", &c->no_proxy}};
-
-    for (size_t i = 0; i < BH_ARRAY_LEN(known); i++) {
-        if (strcmp(known[i].name, name) == 0 && !**known[i].to) /* the config's word comes first */
-            *known[i].to = value;
-    }
-    return 0;
-}
-
-static int take_file(struct reg_conf *c, struct files *files, const char *name, const char *data, size_t n,
+static int take_file(struct reg_conf *c, struct files *files, const char *path, const char *data, size_t n,
                      struct bh_err *err) {
+    size_t dir = strlen(files->places.certs);
     const char *slash;
 
-    if (strcmp(name, "registries.conf") == 0)
+    if (strcmp(path, files->places.registries) == 0)
         return reg_registries_read(c, data, n, err);
-    if (strcmp(name, "policy.json") == 0)
+    if (strcmp(path, files->places.policy) == 0)
         return reg_policy_read(c, data, n, err);
-    if (!bh_str_starts(name, "certs.d/"))
-        return take_variable(c, name, data);
-    name += strlen("certs.d/");
-    slash = strchr(name, '/');
-    if (!slash || files->n_certs == MAX_FILES)
-        return bh_err_set(err, BH_E_LIMIT, "certs.d: more than %d files", MAX_FILES);
-    const char *host = reg_conf_keep(c, name, (size_t)(slash - name), err);
+    slash = strncmp(path, files->places.certs, dir) == 0 && path[dir] == '/' ? strchr(path + dir + 1, '/') : NULL;
+    if (!slash)
+        return bh_err_set(err, BH_E_INTERNAL, "registry configuration: %s was not asked for", path);
+    if (files->n_certs == MAX_FILES)
+        return bh_err_set(err, BH_E_LIMIT, "%s: more than %d files", files->places.certs, MAX_FILES);
+    const char *host = reg_conf_keep(c, path + dir + 1, (size_t)(slash - path - dir) - 1, err);
     if (host)
         files->certs[files->n_certs++] = (struct reg_cert_file){host, slash + 1, data};
     return host ? 0 : err->code;
 }
 
+/* "PATH SIZE\n" and the bytes, as proc/control.h tells. */
 static int read_bundle(struct reg_conf *c, struct files *files, const char *bundle, size_t size, struct bh_err *err) {
-    while (size > 0) {
-        struct bh_config_file head;
-        if (size < sizeof head)
-            return bh_err_set(err, BH_E_INVALID, "registry configuration: cut off");
-        memcpy(&head, bundle, sizeof head);
-        bundle += sizeof head;
-        size -= sizeof head;
-        if (head.name_size > size || head.size > size - head.name_size)
-            return bh_err_set(err, BH_E_INVALID, "registry configuration: cut off");
-        const char *name = reg_conf_keep(c, bundle, head.name_size, err);
-        const char *data = name ? reg_conf_keep(c, bundle + head.name_size, head.size, err) : NULL;
-        if (!data || take_file(c, files, name, data, head.size, err) != 0)
+    const char *end = bundle + size;
+
+    while (bundle < end) {
+        const char *line = memchr(bundle, '\n', (size_t)(end - bundle));
+        char *path = line ? (char *)reg_conf_keep(c, bundle, (size_t)(line - bundle), err) : NULL;
+        char *blank = path ? strrchr(path, ' ') : NULL;
+        uint64_t n;
+        if (!blank || !bh_str_u64(blank + 1, &n) || n > (uint64_t)(end - line - 1))
+            return err->code ? err->code : bh_err_set(err, BH_E_INVALID, "registry configuration: cut off");
+        *blank = '\0';
+        const char *data = reg_conf_keep(c, line + 1, (size_t)n, err);
+        if (!data || take_file(c, files, path, data, (size_t)n, err) != 0)
             return err->code;
-        bundle += head.name_size + head.size;
-        size -= head.name_size + head.size;
+        bundle = line + 1 + n;
     }
     return 0;
 }
@@ -186,7 +185,9 @@ int reg_conf_make(const char *config, size_t config_size, const void *bundle, si
     bh_arena_init(&c->arena, ARENA_MAX);
     c->settings = (struct reg_settings){.jobs = 3, .push_jobs = 5, .tries = REG_TRIES, .search_index = ""};
     c->http_proxy = c->https_proxy = c->no_proxy = "";
-    if (read_config(c, config, config_size, err) != 0 || read_bundle(c, files, bundle, bundle_size, err) != 0 ||
+    files->places = (struct places){DEFAULTS "registries.conf", DEFAULTS "policy.json", DEFAULTS "certs.d"};
+    if (read_config(c, config, config_size, &files->places, err) != 0 ||
+        read_bundle(c, files, bundle, bundle_size, err) != 0 ||
         reg_certs_read(c, files->certs, files->n_certs, err) != 0) {
         reg_conf_unref(c);
         return err->code;

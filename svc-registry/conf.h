@@ -18,7 +18,7 @@
 struct reg_conf;
 
 /* config: the engine's config file.  bundle: the files it names, as
- * struct bh_config_file of proc/control.h lays them out; n 0: none. */
+ * proc/control.h tells; size 0: none. */
 int reg_conf_make(const char *config, size_t config_size, const void *bundle, size_t bundle_size, struct reg_conf **out,
                   struct bh_err *err);
 struct reg_conf *reg_conf_ref(struct reg_conf *conf);

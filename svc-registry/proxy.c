@@ -1,5 +1,5 @@
 /*
- * proxy.c - which proxy an address goes through: HTTPS_PROXY, HTTP_PROXY, NO_PROXY, or their names in [registry].
+ * proxy.c - which proxy an address goes through: https_proxy, http_proxy and no_proxy of [registry].
  *
  * Room: registry.  Pure.  Hosts of the loopback never go through one.
  */

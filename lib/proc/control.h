@@ -26,13 +26,8 @@
 #define BH_ROOM_RUN     "/run"     /* DIR/run: own folder rw, the others' for connect only */
 #define BH_ROOM_MONITOR "/monitor" /* runtime only, ro: DIR/state/monitor */
 
-/* A room with a network finds behind the text of BH_FD_CONFIG one NUL and then the files that it names: this,
- * name_size bytes of name, size bytes of content, one after the other ("registries.conf", "policy.json",
- * "certs.d/HOST/ca.crt", "HTTPS_PROXY"). */
-struct bh_config_file {
-    uint32_t name_size;
-    uint32_t size;
-};
+/* A room with a network finds behind the text of BH_FD_CONFIG one NUL and then the files that it names, one after the
+ * other: "PATH SIZE" and a newline, the bytes. */
 
 enum bh_control_type {
     /* room -> supervisor */
