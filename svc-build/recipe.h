@@ -120,7 +120,8 @@ struct build_mount {
     enum build_mount_type type;
     const char *from;   /* stage, context or image; NULL: the build context (bind) or nothing (cache) */
     const char *source; /* "" if not given */
-    const char *target; /* "" if not given (secret with env only); secret: /run/secrets/ID; ssh: see id */
+    const char *target; /* relative: to WORKDIR; "": WORKDIR itself (bind, cache, tmpfs), none (secret with env only),
+                           the caller's choice (ssh); secret else: /run/secrets/ID; never "/" */
     bool read_only;
     uint64_t size;  /* tmpfs; 0: no limit */
     const char *id; /* cache: default target; secret: default source, then base name of target; ssh: "default" */

@@ -84,6 +84,8 @@ struct build_scope {
     struct bh_strlist env;        /* KEY=value, as it will be in the image's config */
     const struct build_var *args; /* declared so far, in order, none twice */
     size_t n_args;
+    void (*missed)(void *user, const char *name); /* told of each use of a variable without value; NULL: nobody */
+    void *missed_user;
 };
 
 /* env: of the base image; not copied. */

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "ignore/pattern.h"
 #include "recipe_int.h"
 
 static const char *const type_names[] = {"bind", "cache", "tmpfs", "secret", "ssh"};
@@ -99,7 +100,12 @@ static bool is_variable(const struct build_pair *field) {
 }
 
 static const char *look_up(void *user, const char *name) {
-    return build_scope_get(user, name);
+    const struct build_scope *s = user;
+    const char *value = build_scope_get(s, name);
+
+    if (value == NULL && s->missed != NULL)
+        s->missed(s->missed_user, name);
+    return value;
 }
 
 /* false: left out (*out NULL) or an error. */
@@ -299,6 +305,23 @@ static int finish_secret(struct reader *r) {
     return 0;
 }
 
+/* A cache without an id is known by its target. */
+static int finish_cache(struct reader *r) {
+    struct build_mount *m = r->out;
+    size_t n = strlen(m->target);
+    char *id;
+
+    if (m->id != NULL && m->id[0] != '\0')
+        return 0;
+    id = bh_oci_alloc(r->arena, n + 2, r->err);
+    if (id == NULL)
+        return r->err->code;
+    memcpy(id, m->target, n);
+    bh_path_clean(id);
+    m->id = id;
+    return 0;
+}
+
 static int finish(struct reader *r) {
     struct build_mount *m = r->out;
 
@@ -310,10 +333,10 @@ static int finish(struct reader *r) {
         m->target = "";
     if (m->type == BUILD_MOUNT_SECRET)
         return finish_secret(r);
-    if (m->target[0] == '\0' && m->type != BUILD_MOUNT_SSH)
-        return bh_err_set(r->err, BH_E_INVALID, "invalid %s mount: a target is required", type_names[m->type]);
-    if (m->type == BUILD_MOUNT_CACHE && (m->id == NULL || m->id[0] == '\0'))
-        m->id = m->target;
+    if (m->target[0] == '/' && m->target[strspn(m->target, "/.")] == '\0' && m->type != BUILD_MOUNT_SSH)
+        return bh_err_set(r->err, BH_E_INVALID, "invalid mount target \"%.100s\"", m->target);
+    if (m->type == BUILD_MOUNT_CACHE)
+        return finish_cache(r);
     if (m->type == BUILD_MOUNT_SSH && (m->id == NULL || m->id[0] == '\0'))
         m->id = "default";
     if (m->id == NULL)

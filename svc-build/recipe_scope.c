@@ -195,7 +195,12 @@ const char *build_scope_get(const struct build_scope *s, const char *name) {
 }
 
 static const char *look_up_scope(void *user, const char *name) {
-    return build_scope_get(user, name);
+    const struct build_scope *s = user;
+    const char *value = build_scope_get(s, name);
+
+    if (value == NULL && s->missed != NULL)
+        s->missed(s->missed_user, name);
+    return value;
 }
 
 static struct build_expand expander(const struct build_scope *s) {

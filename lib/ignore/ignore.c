@@ -43,6 +43,13 @@ static void add_rule(struct bh_ignore *ig, struct bh_pattern *take_pattern, bool
     ig->negations = ig->negations || negated;
 }
 
+/* The root itself is never left out, so there is nothing to take back in. */
+static int refuse_bare(struct bh_err *err) {
+    bh_err_set(err, BH_E_INVALID, "illegal exclusion pattern: \"!\"");
+    bh_err_hint(err, "\"!\" is followed by the path that is taken back in");
+    return bh_err_reason(err, "invalid-pattern");
+}
+
 /* One line without its end; comments are gone. */
 static int add_line(struct bh_ignore *ig, const char *s, size_t n, struct bh_err *err) {
     BH_SCOPE_FREE char *text = NULL;
@@ -56,11 +63,8 @@ static int add_line(struct bh_ignore *ig, const char *s, size_t n, struct bh_err
     s += negated;
     n -= negated;
     trim(&s, &n);
-    if (n == 0) {
-        bh_err_set(err, BH_E_INVALID, "illegal exclusion pattern: \"!\"");
-        bh_err_hint(err, "\"!\" is followed by the path that is taken back in");
-        return bh_err_reason(err, "invalid-pattern");
-    }
+    if (n == 0)
+        return refuse_bare(err);
     if (n > BH_PATTERN_MAX)
         return bh_err_set(err, BH_E_LIMIT, "a pattern is longer than %d bytes", BH_PATTERN_MAX);
     if (ig->n >= BH_IGNORE_LINES_MAX)
@@ -71,7 +75,14 @@ static int add_line(struct bh_ignore *ig, const char *s, size_t n, struct bh_err
     memcpy(text, s, n);
     text[n] = '\0';
     bh_path_clean(text);
-    if (bh_pattern_new(text + (text[0] == '/' && text[1] != '\0'), &pattern, err) != 0)
+    s = text + (text[0] == '/' && text[1] != '\0');
+    if (!negated && *s == '!') { /* docker looks for the mark once more when the slash is gone */
+        negated = true;
+        s++;
+    }
+    if (*s == '\0' || (negated && strcmp(s, "/") == 0))
+        return refuse_bare(err);
+    if (bh_pattern_new(s, &pattern, err) != 0)
         return err->code;
     add_rule(ig, pattern, negated);
     return 0;

@@ -89,7 +89,7 @@ static void test_places(void **state) {
          "'from' doesn't support variable expansion, define alias stage instead"},
         {"FROM a\nRUN --mount=type=secret y\n", "2:13+11 invalid-mount\n",
          "invalid secret mount. one of source, target required"},
-        {"FROM a\nRUN --mount=type=cache y\n", "2:13+10 invalid-mount\n", NULL},
+        {"FROM a\nRUN --mount=type=cache,target=/ y\n", "2:13+19 invalid-mount\n", "invalid mount target \"/\""},
         {"FROM a\nRUN --mount=type=cache,target y\n", "2:24+6 invalid-mount\n",
          "invalid field 'target' must be a key=value pair"},
         {"FROM a\nRUN --mount=type=secret,id=x,mode=99 y\n", "2:30+7 invalid-mount\n", "invalid value 99 for mode"},

@@ -227,6 +227,7 @@ static void test_lines(void **state) {
         {"a/**\n!a/b", "a/c a/c/d", "a a/b a/b/c"},
         {"a*\n!ab\nabc*", "a abc abc/x", "ab ab/c"},
         {"dir\\*x", "dir*x", "dirax"},
+        {"*\n/!a", "b", "a"},
         {"a b", "", "a b"},
     };
 
@@ -295,6 +296,7 @@ static void test_refused(void **state) {
         const char *message;
     } rows[] = {
         {"a\n!\n", BH_E_INVALID, ".dockerignore:2: illegal exclusion pattern: \"!\""},
+        {"!/\n", BH_E_INVALID, ".dockerignore:1: illegal exclusion pattern: \"!\""},
         {"a\n! \n", BH_E_INVALID, ".dockerignore:2: illegal exclusion pattern: \"!\""},
         {"\n\n[a\n", BH_E_INVALID, ".dockerignore:3: syntax error in pattern \"[a\""},
     };
