@@ -22,6 +22,7 @@
 
 #define START_MS 30000 /* from exec to READY; a build with sanitizers on a busy machine takes its time */
 #define STOP_MS  3000
+#define N_FDS    (BH_FD_CONFIG + 1)
 
 /* ---- what all children share ------------------------------------------------------------- */
 
@@ -41,8 +42,8 @@ unsigned sup_binds_system(struct bh_bind *binds) {
     return sup_n_system_binds;
 }
 
-int sup_spawn(struct sup_engine *e, struct bh_spawn *s, struct bh_spawn_fd *fds, const char *binary, pid_t *out_pid,
-              int *out_pidfd, struct bh_err *err) {
+int sup_spawn(struct sup_engine *e, struct bh_spawn *s, const char *binary, pid_t *out_pid, int *out_pidfd,
+              struct bh_err *err) {
     /* Nothing of the administrator's environment reaches a room. */
     static const char *const environment[] = {"LANG=C.UTF-8", "MALLOC_ARENA_MAX=2",
                                               "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -55,9 +56,8 @@ int sup_spawn(struct sup_engine *e, struct bh_spawn *s, struct bh_spawn_fd *fds,
     int rc = sup_log_open(e, s->name, &log_fd, &log, err);
     if (rc < 0)
         return rc;
-    for (int i = 0; i < 3; i++)
-        fds[i] = (struct bh_spawn_fd){i == 0 ? e->null_fd : log_fd, i};
-    s->fds = fds;
+    s->fds[0] = e->null_fd;
+    s->fds[1] = s->fds[2] = log_fd;
     s->exe_fd = exe_fd;
     s->envp = environment;
     rc = bh_spawn(s, out_pid, out_pidfd, err);
@@ -118,28 +118,24 @@ static int take_pair(struct sup_engine *e, struct sup_room *room, int *out_fd, s
     return 0;
 }
 
-static int spawn_launch(struct sup_engine *e, struct sup_room *room, struct bh_spawn_fd *fds, unsigned n_fds,
-                        struct bh_err *err) {
-    const struct sup_user *monitor = &e->users[SUP_USER_MONITOR], *runtime = &e->users[SUP_USER_RUNTIME];
-    char ids[4][16];
-    const char *const argv[] = {
-        room->row->binary, "--root", e->root,         "--bin-dir", e->libexec,      "--monitor-uid", ids[0],
-        "--monitor-gid",   ids[1],   "--runtime-uid", ids[2],      "--runtime-gid", ids[3],          NULL};
-    const uid_t numbers[] = {monitor->uid, monitor->gid, runtime->uid, runtime->gid};
+static int spawn_launch(struct sup_engine *e, struct sup_room *room, int *fds, struct bh_err *err) {
+    const struct sup_user *u = e->users;
+    char ids[64];
+    const char *const argv[] = {room->row->binary, e->root, e->libexec, ids, NULL};
 
-    for (unsigned i = 0; i < 4; i++)
-        snprintf(ids[i], sizeof ids[i], "%u", numbers[i]);
+    snprintf(ids, sizeof ids, "%u:%u:%u:%u", u[SUP_USER_MONITOR].uid, u[SUP_USER_MONITOR].gid, u[SUP_USER_RUNTIME].uid,
+             u[SUP_USER_RUNTIME].gid);
     struct bh_spawn s = {.name = room->row->name,
                          .argv = argv,
-                         .n_fds = n_fds,
+                         .fds = fds,
+                         .n_fds = N_FDS,
                          .namespaces = CLONE_NEWNS,
                          .caps = sup_launch_caps,
                          .may_gain = true};
-    return sup_spawn(e, &s, fds, room->row->binary, &room->pid, &room->process.fd, err);
+    return sup_spawn(e, &s, room->row->binary, &room->pid, &room->process.fd, err);
 }
 
-static int spawn_room(struct sup_engine *e, struct sup_room *room, struct bh_spawn_fd *fds, unsigned n_fds,
-                      struct bh_err *err) {
+static int spawn_room(struct sup_engine *e, struct sup_room *room, int *fds, struct bh_err *err) {
     static const struct bh_limit limits[] = {{RLIMIT_STACK, SUP_STACK}};
     const struct sup_row *row = room->row;
     const struct sup_user *u = e->users;
@@ -158,28 +154,27 @@ static int spawn_room(struct sup_engine *e, struct sup_room *room, struct bh_spa
                          .namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
                                        ((row->flags & SUP_NETWORK) ? 0 : (uint64_t)CLONE_NEWNET),
                          .proc = SUP_SANITIZED,
-                         .n_fds = n_fds,
+                         .fds = fds,
+                         .n_fds = N_FDS,
                          .limits = limits,
                          .n_limits = 1,
                          .uid = u[row->user].uid,
                          .gid = u[row->user].gid,
                          .groups = &e->config.socket_gid,
                          .n_groups = 1};
-    return sup_spawn(e, &s, fds, row->binary, &room->pid, &room->process.fd, err);
+    return sup_spawn(e, &s, row->binary, &room->pid, &room->process.fd, err);
 }
 
 static int start_with(struct sup_engine *e, struct sup_room *room, int control, struct bh_err *err) {
-    struct bh_spawn_fd fds[6] = {[3] = {control, BH_FD_CONTROL}, {e->config_fd, BH_FD_CONFIG}};
     BH_SCOPE_CLOSE int pair = -1;
-    unsigned n = 5;
 
     if (room->row->flags & SUP_PAIR) {
         int rc = take_pair(e, room, &pair, err);
         if (rc < 0)
             return rc;
-        fds[n++] = (struct bh_spawn_fd){pair, BH_FD_LAUNCH};
     }
-    return (room->row->flags & SUP_HOST) ? spawn_launch(e, room, fds, n, err) : spawn_room(e, room, fds, n, err);
+    int fds[N_FDS] = {[BH_FD_CONTROL] = control, [BH_FD_LAUNCH] = pair, [BH_FD_CONFIG] = e->config_fd};
+    return (room->row->flags & SUP_HOST) ? spawn_launch(e, room, fds, err) : spawn_room(e, room, fds, err);
 }
 
 /* State STARTING on success; the room tells READY itself. */

@@ -86,7 +86,6 @@ void sup_stop(struct sup_engine *e, int exit_status);
 
 /* config.c */
 int sup_config_load(struct sup_engine *e, struct bh_err *err); /* again with every SIGHUP */
-int sup_users_find(struct sup_engine *e, struct bh_err *err);
 
 /* folders.c */
 int sup_folders_make(struct sup_engine *e, const char *root, struct bh_err *err);
@@ -101,8 +100,8 @@ void sup_room_kill(struct sup_room *room, const char *why);
 void sup_room_ready(struct sup_engine *e, struct sup_room *room);
 unsigned sup_binds_system(struct bh_bind *binds);
 /* Completes s (binary, environment, standard descriptors: the first three of its fds) and starts it. */
-int sup_spawn(struct sup_engine *e, struct bh_spawn *s, struct bh_spawn_fd *fds, const char *binary, pid_t *out_pid,
-              int *out_pidfd, struct bh_err *err);
+int sup_spawn(struct sup_engine *e, struct bh_spawn *s, const char *binary, pid_t *out_pid, int *out_pidfd,
+              struct bh_err *err);
 
 #define SUP_MAX_BINDS 40
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -95,8 +95,7 @@ static int set_up(struct sup_engine *e, const struct options *o, struct bh_err *
 
     (void)bh_str_copy(e->config_path, sizeof e->config_path, config);
     if (check_root(err) < 0 || sup_config_load(e, err) < 0 || find_libexec(e, o->libexec, err) < 0 ||
-        sup_users_find(e, err) < 0 || sup_folders_make(e, o->root, err) < 0 || sup_folders_own(e, err) < 0 ||
-        sup_folders_own_root(e, err) < 0)
+        sup_folders_make(e, o->root, err) < 0 || sup_folders_own(e, err) < 0 || sup_folders_own_root(e, err) < 0)
         return err->code;
     e->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (e->null_fd < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

@@ -52,14 +52,14 @@ static int spawn_worker(struct sup_engine *e, const struct bh_control_spawn *m, 
                                       {RLIMIT_CPU, m->cpu_seconds ? m->cpu_seconds : DEFAULT_CPU_SECONDS},
                                       {RLIMIT_FSIZE, m->file_size ? m->file_size : DEFAULT_FILE_SIZE}};
     const struct sup_user *user = &e->users[SUP_USER_WORKER];
-    struct bh_spawn_fd map[3 + BH_CONTROL_MAX_FDS];
+    int map[BH_WORKER_FIRST_FD + BH_CONTROL_MAX_FDS] = {[3] = -1};
     struct bh_bind binds[SUP_MAX_BINDS];
     char count[8];
     const char *const argv[] = {"bulkhead-unpack", m->job, count, NULL};
 
     snprintf(count, sizeof count, "%u", m->n_fds);
     for (unsigned i = 0; i < m->n_fds; i++)
-        map[3 + i] = (struct bh_spawn_fd){fds[i], BH_WORKER_FIRST_FD + (int)i};
+        map[BH_WORKER_FIRST_FD + i] = fds[i];
     struct bh_spawn s = {.name = "worker",
                          .argv = argv,
                          .stage = e->stage,
@@ -68,12 +68,13 @@ static int spawn_worker(struct sup_engine *e, const struct bh_control_spawn *m, 
                          .namespaces =
                              CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET,
                          .proc = SUP_SANITIZED,
-                         .n_fds = 3 + m->n_fds,
+                         .fds = map,
+                         .n_fds = BH_WORKER_FIRST_FD + m->n_fds,
                          .limits = limits,
                          .n_limits = BH_ARRAY_LEN(limits),
                          .uid = user->uid,
                          .gid = user->gid};
-    return sup_spawn(e, &s, map, "bulkhead-unpack", &w->pid, &w->process.fd, err);
+    return sup_spawn(e, &s, "bulkhead-unpack", &w->pid, &w->process.fd, err);
 }
 
 int sup_worker_start(struct sup_engine *e, const struct bh_control_spawn *m, const int *fds, pid_t *out_pid,

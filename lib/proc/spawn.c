@@ -27,8 +27,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define FD_PARKED 300 /* descriptors wait above this while the numbers below are given out */
-
 /* mount_setattr(2): the libc of Debian 12 has it, older kernels' headers do not. */
 #define ATTR_RDONLY 0x1
 #define ATTR_NOSUID 0x2
@@ -167,29 +165,6 @@ static int drop_ids(const struct bh_spawn *s, struct bh_err *err) {
 
 /* ---- the child --------------------------------------------------------------------------- */
 
-/* First out of the way of all target numbers, then to them; what is in between gets closed. */
-static int place_fds(const struct bh_spawn *s, int *exe_fd, int *report, struct bh_err *err) {
-    int parked[BH_SPAWN_MAX_FDS];
-    int top = 2;
-
-    for (unsigned i = 0; i < s->n_fds; i++) {
-        parked[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, FD_PARKED);
-        if (parked[i] < 0)
-            return bh_err_errno(err, errno, "pass descriptor %d", s->fds[i].to);
-    }
-    *exe_fd = fcntl(s->exe_fd, F_DUPFD_CLOEXEC, FD_PARKED);
-    *report = fcntl(*report, F_DUPFD_CLOEXEC, FD_PARKED);
-    if (*exe_fd < 0 || *report < 0 || close_range(0, FD_PARKED - 1, 0) < 0)
-        return bh_err_errno(err, errno, "close the supervisor's descriptors");
-    for (unsigned i = 0; i < s->n_fds; i++) {
-        if (dup2(parked[i], s->fds[i].to) < 0)
-            return bh_err_errno(err, errno, "pass descriptor %d", s->fds[i].to);
-        top = s->fds[i].to > top ? s->fds[i].to : top;
-    }
-    return close_range((unsigned)top + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? bh_err_errno(err, errno, "mark descriptors")
-                                                                        : 0;
-}
-
 static int reset_signals(struct bh_err *err) {
     sigset_t none;
 
@@ -204,7 +179,7 @@ static int become(const struct bh_spawn *s, int *exe_fd, int *report, struct bh_
     int rc = make_mounts(s, err);
 
     if (rc == 0)
-        rc = place_fds(s, exe_fd, report, err);
+        rc = bh_place(0, s->fds, s->n_fds, (int *const[]){exe_fd, report}, 2, err);
     for (unsigned i = 0; i < s->n_limits && rc == 0; i++)
         rc = bh_sandbox_lower(s->limits[i].resource, s->limits[i].max, err);
     if (rc == 0)
@@ -221,7 +196,7 @@ static int become(const struct bh_spawn *s, int *exe_fd, int *report, struct bh_
 
 static _Noreturn void run_child(const struct bh_spawn *s, int report) {
     struct bh_err err = BH_ERR_INIT;
-    int exe_fd = -1;
+    int exe_fd = s->exe_fd;
 
     if (become(s, &exe_fd, &report, &err) == 0) {
         execveat(exe_fd, "", (char *const *)s->argv, (char *const *)s->envp, AT_EMPTY_PATH);

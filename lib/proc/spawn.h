@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "proc/ask.h"
 #include "proc/sandbox.h"
 
 enum bh_bind_flags {
@@ -28,11 +29,6 @@ struct bh_bind {
     unsigned flags;
 };
 
-struct bh_spawn_fd {
-    int from; /* of this process */
-    int to;   /* in the program */
-};
-
 struct bh_spawn {
     const char *name; /* for messages */
     int exe_fd;       /* the binary, opened O_PATH by the caller */
@@ -42,8 +38,8 @@ struct bh_spawn {
     const char *stage;   /* an empty folder on which the new root is mounted; NULL: keep the host's root */
     const struct bh_bind *binds;
     unsigned n_binds;
-    bool proc; /* mount /proc of the new pid namespace */
-    const struct bh_spawn_fd *fds;
+    bool proc;      /* mount /proc of the new pid namespace */
+    int *fds;       /* fds[i] of this process becomes i, -1: closed */
     unsigned n_fds; /* everything else is closed */
     const struct bh_limit *limits;
     unsigned n_limits;

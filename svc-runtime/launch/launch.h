@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "proc/ask.h"
 #include "rightless/bundle.h"
 #include "wire/launch_wire.h"
 #include "wire/monitor_start.h"
@@ -125,27 +126,13 @@ int lnc_idmapped(int from, const char *path, int userns, unsigned flags, int *ou
 int lnc_binds_take(const struct lnc_mounts *m, const struct rt_spec *spec, int *fds, struct bh_err *err);
 int lnc_binds_attach(const struct lnc_mounts *m, const struct rt_spec *spec, int *fds, struct bh_err *err);
 
-/* helper.c */
-/* Root of the user namespace (-1: the host's ids) with these capabilities in there and no more, in root (-1: where it
- * is). */
-int lnc_become(int root, int userns, uint64_t caps, struct bh_err *err);
-/* Runs `work` (of svc-runtime/rightless) in a child that has no rights: nobody, or `inside`: root of a container's user
- * namespace with no capability but `caps` in there, in the container's root.  Open are 0-2, the pipe for its answer as
- * 3, fds as 4, 5, .. Its answer is an error or *out.  BH_E_ABORTED: it was ended before it could give one. */
-struct lnc_ask {
-    int (*work)(const void *arg, void *out, struct bh_err *err);
-    const void *arg;
-    void *out;
-    size_t size;
-    const int *fds;
-    unsigned n_fds;
-    bool inside;
+/* helper.c: a child becomes root of the user namespace (-1: with the host's ids) with these capabilities in there and
+ * no more, in root (-1: where it is).  arg: struct lnc_who; for bh_ask. */
+struct lnc_who {
     int root, userns;
     uint64_t caps;
 };
-int lnc_ask(const struct lnc_ask *a, struct bh_err *err);
-/* From here on nothing is open but 0-2, from[0..n) as 3, 4, .. (-1: closed) and *program (may be NULL), moved. */
-int lnc_place(int *from, int n, int *program, struct bh_err *err);
+int lnc_become(const void *arg, struct bh_err *err);
 
 /* start.c: children for START and EXEC; they become the monitor. */
 _Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, int report);

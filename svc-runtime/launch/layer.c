@@ -49,9 +49,9 @@ static int seal(int fd, struct bh_err *err) {
 }
 
 static int verify(int fd, const unsigned char *diff_id, struct bh_err *err) {
-    const struct lnc_ask a = {.work = lnc_verify_work, .arg = diff_id, .fds = &fd, .n_fds = 1};
+    const struct bh_ask a = {.work = lnc_verify_work, .arg = diff_id, .fds = &fd, .n_fds = 1};
 
-    if (lnc_ask(&a, err) == BH_E_ABORTED) {
+    if (bh_ask(&a, err) == BH_E_ABORTED) {
         bh_err_set(err, BH_E_DATA_LOSS, "verify layer: the process that reads it was ended");
         return bh_err_reason(err, "bad-layer");
     }

@@ -164,10 +164,10 @@ static int job_read(struct launch *l, struct lnc_job *job, struct bh_err *err) {
 static int tell_info(const struct rt_launch_request *q, struct bh_err *err) {
     struct rt_launch_info info = {0};
     const uint32_t oci = q->oci;
-    const struct lnc_ask a = {.work = lnc_info_look, .arg = &oci, .out = &info, .size = sizeof(info)};
+    const struct bh_ask a = {.work = lnc_info_look, .arg = &oci, .out = &info, .size = sizeof(info)};
     struct bh_err e = BH_ERR_INIT;
 
-    info.code = lnc_ask(&a, &e);
+    info.code = bh_ask(&a, &e);
     info.seq = q->seq;
     info.id_pool_first = LNC_ID_POOL;
     info.id_pool_count = LNC_SLOTS;

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,33 +28,13 @@
 #include "proc/control.h"
 
 static int parse_args(struct launch *l, int argc, char **argv, struct bh_err *err) {
-    const struct option known[] = {{"root", required_argument, NULL, 'r'},
-                                   {"bin-dir", required_argument, NULL, 'b'},
-                                   {"monitor-uid", required_argument, NULL, 1},
-                                   {"monitor-gid", required_argument, NULL, 2},
-                                   {"runtime-uid", required_argument, NULL, 3},
-                                   {"runtime-gid", required_argument, NULL, 4},
-                                   {NULL, 0, NULL, 0}};
-    uint32_t ids[5] = {0};
-    uint64_t id;
-    bool ok = true;
+    bool ok = argc == 4 && argv[1][0] == '/' && bh_str_copy(l->root, sizeof(l->root), argv[1]) && argv[2][0] == '/' &&
+              bh_str_copy(l->libexec, sizeof(l->libexec), argv[2]) &&
+              sscanf(argv[3], "%u:%u:%u:%u", &l->monitor_uid, &l->monitor_gid, &l->runtime_uid, &l->runtime_gid) == 4;
 
-    for (int o; ok && (o = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        if (o == 'r')
-            ok = optarg[0] == '/' && bh_str_copy(l->root, sizeof(l->root), optarg);
-        else if (o == 'b')
-            ok = optarg[0] == '/' && bh_str_copy(l->libexec, sizeof(l->libexec), optarg);
-        else if ((ok = o < 5 && bh_str_u64(optarg, &id) && id > 0 && id < UINT32_MAX))
-            ids[o] = (uint32_t)id;
-    }
-    l->monitor_uid = ids[1];
-    l->monitor_gid = ids[2] != 0 ? ids[2] : ids[1];
-    l->runtime_uid = ids[3];
-    l->runtime_gid = ids[4] != 0 ? ids[4] : ids[3];
-    if (!ok || l->root[0] == 0 || l->libexec[0] == 0 || ids[1] == 0 || ids[3] == 0)
-        return bh_err_set(err, BH_E_INVALID,
-                          "bulkhead-launch needs --root DIR --bin-dir DIR --monitor-uid N --runtime-uid N");
-    return 0;
+    return ok && l->monitor_uid != 0 && l->runtime_uid != 0
+               ? 0
+               : bh_err_set(err, BH_E_INVALID, "bulkhead-launch needs DIR BIN-DIR MONITOR-UID:GID:RUNTIME-UID:GID");
 }
 
 #define CGROUP "/sys/fs/cgroup"

@@ -286,15 +286,11 @@ static int open_inside(const struct lnc_mounts *m, const char *path) {
 /* A mount point that is missing is made by a child that has the container's own rights. */
 static int attach_inside(const struct lnc_mounts *m, int mount, const char *target, bool folder, struct bh_err *err) {
     const struct lnc_point point = {target, folder};
-    const struct lnc_ask a = {.work = lnc_point_make,
-                              .arg = &point,
-                              .inside = true,
-                              .root = m->root,
-                              .userns = m->userns,
-                              .caps = (uint64_t)1 << CAP_DAC_OVERRIDE};
+    const struct lnc_who owner = {m->root, m->userns, (uint64_t)1 << CAP_DAC_OVERRIDE};
+    const struct bh_ask a = {.work = lnc_point_make, .arg = &point, .become = lnc_become, .who = &owner};
     BH_SCOPE_CLOSE int at = open_inside(m, target);
 
-    if (at < 0 && errno == ENOENT && lnc_ask(&a, err) != 0)
+    if (at < 0 && errno == ENOENT && bh_ask(&a, err) != 0)
         return err->code;
     if (at < 0 && (at = open_inside(m, target)) < 0)
         return bh_err_errno(err, errno, "open the mount point %s in the container", target);

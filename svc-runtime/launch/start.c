@@ -63,7 +63,7 @@ static int write_bundle(struct child *c, bool exec, struct bh_err *err) {
                                  .monitor_gid = c->l->monitor_gid,
                                  .runtime_uid = c->l->runtime_uid};
     int fds[LNC_BUNDLE_FILES] = {memfd_create("orders", MFD_CLOEXEC)};
-    const struct lnc_ask a = {
+    const struct bh_ask a = {
         .work = lnc_bundle_write, .arg = &b, .fds = fds, .n_fds = exec ? LNC_BUNDLE_HOSTS : LNC_BUNDLE_FILES};
     char path[96];
 
@@ -74,20 +74,20 @@ static int write_bundle(struct child *c, bool exec, struct bh_err *err) {
             return bh_err_errno(err, errno, "make %s", path);
     }
     c->orders = fds[LNC_BUNDLE_ORDERS];
-    return lnc_ask(&a, err);
+    return bh_ask(&a, err);
 }
 
 /* User, groups and home of the process, by a child that is no more than the container's root is. */
 static int look_up(struct child *c, int root, struct bh_err *err) {
-    const struct lnc_ask a = {.work = lnc_lookup_work,
-                              .arg = &c->spec,
-                              .out = &c->user,
-                              .size = sizeof(c->user),
-                              .inside = true,
-                              .root = root,
-                              .userns = c->m.userns};
+    const struct lnc_who owner = {root, c->m.userns, 0};
+    const struct bh_ask a = {.work = lnc_lookup_work,
+                             .arg = &c->spec,
+                             .out = &c->user,
+                             .size = sizeof(c->user),
+                             .become = lnc_become,
+                             .who = &owner};
 
-    if (lnc_ask(&a, err) == BH_E_ABORTED)
+    if (bh_ask(&a, err) == BH_E_ABORTED)
         bh_err_set(err, BH_E_INVALID, "the image's /etc/passwd and /etc/group could not be read within 2 s");
     return err->code;
 }
@@ -129,7 +129,7 @@ static int monitor_exec(struct child *c, struct bh_err *err) {
             stdio[i] = c->r->fds[next++];
     snprintf(path, sizeof(path), "%s/bulkhead-monitor", c->l->libexec);
     if (listen_socket(c, &from[RT_MFD_LISTEN - RT_MFD_ORDERS], err) != 0 ||
-        lnc_place(from, BH_ARRAY_LEN(from), NULL, err) != 0)
+        bh_place(RT_MFD_ORDERS, from, BH_ARRAY_LEN(from), NULL, 0, err) != 0)
         return err->code;
     c->report = RT_MFD_REPORT;
     execve(path, argv, env);

@@ -19,8 +19,7 @@
 #include "base/mem.h"
 #include "launch.h"
 
-#define CAP(c)  ((uint64_t)1 << CAP_##c)
-#define SAFE_FD 32
+#define CAP(c) ((uint64_t)1 << CAP_##c)
 
 /* Of a walk: reading everything that is the container's.  bulkhead-tree chroots itself before it looks at anything (its
  * loader needs the host's libraries). */
@@ -28,10 +27,14 @@
 /* Of a helper that makes (extract) or removes files of every owner, in one folder. */
 #define MAKE (CAP(CHOWN) | CAP(FOWNER) | CAP(FSETID) | CAP(DAC_OVERRIDE) | CAP(SETFCAP) | CAP(MKNOD) | CAP(SYS_CHROOT))
 
-static int exec_tree(int program, const char *mode, struct bh_err *err) {
-    char *argv[] = {"bulkhead-tree", (char *)mode, NULL};
-    char *env[] = {"LC_ALL=C", NULL};
+/* The last of a child: fds become 3 to 6, *report stays open until the exec. */
+static int become_tree(const struct launch *l, const char *mode, const struct lnc_who *who, int fds[4], int *report,
+                       struct bh_err *err) {
+    char *argv[] = {"bulkhead-tree", (char *)mode, NULL}, *env[] = {"LC_ALL=C", NULL};
+    int program = l->tree_fd;
 
+    if (lnc_become(who, err) != 0 || bh_place(3, fds, 4, (int *const[]){&program, report}, 2, err) != 0)
+        return err->code;
     execveat(program, "", argv, env, AT_EMPTY_PATH);
     return bh_err_errno(err, errno, "start bulkhead-tree");
 }
@@ -65,53 +68,39 @@ static int open_trees(struct lnc_mounts *m, const struct lnc_request *r, int *di
     return rc;
 }
 
-static int run(const struct launch *l, const struct lnc_request *r, int report, struct bh_err *err) {
+static int run(const struct launch *l, const struct lnc_request *r, int *report, struct bh_err *err) {
     struct lnc_mounts m = {.l = l, .userns = -1, .root = -1};
     struct lnc_record rec;
-    int dir = -1, a = -1, b = -1, program = l->tree_fd, rc;
+    int dir = -1, a = -1, b = -1;
 
     if (mode_name(r->q.arg) == NULL)
         return bh_err_set(err, BH_E_INVALID, "there is no walk %d", r->q.arg);
-    rc = lnc_ct_open(l, r->q.id, &dir, &rec, err);
-    m.base = rc == 0 ? lnc_ct_base(&rec) : 0;
-    if (rc == 0 && m.base != 0)
-        rc = lnc_userns(m.base, &m.userns, err);
-    if (rc == 0)
-        rc = open_trees(&m, r, &dir, &a, &b, err);
-    if (rc != 0)
-        return rc;
-    if ((rc = lnc_become(-1, m.userns, WALK, err)) != 0 ||
-        (rc = lnc_place((int[]){a, b, r->fds[0], report}, 4, &program, err)) != 0)
-        return rc;
-    return exec_tree(program, mode_name(r->q.arg), err);
+    if (lnc_ct_open(l, r->q.id, &dir, &rec, err) != 0)
+        return err->code;
+    m.base = lnc_ct_base(&rec);
+    if ((m.base != 0 && lnc_userns(m.base, &m.userns, err) != 0) || open_trees(&m, r, &dir, &a, &b, err) != 0)
+        return err->code;
+    return become_tree(l, mode_name(r->q.arg), &(struct lnc_who){-1, m.userns, WALK}, (int[]){a, b, r->fds[0], *report},
+                       report, err);
 }
 
 _Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *r, int report) {
     struct bh_err err = BH_ERR_INIT;
 
-    report = fcntl(report, F_DUPFD_CLOEXEC, SAFE_FD + 4);
-    run(l, r, report, &err);
-    lnc_report(fcntl(report, F_GETFD) >= 0 ? report : 6, 0, &err);
-    _exit(1);
-}
-
-/* A throw-away process; bulkhead-tree chroots itself to dir. */
-static _Noreturn void helper_child(const struct launch *l, const char *mode, int dir, int other) {
-    struct bh_err err = BH_ERR_INIT;
-    int program = l->tree_fd;
-
-    if (lnc_place((int[]){dir, other, -1, -1}, 4, &program, &err) == 0 && lnc_become(-1, -1, MAKE, &err) == 0)
-        exec_tree(program, mode, &err);
-    bh_log_err("helper-not-started", &err);
+    run(l, r, &report, &err);
+    lnc_report(report, 0, &err);
     _exit(1);
 }
 
 int lnc_tree_helper(const struct launch *l, const char *mode, int dir, int other, struct bh_err *err) {
-    int status = 1;
+    int status = 1, none = dir;
     pid_t pid = fork();
 
-    if (pid == 0)
-        helper_child(l, mode, dir, other);
+    if (pid == 0) {
+        become_tree(l, mode, &(struct lnc_who){-1, -1, MAKE}, (int[]){dir, other, -1, -1}, &none, err);
+        bh_log_err("helper-not-started", err);
+        _exit(1);
+    }
     if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
         return bh_err_set(err, BH_E_INTERNAL, "bulkhead-tree %s failed (%d): see the log", mode, status);
     return 0;

@@ -29,9 +29,9 @@ ALLOWED = {
     "bulkhead-registry": None,  # TLS and HTTP bring their own
 }
 # Code that runs with rights; a *_table.h has constants alone and is counted apart.  What launch's children do after they gave all up lies in other folders.
-PRIVILEGED = ("supervisor/*.[ch]", "lib/proc/spawn.[ch]", "svc-runtime/launch/*.[ch]")
-PRIVILEGED_GOAL = 3000
-PRIVILEGED_MAX = 3055  # a ratchet: lower it with the code, never raise it
+PRIVILEGED = ("supervisor/*.[ch]", "lib/proc/spawn.[ch]", "lib/proc/ask.[ch]", "svc-runtime/launch/*.[ch]")
+PRIVILEGED_GOAL = 3000  # of code in all of these, and of all lines in the .c files of supervisor and launch
+PRIVILEGED_MAX = 2942  # a ratchet: lower it with the code, never raise it
 ROOM_FOLDERS = ("supervisor", "svc-store", "svc-registry", "svc-build", "svc-runtime", "client")
 failures = []
 
@@ -75,6 +75,12 @@ def test_lines():
         part = sum(lines_of_code(path) for path in paths) - data
         print(f"     {part:5} lines of code in {pattern}" + (f", and {data} of constant tables" if data else ""))
         total += part
+    paths = glob.glob(os.path.join(TOP, "supervisor/*.c")) + glob.glob(os.path.join(TOP, "svc-runtime/launch/*.c"))
+    whole = 0
+    for path in paths:
+        with open(path, encoding="utf-8") as f:
+            whole += len(f.readlines())
+    check(whole <= PRIVILEGED_GOAL, f"supervisor and launch have {whole} lines with comments, at most {PRIVILEGED_GOAL}")
     check(total <= PRIVILEGED_MAX, f"privileged code has {total} lines, at most {PRIVILEGED_MAX}, goal {PRIVILEGED_GOAL}")
 
 

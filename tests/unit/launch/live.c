@@ -44,8 +44,8 @@ static void launch_exec(struct live *l, int control, int launch) {
     dup2(control, 3);
     dup2(launch, 4);
     close_range(5, ~0u, 0);
-    execl(BIN "/bulkhead-launch", "bulkhead-launch", "--root", l->root, "--bin-dir", BIN, "--monitor-uid", MONITOR_UID,
-          "--runtime-uid", RUNTIME_UID, NULL);
+    execl(BIN "/bulkhead-launch", "bulkhead-launch", l->root, BIN,
+          MONITOR_UID ":" MONITOR_UID ":" RUNTIME_UID ":" RUNTIME_UID, NULL);
     _exit(127);
 }
 

@@ -44,7 +44,7 @@ static int run(const struct bh_spawn *base, const char *script, char *out, size_
     pid_t pid;
 
     assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-    const struct bh_spawn_fd fds[] = {{null, 0}, {pipes[1], 1}, {pipes[1], 2}, {null, 7}};
+    int fds[] = {null, pipes[1], pipes[1], -1, -1, -1, -1, null};
     s.name = "test";
     s.argv = argv;
     s.envp = envp;
