@@ -77,7 +77,7 @@ int reg_url_parse(const char *text, const char *base, struct reg_url *out, struc
         return bh_err_set(err, BH_E_LIMIT, "read an address: out of memory");
     if (strlen(text) >= REG_URL_SIZE)
         return bad(err, "..", "it is too long");
-    if (!clean(text))
+    if (!clean(text) || strstr(text, ":///")) /* which libcurl reads as "://" */
         return bad(err, text, "it has bytes that no address may have");
     if ((base && curl_url_set(u, CURLUPART_URL, base, 0) != CURLUE_OK) ||
         curl_url_set(u, CURLUPART_URL, text, 0) != CURLUE_OK)
