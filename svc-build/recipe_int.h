@@ -99,7 +99,7 @@ bool build_split_quoted(struct build_request *q, struct build_words *out);
 bool build_whole_word(struct build_request *q, size_t from, struct build_word *out);
 /* JSON form: 1 taken, 0 it is something else, -1 noted or failed. */
 int build_split_json(struct build_request *q, size_t from, struct build_words *out);
-/* Which heredocs does this word begin?  1 one, 0 none. */
+/* Does this word begin a heredoc?  1 yes, 0 no or memory is gone. */
 int build_heredoc_word(struct build_parser *p, const char *word, struct build_heredoc *out);
 bool build_find_heredocs(struct build_request *q);
 struct build_word build_word_at(struct build_request *q, size_t offset, size_t n, const char *text);

@@ -286,13 +286,18 @@ static size_t count_quotes(const char *s) {
 }
 
 /* Words of a text with nothing replaced; none if quotes do not fit together, as docker takes it. */
-static void bare_words(struct build_parser *p, const char *text, unsigned flags, struct bh_strlist *out) {
+static bool bare_words(struct build_parser *p, const char *text, unsigned flags, struct bh_strlist *out) {
     struct build_expand x = {.escape = '\\', .flags = flags | BUILD_EXPAND_KEEP_UNSET, .arena = p->arena};
-    struct bh_err ignored = BH_ERR_INIT;
+    struct bh_err err = BH_ERR_INIT;
 
+    if (build_expand_words(&x, text, out, &err) == 0)
+        return true;
     *out = (struct bh_strlist){0};
-    if (build_expand_words(&x, text, out, &ignored) != 0)
-        *out = (struct bh_strlist){0};
+    if (err.code != BH_E_LIMIT)
+        return true;
+    *p->err = err;
+    p->failed = true;
+    return false;
 }
 
 int build_heredoc_word(struct build_parser *p, const char *word, struct build_heredoc *out) {
@@ -313,8 +318,8 @@ int build_heredoc_word(struct build_parser *p, const char *word, struct build_he
     rest += strspn(rest, " \t\r\n\v\f");
     if (*rest == '\0' || strchr(rest, '<') != NULL)
         return 0;
-    bare_words(p, rest, 0, &plain);
-    bare_words(p, rest, BUILD_EXPAND_RAW_QUOTES, &raw);
+    if (!bare_words(p, rest, 0, &plain) || !bare_words(p, rest, BUILD_EXPAND_RAW_QUOTES, &raw))
+        return 0;
     if (plain.n != 1 || raw.n != 1)
         return 0;
     out->name = plain.v[0];
@@ -329,12 +334,16 @@ bool build_find_heredocs(struct build_request *q) {
 
     if (strstr(q->line->text, "<<") == NULL)
         return true;
-    bare_words(p, q->line->text, BUILD_EXPAND_RAW_QUOTES | BUILD_EXPAND_RAW_ESCAPES, &words);
+    if (!bare_words(p, q->line->text, BUILD_EXPAND_RAW_QUOTES | BUILD_EXPAND_RAW_ESCAPES, &words))
+        return false;
     for (size_t i = 0; i < words.n; i++) {
         struct build_heredoc doc, *grown;
 
-        if (build_heredoc_word(p, words.v[i], &doc) == 0)
+        if (build_heredoc_word(p, words.v[i], &doc) == 0) {
+            if (p->failed)
+                return false;
             continue;
+        }
         if (q->heredocs.n >= BUILD_HEREDOCS_MAX) {
             bh_err_set(p->err, BH_E_LIMIT, "line %u: an instruction has more than %d heredocs", q->line->first,
                        BUILD_HEREDOCS_MAX);

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "dump.h"
 #include "svc-build/recipe_check.h"
+#include "svc-build/recipe_stages.h"
 
 struct checked {
     struct bh_arena arena;
@@ -252,11 +253,48 @@ static void test_url(void **state) {
     assert_string_equal(build_check_url("unknown-flag", url), "");
 }
 
+/* With an arena that is too small at any point, every step says so and none goes on with half of it. */
+static void test_memory(void **state) {
+    static const char text[] =
+        "ARG A=1\nFROM a:$A AS b\nENV X=$A Y=\"z w\"\nARG B=$X\nFROM b\n# check=skip=all\nCMD x\n"
+        "COPY --from=b $X <<E /d\n$Y\nE\nEXPOSE $Y\nRUN --mount=type=cache,target=$X y\n";
+    struct build_inputs in = {.build_platform = "linux/amd64", .target_platform = "linux/arm64"};
+    struct build_check_input input = {.in = &in};
+    bool good = false;
+
+    (void)state;
+    for (size_t max = 16; !good; max += 64) {
+        struct bh_arena arena;
+        struct build_notes notes;
+        struct build_recipe r;
+        struct build_globals g;
+        struct build_stages s;
+        struct bh_err err = BH_ERR_INIT;
+        int rc;
+
+        bh_arena_init(&arena, max);
+        build_notes_init(&notes, &arena, "Dockerfile");
+        rc = build_recipe_parse(text, sizeof text - 1, &arena, &notes, &r, &err);
+        if (rc == 0)
+            rc = build_globals_init(&g, &r, &in, &arena, &err);
+        if (rc == 0)
+            rc = build_stages_resolve(&r, &g, &arena, &notes, &s, &err);
+        if (rc == 0)
+            rc = build_recipe_check(&r, &input, &arena, &notes, &err);
+        good = rc == 0;
+        assert_int_equal(rc, good ? 0 : BH_E_LIMIT);
+        if (good && notes.errors > 0)
+            fail_msg("%zu: %s", max, notes.n > 0 ? notes.v[0].message : "?");
+        bh_arena_fini(&arena);
+        assert_true(max < 1 << 20);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_and_case), cmocka_unit_test(test_from),    cmocka_unit_test(test_instructions),
         cmocka_unit_test(test_variables),      cmocka_unit_test(test_ignored), cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_error),          cmocka_unit_test(test_url),
+        cmocka_unit_test(test_memory),         cmocka_unit_test(test_error),   cmocka_unit_test(test_url),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
