@@ -215,11 +215,16 @@ int store_rpc_image_known(void *room, struct bh_call *call, const ProtobufCMessa
     MSG(ImageKnownReply) reply = BULKHEAD__STORE__V1__IMAGE_KNOWN_REPLY__INIT;
     struct store_known known;
 
-    if (store_image_known(room, &who, req->digest, req->platform, &known, err) != 0)
+    if (req->name[0] != '\0')
+        store_image_known_name(room, req->owner, req->name, req->platform, &known, err);
+    else
+        store_image_known(room, &who, req->digest, req->platform, &known, err);
+    if (err->code != 0)
         return err->code;
     reply.known = known.known;
     reply.id = known.id;
     reply.manifest_digest = known.manifest;
+    reply.index_digest = known.index;
     return bh_call_reply(call, &reply.base, err);
 }
 

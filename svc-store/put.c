@@ -108,6 +108,49 @@ int store_image_known(struct store *s, const struct store_who *who, const char *
     return 0;
 }
 
+/* The name's image, when it is for the platform that was asked for. */
+static int known_named(struct store_db *db, const struct store_found *f, const struct bh_platform *want,
+                       struct store_known *out, struct bh_err *err) {
+    struct bh_platform have;
+    sqlite3_stmt *st;
+    int r;
+
+    if (store_query(db, &st, err,
+                    "SELECT i.id, i.manifest, i.os, i.arch, i.variant FROM image i WHERE i.k=? AND i.state=0" WHOLE,
+                    "i", f->k) != 0)
+        return err->code;
+    r = store_step(db, st, err);
+    if (r > 0) {
+        platform_of(st, 2, &have);
+        out->known = want == NULL || bh_platform_rank(want, &have) == 0;
+        bh_str_copy(out->id, sizeof out->id, store_text(st, 0));
+        bh_str_copy(out->manifest, sizeof out->manifest, store_text(st, 1));
+        bh_str_copy(out->index, sizeof out->index, f->index);
+    }
+    sqlite3_reset(st);
+    return r < 0 ? r : 0;
+}
+
+int store_image_known_name(struct store *s, uid_t owner, const char *name, const char *platform,
+                           struct store_known *out, struct bh_err *err) {
+    const struct store_who own = {.owner = owner};
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    struct bh_platform want;
+    struct store_found found;
+    int r;
+
+    *out = (struct store_known){0};
+    if ((platform[0] != '\0' && bh_platform_parse(platform, &want, err) != 0) ||
+        store_read_begin(s->index, &db, err) != 0)
+        return err->code;
+    r = store_find(db, &own, name, &found, err);
+    if (r == BH_E_NOT_FOUND) {
+        bh_err_clear(err);
+        return 0;
+    }
+    return r != 0 || !found.by_name ? r : known_named(db, &found, platform[0] != '\0' ? &want : NULL, out, err);
+}
+
 /* ---- names --------------------------------------------------------------------------------- */
 
 static int parse_names(struct putting *x, struct bh_err *err) {

@@ -14,10 +14,14 @@ struct store_known {
     bool known;
     char id[STORE_DIGEST_SIZE];
     char manifest[STORE_DIGEST_SIZE];
+    char index[STORE_DIGEST_SIZE]; /* asked by name: that it was chosen from, else "" */
 };
 /* digest: of a manifest, or of an index; of the latter the image for exactly that platform ("": this host's). */
 int store_image_known(struct store *s, const struct store_who *who, const char *digest, const char *platform,
                       struct store_known *out, struct bh_err *err);
+/* By a name of the owner's; platform "": whatever it is. */
+int store_image_known_name(struct store *s, uid_t owner, const char *name, const char *platform,
+                           struct store_known *out, struct bh_err *err);
 
 struct store_put {
     const char *manifest;
