@@ -1,7 +1,7 @@
 /*
  * body.c - see body.h.
  */
-#include "body.h"
+#include "svc-registry/body.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -40,7 +40,8 @@ bool reg_content_range(const char *text, uint64_t *first, uint64_t *last, uint64
 }
 
 static int wrong_size(const struct reg_body *b, uint64_t told, struct bh_err *err) {
-    bh_err_set(err, BH_E_DATA_LOSS, "the registry sends %" PRIu64 " bytes where its manifest says %" PRIu64, told, b->size);
+    bh_err_set(err, BH_E_DATA_LOSS, "the registry sends %" PRIu64 " bytes where its manifest says %" PRIu64, told,
+               b->size);
     return bh_err_reason(err, "wrong-size");
 }
 
@@ -48,8 +49,9 @@ static int partial(struct reg_body *b, const char *content_range, struct bh_err 
     uint64_t first, last, size;
 
     if (!reg_content_range(content_range, &first, &last, &size) || first != b->start) {
-        bh_err_set(err, BH_E_DATA_LOSS, "the registry was asked for bytes from %" PRIu64 " on and answered with \"%.80s\"",
-                   b->start, content_range);
+        bh_err_set(err, BH_E_DATA_LOSS,
+                   "the registry was asked for bytes from %" PRIu64 " on and answered with \"%.80s\"", b->start,
+                   content_range);
         return bh_err_reason(err, "bad-range");
     }
     if (size != UINT64_MAX && size != b->size)
@@ -88,5 +90,5 @@ int reg_body_end(const struct reg_body *b, struct bh_err *err) {
     if (b->at == b->size)
         return 0;
     bh_err_set(err, BH_E_UNAVAILABLE, "the connection ended after %" PRIu64 " of %" PRIu64 " bytes", b->at, b->size);
-    return bh_err_reason(err, "cut-off");
+    return bh_err_reason(err, "connection-lost");
 }

@@ -7,8 +7,8 @@
  * passed on: nothing past the size, nothing from another place, ever reaches the receiver.
  * Source: RFC 9110, 14.4 Content-Range, 15.3.7.
  */
-#ifndef SVC_REGISTRY_BODY_H
-#define SVC_REGISTRY_BODY_H
+#ifndef REG_BODY_H
+#define REG_BODY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ int reg_body_head(struct reg_body *b, long status, const char *content_range, in
 /* Bytes came: *data and *n become what goes on to the receiver (perhaps nothing).  BH_E_DATA_LOSS, reason "wrong-size",
  * when they are more than the descriptor said; then nothing of this piece may go on. */
 int reg_body_take(struct reg_body *b, const void **data, size_t *n, struct bh_err *err);
-/* The answer is over: all there?  BH_E_UNAVAILABLE, reason "cut-off", when it was short. */
+/* The answer is over: all there?  BH_E_UNAVAILABLE, reason "connection-lost", when it was short. */
 int reg_body_end(const struct reg_body *b, struct bh_err *err);
 
 /* "bytes 5-9/10" -> 5, 9, 10; size UINT64_MAX for "*".  False for anything else. */

@@ -17,6 +17,10 @@
 static const struct bh_method methods[] = {
     {.name = "Ping", .roles = BH_ROLE_ANY, .flags = BH_METHOD_IDEMPOTENT, .handler = bh_rpc_ping},
     {.name = "Version", .roles = BH_ROLE_ANY, .flags = BH_METHOD_IDEMPOTENT, .handler = bh_rpc_version},
+    {"Pull", BH_SERVER_STREAM, USERS, 0, 0, CHANGE, reg_rpc_pull},
+    {"Push", BH_SERVER_STREAM, USERS, 0, 0, CHANGE, reg_rpc_push},
+    {"ManifestPush", BH_UNARY, USERS, 5 << 20, 0, CHANGE, reg_rpc_manifest_push},
+    {"Copy", BH_SERVER_STREAM, USERS, 0, 0, CHANGE, reg_rpc_copy},
     {.name = "Search", .roles = USERS, .flags = ASK, .handler = reg_rpc_search},
     {.name = "TagList", .roles = USERS, .flags = ASK, .handler = reg_rpc_tag_list},
     {.name = "RemoteInspect", .roles = USERS, .flags = ASK, .handler = reg_rpc_remote_inspect},

@@ -14,4 +14,7 @@ extern const struct bh_service registry_service;
 bh_handler reg_rpc_search, reg_rpc_tag_list, reg_rpc_remote_delete, reg_rpc_remote_inspect, reg_rpc_login,
     reg_rpc_fetch;
 
+/* pull_rpc.c, push_rpc.c */
+bh_handler reg_rpc_pull, reg_rpc_push, reg_rpc_copy, reg_rpc_manifest_push;
+
 #endif

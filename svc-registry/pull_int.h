@@ -1,0 +1,64 @@
+/*
+ * pull_int.h - what the files of a pull share: the operation, one image of it, one layer of that.
+ *
+ * Room: registry.  Private to pull*.c.
+ */
+#ifndef REG_PULL_INT_H
+#define REG_PULL_INT_H
+
+#include "base/arena.h"
+#include "svc-registry/jobs.h"
+#include "svc-registry/pull.h"
+#include "svc-registry/source.h"
+
+#define REG_PULL_LIVE 32
+
+struct reg_pulling {
+    struct reg_room *room;
+    const struct reg_pull *ask;
+    struct reg_conf *conf;
+    const struct reg_settings *settings;
+    const struct reg_listener *listener;
+    struct reg_caller caller; /* as asked, but stopped by `stop` */
+    struct reg_stop stop;
+    struct bh_platform want;
+    unsigned jobs;
+    struct reg_hold *hold; /* begun when something is to be kept */
+
+    pthread_mutex_t lock;
+    struct reg_layer *live[REG_PULL_LIVE]; /* calls to the store that a stop must end */
+};
+/* Layers under way; false: the operation has been stopped, do not go on. */
+bool reg_pull_live_add(struct reg_pulling *p, struct reg_layer *layer);
+void reg_pull_live_remove(struct reg_pulling *p, struct reg_layer *layer);
+
+/* One image that is being brought: a name, the documents behind it. */
+struct reg_pull_image {
+    struct reg_pulling *p;
+    unsigned number;
+    struct bh_ref ref;
+    char familiar[BH_REF_TEXT_SIZE]; /* for people and errors */
+    struct reg_source source;
+    struct bh_arena arena;
+    char top[BH_DIGEST_TEXT_SIZE];     /* what the name means: an index or a manifest */
+    bool top_is_index;                 /* then */
+    const char *manifest_digest;       /* the one that was chosen from it */
+    struct reg_document_info manifest; /* of this one */
+    struct bh_strlist diff_ids;        /* empty for artifacts */
+    bool by_head;                      /* while the name is resolved: */
+    struct reg_manifest *top_answer;
+};
+/* The bytes of what the name means are known: reads them, chooses, fetches the rest of the documents. */
+int reg_pull_documents(struct reg_pull_image *im, const struct reg_manifest *top, struct bh_err *err);
+/* All layers, several at once. */
+int reg_pull_layers(struct reg_pull_image *im, struct bh_err *err);
+
+struct reg_pull_layer {
+    struct reg_pull_image *im;
+    const struct bh_desc *desc;
+    const char *diff_id; /* "": a blob of an artifact */
+    struct reg_line line;
+};
+int reg_pull_one_layer(struct reg_pull_layer *l, struct bh_err *err);
+
+#endif

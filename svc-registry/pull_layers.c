@@ -1,0 +1,103 @@
+/*
+ * pull_layers.c - the layers of an image, several at once.
+ *
+ * Room: registry.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "svc-registry/pull_int.h"
+
+bool reg_pull_live_add(struct reg_pulling *p, struct reg_layer *layer) {
+    bool added = false;
+
+    pthread_mutex_lock(&p->lock);
+    for (size_t i = 0; i < REG_PULL_LIVE && !added && !reg_stop_is_set(&p->stop); i++) {
+        if (p->live[i] == NULL) {
+            p->live[i] = layer;
+            added = true;
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+    return added;
+}
+
+void reg_pull_live_remove(struct reg_pulling *p, struct reg_layer *layer) {
+    pthread_mutex_lock(&p->lock);
+    for (size_t i = 0; i < REG_PULL_LIVE; i++)
+        if (p->live[i] == layer)
+            p->live[i] = NULL;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Refused before a byte is asked for. */
+static int check_layer(struct reg_pull_image *im, const struct bh_desc *d, struct bh_err *err) {
+    bool foreign = false;
+    enum bh_layer_form form = bh_media_layer(d->media_type, &foreign);
+
+    if (d->digest.alg == BH_DIGEST_NONE) {
+        bh_err_set(err, BH_E_UNIMPLEMENTED, "%s: layer %s has a digest that cannot be verified", im->familiar,
+                   d->digest_text);
+        return bh_err_reason(err, "digest-algorithm");
+    }
+    if (im->diff_ids.n == 0)
+        return 0; /* an artifact: blobs are kept, whatever they are */
+    if (form == BH_LAYER_ENCRYPTED || form == BH_LAYER_UNKNOWN) {
+        bh_err_set(err, BH_E_UNIMPLEMENTED, "%s: layer %s is \"%s\", which %s", im->familiar, d->digest_text,
+                   d->media_type, form == BH_LAYER_ENCRYPTED ? "is encrypted" : "is no layer of an image");
+        return bh_err_reason(err, "layer-type");
+    }
+    if (foreign && !im->p->settings->allow_foreign_layers) {
+        bh_err_set(err, BH_E_DENIED, "%s: layer %s is a foreign layer, to be fetched from another server", im->familiar,
+                   d->digest_text);
+        bh_err_reason(err, "foreign-layer");
+        return bh_err_hint(err, "an administrator allows it with [registry] allow_foreign_layers = true");
+    }
+    return 0;
+}
+
+/* A layer that stands twice in a manifest (an empty one) is brought once. */
+static bool seen_before(const struct reg_pull_layer *all, size_t n, const struct bh_desc *d, const char *diff_id) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(all[i].desc->digest_text, d->digest_text) == 0 && strcmp(all[i].diff_id, diff_id) == 0)
+            return true;
+    return false;
+}
+
+static size_t list(struct reg_pull_image *im, struct reg_pull_layer *all) {
+    const struct reg_document_info *m = &im->manifest;
+    size_t n = 0;
+
+    if (m->not_an_image[0] != '\0') {
+        all[n] = (struct reg_pull_layer){.im = im, .desc = &m->config, .diff_id = ""};
+        n++;
+    }
+    for (size_t i = 0; i < m->n_layers; i++) {
+        const char *diff_id = im->diff_ids.n > 0 ? im->diff_ids.v[i] : "";
+
+        if (seen_before(all, n, &m->layers[i], diff_id))
+            continue;
+        all[n] = (struct reg_pull_layer){.im = im, .desc = &m->layers[i], .diff_id = diff_id};
+        n++;
+    }
+    return n;
+}
+
+static int one(void *arg, size_t i, struct bh_err *err) {
+    return reg_pull_one_layer(&((struct reg_pull_layer *)arg)[i], err);
+}
+
+int reg_pull_layers(struct reg_pull_image *im, struct bh_err *err) {
+    BH_SCOPE_FREE struct reg_pull_layer *all = bh_xcalloc(im->manifest.n_layers + 1, sizeof *all);
+    size_t n = list(im, all);
+
+    for (size_t i = 0; i < n; i++)
+        if (check_layer(im, all[i].desc, err) != 0)
+            return err->code;
+    for (size_t i = 0; i < n; i++) {
+        reg_line_init(&all[i].line, im->p->listener, im->number, all[i].desc->digest_text);
+        if (reg_line_state(&all[i].line, REG_LAYER_PULLING, err) != 0)
+            return err->code;
+    }
+    return reg_jobs_run(n, im->p->jobs, one, all, &im->p->stop, err);
+}

@@ -1,0 +1,71 @@
+/*
+ * pull_rpc.c - Registry/Pull: the request as plain arguments, events as messages.
+ *
+ * Room: registry.
+ */
+#include "svc-registry/pull.h"
+
+#include <pthread.h>
+
+#include "registry.pb-c.h"
+#include "rpc/server.h"
+#include "svc-registry/caller_rpc.h"
+#include "svc-registry/methods.h"
+
+#define STATE(name) ((int)REG_LAYER_##name == (int)BULKHEAD__REGISTRY__V1__LAYER_STATE__LAYER_##name)
+_Static_assert(STATE(NONE) && STATE(PULLING) && STATE(WAITING) && STATE(DOWNLOADING) && STATE(VERIFYING) &&
+                   STATE(DOWNLOADED) && STATE(EXTRACTING) && STATE(PULLED) && STATE(EXISTS) && STATE(RETRYING) &&
+                   STATE(PREPARING) && STATE(COMPRESSING) && STATE(PUSHING) && STATE(PUSHED) && STATE(THERE) &&
+                   STATE(MOUNTED),
+               "event.h and registry.proto name the same states");
+
+struct client {
+    struct bh_call *call;
+    pthread_mutex_t lock;
+};
+
+static char *text(const char *s) {
+    return s != NULL ? (char *)s : (char *)protobuf_c_empty_string;
+}
+
+static int tell(void *arg, const struct reg_event *e, struct bh_err *err) {
+    Bulkhead__Registry__V1__PullEvent msg = BULKHEAD__REGISTRY__V1__PULL_EVENT__INIT;
+    struct client *c = arg;
+    int r;
+
+    msg.number = e->number;
+    msg.status = text(e->status);
+    msg.layer = text(e->layer);
+    msg.state = (Bulkhead__Registry__V1__LayerState)e->state;
+    msg.current = e->current;
+    msg.total = e->total;
+    msg.text = text(e->text);
+    msg.reference = text(e->reference);
+    msg.id = text(e->id);
+    msg.digest = text(e->digest);
+    msg.is_new = e->is_new;
+    msg.warning = text(e->warning);
+    if (!e->droppable)
+        pthread_mutex_lock(&c->lock);
+    else if (pthread_mutex_trylock(&c->lock) != 0)
+        return 0;
+    r = bh_call_send_msg(c->call, &msg.base, err);
+    pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
+int reg_rpc_pull(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const Bulkhead__Registry__V1__PullRequest *req = (const Bulkhead__Registry__V1__PullRequest *)request;
+    struct client client = {.call = call, .lock = PTHREAD_MUTEX_INITIALIZER};
+    const struct reg_listener listener = {.tell = tell, .arg = &client};
+    struct reg_pull ask = {.references = (const char *const *)req->reference,
+                           .n_references = req->n_reference,
+                           .all_tags = req->all_tags,
+                           .platform = req->platform,
+                           .jobs = req->jobs};
+
+    if (reg_pull_policy_parse(req->policy, &ask.policy, err) != 0 ||
+        reg_caller_of(call, req->remote, &ask.caller, err) != 0)
+        return err->code;
+    return reg_pull(room, &ask, &listener, err);
+}

@@ -1,0 +1,102 @@
+/*
+ * push_rpc.c - Registry/Push, Copy and ManifestPush: requests as plain arguments, events as messages.
+ *
+ * Room: registry.
+ */
+#include "svc-registry/push.h"
+
+#include <pthread.h>
+
+#include "registry.pb-c.h"
+#include "rpc/server.h"
+#include "svc-registry/caller_rpc.h"
+#include "svc-registry/copy.h"
+#include "svc-registry/methods.h"
+
+struct client {
+    struct bh_call *call;
+    pthread_mutex_t lock;
+};
+
+static char *text(const char *s) {
+    return s != NULL ? (char *)s : (char *)protobuf_c_empty_string;
+}
+
+static int tell(void *arg, const struct reg_event *e, struct bh_err *err) {
+    Bulkhead__Registry__V1__PushEvent msg = BULKHEAD__REGISTRY__V1__PUSH_EVENT__INIT;
+    struct client *c = arg;
+    int r;
+
+    msg.number = e->number;
+    msg.status = text(e->status);
+    msg.layer = text(e->layer);
+    msg.state = (Bulkhead__Registry__V1__LayerState)e->state;
+    msg.current = e->current;
+    msg.total = e->total;
+    msg.text = text(e->text);
+    msg.reference = text(e->reference);
+    msg.digest = text(e->digest);
+    msg.size = e->size;
+    msg.warning = text(e->warning);
+    if (!e->droppable)
+        pthread_mutex_lock(&c->lock);
+    else if (pthread_mutex_trylock(&c->lock) != 0)
+        return 0;
+    r = bh_call_send_msg(c->call, &msg.base, err);
+    pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
+int reg_rpc_push(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const Bulkhead__Registry__V1__PushRequest *req = (const Bulkhead__Registry__V1__PushRequest *)request;
+    struct client client = {.call = call, .lock = PTHREAD_MUTEX_INITIALIZER};
+    const struct reg_listener listener = {.tell = tell, .arg = &client};
+    struct reg_push ask = {.references = (const char *const *)req->reference,
+                           .n_references = req->n_reference,
+                           .platform = req->platform,
+                           .jobs = req->jobs,
+                           .compression = req->compression,
+                           .level = req->level,
+                           .force_compression = req->force_compression,
+                           .destination = req->destination};
+
+    if (reg_caller_of(call, req->remote, &ask.caller, err) != 0)
+        return err->code;
+    return reg_push(room, &ask, &listener, err);
+}
+
+int reg_rpc_copy(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const Bulkhead__Registry__V1__CopyRequest *req = (const Bulkhead__Registry__V1__CopyRequest *)request;
+    struct client client = {.call = call, .lock = PTHREAD_MUTEX_INITIALIZER};
+    const struct reg_listener listener = {.tell = tell, .arg = &client};
+    struct reg_copy ask = {.source = req->source,
+                           .target = req->target,
+                           .all_platforms = req->all_platforms,
+                           .platform = req->platform,
+                           .jobs = req->jobs};
+
+    if (reg_caller_of(call, req->remote, &ask.caller, err) != 0)
+        return err->code;
+    return reg_copy(room, &ask, &listener, err);
+}
+
+int reg_rpc_manifest_push(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const Bulkhead__Registry__V1__ManifestPushRequest *req =
+        (const Bulkhead__Registry__V1__ManifestPushRequest *)request;
+    Bulkhead__Registry__V1__ManifestPushReply reply = BULKHEAD__REGISTRY__V1__MANIFEST_PUSH_REPLY__INIT;
+    char digest[BH_DIGEST_TEXT_SIZE];
+    struct reg_manifest_push ask = {.reference = req->reference,
+                                    .media_type = req->desc != NULL ? req->desc->media_type : "",
+                                    .digest = req->desc != NULL ? req->desc->digest : "",
+                                    .size = req->desc != NULL ? req->desc->size : 0,
+                                    .data = req->data.data,
+                                    .data_size = req->data.len,
+                                    .mount_from = (const char *const *)req->mount_from,
+                                    .n_mount_from = req->n_mount_from};
+
+    if (reg_caller_of(call, req->remote, &ask.caller, err) != 0 ||
+        reg_manifest_push(room, &ask, digest, &reply.size, err) != 0)
+        return err->code;
+    reply.digest = digest;
+    return bh_call_reply(call, &reply.base, err);
+}

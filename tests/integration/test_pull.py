@@ -1,0 +1,210 @@
+"""Images from a real registry into the engine: every form, names, states, platforms, what is refused, what is told."""
+import json, os, random, re, subprocess, sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import makeimage as mk  # noqa: E402
+from cases import case, ends, fails, has, inspect, out, run, same  # noqa: E402
+from dockerregistry import DockerRegistry  # noqa: E402
+
+CONFIG = """
+[registry]
+tries = 3
+progress_timeout = 5
+"""
+R = None  # the registry
+
+
+def image(word, *more, run=None, **extra):
+    """Layers of its own: none is known from another image."""
+    layers = [mk.tar_of([("word", word.encode(), 0o644)]), *more]
+    return mk.Image(layers, run, **extra)
+
+
+def setup(e):
+    global R
+    R = DockerRegistry(os.path.join(e.folder, "registry")).__enter__()
+    import atexit
+    atexit.register(R.__exit__)
+
+
+def pull(e, *words, **more):
+    return ends(e.cli("pull", *words, check=False, **more), 0)
+
+
+def state_of_store(e):
+    return out(e, "images", "-a", "--no-trunc", "--digests", "--format", "{{.ID}} {{.Repository}} {{.Tag}} {{.Digest}}")
+
+
+@case("pull: the lines of docker; ID, name and digest are those of the registry")
+def _(e):
+    im = image("first")
+    desc = R.put(im, "team/app:1")
+    done = pull(e, f"{R.host}/team/app:1")
+    lines = done.stdout.splitlines()
+    same(lines[0], "1: Pulling from team/app")
+    for word in ("Pulling fs layer", "Download complete", "Pull complete"):
+        has(done.stdout, rf"^[0-9a-f]{{12}}: {word}$", done)
+    same(lines[-3:], [f"Digest: {desc['digest']}", f"Status: Downloaded newer image for {R.host}/team/app:1", f"{R.host}/team/app:1"])
+    same(done.stderr, "")
+    found = inspect(e, f"{R.host}/team/app:1")
+    same(found["Id"], im.id)
+    same(found["RepoDigests"], [f"{R.host}/team/app@{desc['digest']}"])
+
+
+@case("pull: again is a word with the registry and no more; a tag that moved is new")
+def _(e):
+    desc = R.put(image("again"), "team/again:1")
+    pull(e, f"{R.host}/team/again:1")
+    done = pull(e, f"{R.host}/team/again:1")
+    same(done.stdout.splitlines(), ["1: Pulling from team/again", f"Digest: {desc['digest']}",
+                                    f"Status: Image is up to date for {R.host}/team/again:1", f"{R.host}/team/again:1"])
+    other = image("again, changed")
+    R.put(other, "team/again:1")
+    has(pull(e, f"{R.host}/team/again:1").stdout, "Downloaded newer image")
+    same(inspect(e, f"{R.host}/team/again:1")["Id"], other.id)
+
+
+@case("pull: default tag, -q, a digest, a tag with a digest")
+def _(e):
+    one, two = image("one"), image("two")
+    d1 = R.put(one, "team/names:latest")["digest"]
+    d2 = R.put(two, "team/names:2")["digest"]
+    done = pull(e, f"{R.host}/team/names")
+    same(done.stdout.splitlines()[:2], ["Using default tag: latest", "latest: Pulling from team/names"])
+    same(pull(e, "-q", f"{R.host}/team/names").stdout, f"{R.host}/team/names:latest\n")
+    done = pull(e, f"{R.host}/team/names@{d2}")
+    same(done.stdout.splitlines()[-1], f"{R.host}/team/names@{d2}")
+    same(inspect(e, f"{R.host}/team/names@{d2}")["Id"], two.id)
+    done = pull(e, f"{R.host}/team/names:latest@{d2}")
+    has(done.stdout, rf"^Digest: {d2}$")
+    same(inspect(e, f"{R.host}/team/names:latest")["Id"], one.id)
+    fails(e, "pull", f"{R.host}/team/names@sha256:{'1' * 64}", error="not found")
+    assert d1 != d2
+
+
+@case("pull: gzip, zstd and plain layers; a layer twice; an empty layer; sixty layers")
+def _(e):
+    for codec in ("gzip", "zstd", "plain"):
+        im = image(codec, mk.tar_of([("data", random.Random(codec).randbytes(300000), 0o644)]))
+        R.put(im, f"team/{codec}:1", codec)
+        pull(e, f"{R.host}/team/{codec}:1")
+        same(inspect(e, f"{R.host}/team/{codec}:1")["Id"], im.id)
+    empty = mk.tar_of([])
+    twice = mk.Image([mk.tar_of([("a", b"a", 0o644)]), empty, mk.tar_of([("b", b"b", 0o644)]), empty])
+    R.put(twice, "team/twice:1")
+    pull(e, f"{R.host}/team/twice:1")
+    same(len(inspect(e, f"{R.host}/team/twice:1")["RootFS"]["Layers"]), 4)
+    many = mk.Image([mk.tar_of([(f"f{i}", str(i).encode(), 0o644)]) for i in range(60)])
+    R.put(many, "team/many:1")
+    done = pull(e, f"{R.host}/team/many:1")
+    same(len(re.findall(r"Pull complete", done.stdout)), 60)
+
+
+@case("pull: layers that are here already are told so and do not travel")
+def _(e):
+    base = mk.tar_of([("base", random.Random("base").randbytes(200000), 0o644)])
+    R.put(mk.Image([base, mk.tar_of([("x", b"1", 0o644)])]), "team/shared:1")
+    R.put(mk.Image([base, mk.tar_of([("x", b"2", 0o644)])]), "team/shared:2")
+    pull(e, f"{R.host}/team/shared:1")
+    done = pull(e, f"{R.host}/team/shared:2")
+    same(len(re.findall("Already exists", done.stdout)), 1, done)
+    same(len(re.findall("Pull complete", done.stdout)), 1, done)
+
+
+@case("pull: several references in one call; -a brings every tag")
+def _(e):
+    for tag in ("1", "2", "3"):
+        R.put(image(f"all {tag}"), f"team/all:{tag}")
+    done = pull(e, "-q", f"{R.host}/team/all:1", f"{R.host}/team/all:2")
+    same(done.stdout.splitlines(), [f"{R.host}/team/all:1", f"{R.host}/team/all:2"])
+    pull(e, "-a", f"{R.host}/team/all")
+    tags = out(e, "images", "--format", "{{.Tag}}", f"{R.host}/team/all").split()
+    same(sorted(t for t in tags if t != "<none>"), ["1", "2", "3"])
+    fails(e, "pull", "-a", f"{R.host}/team/all:1", error="all-tags")
+
+
+@case("pull: an index: this host's platform, another by --platform, none that fits; attestations are passed over")
+def _(e):
+    amd, arm = image("amd"), image("arm", architecture="arm64")
+    attest = image("attest", architecture="unknown", os="unknown")
+    desc = R.put_index("team/multi:1", [(attest, {"os": "unknown", "architecture": "unknown"}),
+                                        (arm, {"os": "linux", "architecture": "arm64", "variant": "v8"}),
+                                        (amd, {"os": "linux", "architecture": "amd64"})])
+    done = pull(e, f"{R.host}/team/multi:1", "--platform", "linux/amd64")
+    has(done.stdout, rf"^Digest: {desc['digest']}$", done)
+    same(inspect(e, f"{R.host}/team/multi:1")["Id"], amd.id)
+    has(pull(e, f"{R.host}/team/multi:1", "--platform", "linux/amd64").stdout, "up to date")
+    pull(e, f"{R.host}/team/multi:1", "--platform", "linux/arm64")
+    same(inspect(e, f"{R.host}/team/multi:1")["Id"], arm.id)
+    before = state_of_store(e)
+    fails(e, "pull", f"{R.host}/team/multi:1", "--platform", "linux/s390x",
+          error="no matching manifest for linux/s390x in the manifest list entries")
+    same(state_of_store(e), before)
+
+
+@case("pull: a wrong tag names the near ones; a wrong repository, a dead port, a bad name")
+def _(e):
+    for tag in ("1.24", "1.25", "1.25-alpine", "latest", "stable"):
+        R.put(image("near"), f"team/near:{tag}")
+    done = fails(e, "pull", f"{R.host}/team/near:1.26", error="manifest for .*team/near:1.26 not found: manifest unknown")
+    has(done.stderr, r"1\.25", done)
+    fails(e, "pull", f"{R.host}/team/no-such:1", error="not found|denied")
+    fails(e, "pull", "127.0.0.1:1/team/app:1", error=r"127\.0\.0\.1:1")
+    fails(e, "pull", f"{R.host}/Team/app:1", error="must be lowercase")
+    fails(e, "pull", "scratch", error="reserved")
+
+
+@case("pull: the policies always, missing, newer, never")
+def _(e):
+    name = f"{R.host}/team/policy:1"
+    R.put(image("policy 1"), "team/policy:1")
+    fails(e, "pull", "--policy", "never", name, error="No such image")
+    pull(e, "--policy", "missing", name)
+    two = image("policy 2")
+    R.put(two, "team/policy:1")
+    has(pull(e, "--policy", "missing", name).stdout, "up to date")
+    has(pull(e, "--policy", "never", name).stdout, "up to date")
+    has(pull(e, "--policy", "newer", name).stdout, "Downloaded newer")
+    same(inspect(e, name)["Id"], two.id)
+    fails(e, "pull", "--policy", "sometimes", name, error="policy")
+
+
+@case("pull: an artifact is kept and cannot be run")
+def _(e):
+    repo = "team/artifact"
+    document = {"schemaVersion": 2, "mediaType": mk.MANIFEST, "artifactType": "application/vnd.example.thing",
+                "config": {"mediaType": "application/vnd.oci.empty.v1+json", **R.blob(repo, b"{}")},
+                "layers": [{"mediaType": "text/plain", **R.blob(repo, b"hello\n")}]}
+    desc = R.manifest(f"{repo}:1", document)
+    done = pull(e, f"{R.host}/{repo}:1")
+    has(done.stdout, rf"^Digest: {desc['digest']}$")
+    fails(e, "run", "--rm", f"{R.host}/{repo}:1", code=125, error="application/vnd.example.thing")
+
+
+@case("pull: --progress json tells states and bytes; a pulled image runs")
+def _(e):
+    im = mk.busybox(extra=[[("hello", b"hi\n", 0o644)]])
+    R.put(im, "team/runs:1")
+    done = pull(e, "--progress", "json", f"{R.host}/team/runs:1")
+    for line in done.stdout.splitlines():
+        json.loads(line)
+    same(out(e, "run", "--rm", f"{R.host}/team/runs:1", "cat", "/hello"), "hi\n")
+
+
+@case("pull: two pulls of one image at once share the download")
+def _(e):
+    im = image("at once", *(mk.tar_of([(f"d{i}", random.Random(i).randbytes(2000000), 0o644)]) for i in range(3)))
+    R.put(im, "team/once:1")
+    many = [e.cli_start("pull", "-q", f"{R.host}/team/once:1", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(4)]
+    for one in many:
+        said, error = one.communicate(timeout=60)
+        same((one.returncode, said, error), (0, f"{R.host}/team/once:1\n", ""))
+    same(inspect(e, f"{R.host}/team/once:1")["Id"], im.id)
+
+
+if __name__ == "__main__":
+    if DockerRegistry.program() is None:
+        print("no docker-registry, skipped", file=sys.stderr)
+        sys.exit(77)
+    run(setup=setup, config=CONFIG)
