@@ -173,7 +173,9 @@ static int start_with(struct sup_engine *e, struct sup_room *room, int control, 
         if (rc < 0)
             return rc;
     }
-    int fds[N_FDS] = {[BH_FD_CONTROL] = control, [BH_FD_LAUNCH] = pair, [BH_FD_CONFIG] = e->config_fd};
+    int fds[N_FDS] = {[BH_FD_CONTROL] = control,
+                      [BH_FD_LAUNCH] = pair,
+                      [BH_FD_CONFIG] = e->config_fd[!!(room->row->flags & SUP_NETWORK)]};
     return (room->row->flags & SUP_HOST) ? spawn_launch(e, room, fds, err) : spawn_room(e, room, fds, err);
 }
 

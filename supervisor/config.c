@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -41,6 +42,25 @@ static int check_owner(const char *path, struct bh_err *err) {
     }
 }
 
+/* The registry room has no disk and no right to read client keys: what the pattern finds goes behind the text of the
+ * configuration, unread, as "PATH SIZE" on a line of its own and the bytes.  The room misses what must be there. */
+static int add_files(const char *pattern, struct bh_buf *out, struct bh_err *err) {
+    glob_t found = {0};
+
+    (void)glob(pattern, 0, NULL, &found);
+    for (size_t i = 0; i < found.gl_pathc && err->code == 0; i++) {
+        BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(BH_CONF_MAX_BYTES);
+        if (check_owner(found.gl_pathv[i], err) < 0 ||
+            bh_file_read(AT_FDCWD, found.gl_pathv[i], BH_CONF_MAX_BYTES, &text, err) < 0)
+            break;
+        bh_buf_addf(out, "%s %zu\n", found.gl_pathv[i], text.len);
+        bh_buf_add(out, text.data, text.len);
+    }
+    globfree(&found);
+    return bh_buf_failed(out) ? bh_err_set(err, BH_E_LIMIT, "configuration: the files it names are too long")
+                              : err->code;
+}
+
 /* A memfd that nobody, not even its owner, can change any more. */
 static int seal(const struct bh_buf *text, struct bh_err *err) {
     BH_SCOPE_CLOSE int fd = memfd_create("bulkhead-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -67,7 +87,7 @@ static int take_users(struct sup_engine *e, const struct sup_settings *s, struct
 /* Called again with every SIGHUP: a text with an error changes nothing; a good one goes to the rooms,
  * while users and sockets stay as they were made at the start. */
 int sup_config_load(struct sup_engine *e, struct bh_err *err) {
-    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(BH_CONF_MAX_BYTES);
+    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT_MAX(9 * BH_CONF_MAX_BYTES);
     const char *path = e->config_path;
     struct sup_settings fresh = {0};
     const struct sup_text what = {path, &text};
@@ -77,13 +97,17 @@ int sup_config_load(struct sup_engine *e, struct bh_err *err) {
         return err->code;
     if (bh_ask(&a, err) < 0)
         return err->code;
-    int fd = seal(&text, err);
-    if (fd < 0)
-        return fd;
-    if (e->config_fd >= 0)
-        close(e->config_fd);
-    else if (take_users(e, &fresh, err) == 0)
+    BH_SCOPE_CLOSE int fd = seal(&text, err), more = -1;
+    bh_buf_addc(&text, '\0');
+    for (unsigned i = 0; i < SUP_N_FILES && err->code == 0; i++)
+        (void)add_files(fresh.config.files[i], &text, err);
+    if (err->code || (more = seal(&text, err)) < 0 || (e->config_fd[0] < 0 && take_users(e, &fresh, err) < 0))
+        return err->code;
+    if (e->config_fd[0] < 0)
         e->config = fresh.config;
-    e->config_fd = fd;
-    return err->code;
+    bh_scope_close(&e->config_fd[0]);
+    bh_scope_close(&e->config_fd[1]);
+    e->config_fd[0] = bh_take_fd(&fd);
+    e->config_fd[1] = bh_take_fd(&more);
+    return 0;
 }

@@ -51,7 +51,9 @@ struct sup_user {
     gid_t gid;
 };
 
+#define SUP_N_FILES 3
 struct sup_config {
+    char files[SUP_N_FILES][PATH_MAX]; /* patterns of what the registry room gets to read */
     uint32_t uid_base;
     int64_t restart_max_ms; /* longest wait before a room that keeps dying starts again */
     mode_t socket_mode;
@@ -69,7 +71,8 @@ struct sup_engine {
     struct sup_worker *workers;
     unsigned n_workers;
     struct sup_source signals;
-    int epoll_fd, lock_fd, config_fd, null_fd;
+    int epoll_fd, lock_fd, null_fd;
+    int config_fd[2];   /* sealed; the second, for rooms with a network, with the files that the first one names */
     int pair_fd[2];     /* ends of the runtime-launch pair that nobody has taken yet */
     unsigned last_pair; /* number of the newest */
     bool announced;     /* `ready` was said */

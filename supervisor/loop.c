@@ -162,7 +162,7 @@ static void reload(struct sup_engine *e) {
         bh_log(BH_LOG_INFO, "reloaded", "config=%s", e->config_path);
     for (unsigned i = 0; i < SUP_N_ROOMS && err.code == 0; i++) {
         if (e->rooms[i].state == SUP_READY && !(e->rooms[i].row->flags & SUP_HOST))
-            sup_tell(&e->rooms[i], &m, sizeof m, e->config_fd);
+            sup_tell(&e->rooms[i], &m, sizeof m, e->config_fd[!!(e->rooms[i].row->flags & SUP_NETWORK)]);
     }
     sup_notify("READY=1\n");
 }

@@ -105,7 +105,7 @@ static int set_up(struct sup_engine *e, const struct options *o, struct bh_err *
 
 int main(int argc, char **argv) {
     static struct sup_engine engine = {
-        .config_fd = -1, .lock_fd = -1, .epoll_fd = -1, .null_fd = -1, .pair_fd = {-1, -1}};
+        .config_fd = {-1, -1}, .lock_fd = -1, .epoll_fd = -1, .null_fd = -1, .pair_fd = {-1, -1}};
     struct bh_err err = BH_ERR_INIT;
     struct options options = {0};
     int status = read_options(argc, argv, &options);

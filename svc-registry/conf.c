@@ -132,6 +132,7 @@ static int read_config(struct reg_conf *c, const char *config, size_t n, struct 
 
 struct files {
     struct places places;
+    bool registries, policy; /* seen */
     struct reg_cert_file certs[MAX_FILES];
     size_t n_certs;
 };
@@ -141,10 +142,14 @@ static int take_file(struct reg_conf *c, struct files *files, const char *path, 
     size_t dir = strlen(files->places.certs);
     const char *slash;
 
-    if (strcmp(path, files->places.registries) == 0)
+    if (strcmp(path, files->places.registries) == 0) {
+        files->registries = true;
         return reg_registries_read(c, data, n, err);
-    if (strcmp(path, files->places.policy) == 0)
+    }
+    if (strcmp(path, files->places.policy) == 0) {
+        files->policy = true;
         return reg_policy_read(c, data, n, err);
+    }
     slash = strncmp(path, files->places.certs, dir) == 0 && path[dir] == '/' ? strchr(path + dir + 1, '/') : NULL;
     if (!slash)
         return bh_err_set(err, BH_E_INTERNAL, "registry configuration: %s was not asked for", path);
@@ -176,6 +181,21 @@ static int read_bundle(struct reg_conf *c, struct files *files, const char *bund
     return 0;
 }
 
+/* A policy that was named and is missing must not pass for none. */
+static int check_seen(const struct files *f, struct bh_err *err) {
+    const struct {
+        const char *path, *fallback;
+        bool seen;
+    } rows[] = {{f->places.registries, DEFAULTS "registries.conf", f->registries},
+                {f->places.policy, DEFAULTS "policy.json", f->policy}};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++) {
+        if (!rows[i].seen && strcmp(rows[i].path, rows[i].fallback) != 0)
+            return bh_err_set(err, BH_E_NOT_FOUND, NAME ": [registry] names %s, which is not there", rows[i].path);
+    }
+    return 0;
+}
+
 int reg_conf_make(const char *config, size_t config_size, const void *bundle, size_t bundle_size, struct reg_conf **out,
                   struct bh_err *err) {
     BH_SCOPE_FREE struct files *files = bh_xcalloc(1, sizeof *files);
@@ -187,7 +207,7 @@ int reg_conf_make(const char *config, size_t config_size, const void *bundle, si
     c->http_proxy = c->https_proxy = c->no_proxy = "";
     files->places = (struct places){DEFAULTS "registries.conf", DEFAULTS "policy.json", DEFAULTS "certs.d"};
     if (read_config(c, config, config_size, &files->places, err) != 0 ||
-        read_bundle(c, files, bundle, bundle_size, err) != 0 ||
+        read_bundle(c, files, bundle, bundle_size, err) != 0 || check_seen(files, err) != 0 ||
         reg_certs_read(c, files->certs, files->n_certs, err) != 0) {
         reg_conf_unref(c);
         return err->code;

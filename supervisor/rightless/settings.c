@@ -94,13 +94,31 @@ static int read_values(struct sup_config *c, struct bh_conf_table *t, struct bh_
     return 0;
 }
 
+static int read_files(struct sup_config *c, struct bh_conf_table *t, struct bh_err *err) {
+    static const struct {
+        const char *key, *fallback, *tail; /* of a folder: which files in it */
+    } known[SUP_N_FILES] = {{"registry.registries_conf", "/etc/bulkhead/registries.conf", ""},
+                            {"registry.policy", "/etc/bulkhead/policy.json", ""},
+                            {"registry.certs_dir", "/etc/bulkhead/certs.d", "/*/*.[ck]*[ty]"}};
+
+    for (unsigned i = 0; i < SUP_N_FILES; i++) {
+        const char *path = known[i].fallback;
+        if (bh_conf_get_str(t, known[i].key, &path, err) < 0)
+            return err->code;
+        if (*path != '/' || snprintf(c->files[i], PATH_MAX, "%s%s", path, known[i].tail) >= PATH_MAX)
+            return bh_err_set(err, BH_E_INVALID, "configuration: %s: \"%s\" is no absolute path", known[i].key, path);
+    }
+    return 0;
+}
+
 int sup_settings_read(const void *arg, void *out, struct bh_err *err) {
     BH_SCOPE_CONF struct bh_conf *conf = NULL;
     const struct sup_text *t = arg;
     struct sup_settings *s = out;
 
     if (bh_conf_parse(bh_buf_str(t->text), t->text->len, t->name, &conf, err) < 0 ||
-        check_keys(bh_conf_root(conf), err) < 0 || read_values(&s->config, bh_conf_root(conf), err) < 0)
+        check_keys(bh_conf_root(conf), err) < 0 || read_values(&s->config, bh_conf_root(conf), err) < 0 ||
+        read_files(&s->config, bh_conf_root(conf), err) < 0)
         return err->code;
     find_users(s);
     return 0;

@@ -89,6 +89,8 @@ static void test_paths_of_config(void **state) {
     assert_int_equal(strlen(bundle), strlen("/srv/r.conf 32\n") + 32);
     assert_int_equal(reg_conf_make(config, sizeof config - 1, bundle, sizeof bundle - 1, &c, &err), 0);
     reg_conf_unref(c);
+    assert_int_equal(reg_conf_make(config, sizeof config - 1, "", 0, &c, &err), BH_E_NOT_FOUND);
+    assert_non_null(strstr(err.msg, "/srv/r.conf"));
 }
 
 static void test_certs_refused(void **state) {
