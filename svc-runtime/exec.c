@@ -2,16 +2,18 @@
  * exec.c - sessions in a running container, see exec.h.
  *
  * Room: runtime.  A session lives in this table and its monitor, not in the database: after a restart
- * of the room it runs on, but its code is nobody's to ask any more.
+ * of the room its monitor's note tells of it (rt_execs_recover).
  */
 #include "svc-runtime/exec.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/fdio.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -221,16 +223,19 @@ static int ask_launch(struct rt_exec *x, int spec_fd, const struct rt_stdio *std
     return rt_launch_call(x->c->room->launch, &req, fds, n, out, err);
 }
 
-static struct rt_exec *new_exec(struct rt_container *c, bool tty, struct bh_err *err) {
+static int random_id(char out[RT_ID_SIZE], struct bh_err *err) {
     unsigned char raw[32];
-    struct rt_exec *x;
 
-    if (getrandom(raw, sizeof raw, 0) != sizeof raw) {
-        bh_err_set(err, BH_E_INTERNAL, "no random bytes for a session's id");
-        return NULL;
-    }
-    x = bh_xcalloc(1, sizeof *x);
-    bh_hex(raw, sizeof raw, x->id);
+    if (getrandom(raw, sizeof raw, 0) != sizeof raw)
+        return bh_err_set(err, BH_E_INTERNAL, "no random bytes for a session's id");
+    bh_hex(raw, sizeof raw, out);
+    return 0;
+}
+
+static struct rt_exec *new_exec(struct rt_container *c, const char *id, bool tty) {
+    struct rt_exec *x = bh_xcalloc(1, sizeof *x);
+
+    snprintf(x->id, sizeof x->id, "%s", id);
     x->c = rt_container_ref(c);
     x->tty = tty;
     atomic_init(&x->refs, 1);
@@ -258,21 +263,52 @@ int rt_exec_start(struct rt_container *c, const struct rt_caller *who, const str
                   const struct rt_stdio *stdio, struct bh_arena *arena, struct rt_exec **out, int32_t *out_pid,
                   struct bh_err *err) {
     struct rt_status s = rt_container_status(c);
+    char id[RT_ID_SIZE];
     struct rt_exec *x;
 
     if (rt_policy_exec(who, req, err) != 0)
         return err->code;
     if (!rt_status_running(&s))
         return rt_not_running(c, err);
-    x = new_exec(c, req->tty, err);
-    if (x == NULL)
+    if (random_id(id, err) != 0)
         return err->code;
+    x = new_exec(c, id, req->tty);
     if (start_in(x, req, stdio, arena, out_pid, err) != 0) {
         rt_exec_unref(x);
         return err->code;
     }
     *out = x;
     return 0;
+}
+
+/* ---- after a restart of the room ---------------------------------------------------------------- */
+
+static void recover_one(struct rt_container *c, int dir, const char *name) {
+    BH_SCOPE_CLOSE int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const char *id = name + strlen(RT_EXEC_NOTE);
+    struct bh_err err = BH_ERR_INIT;
+    struct rt_monitor_state s;
+    struct rt_exec *x;
+
+    if (strspn(id, "0123456789abcdef") != RT_ID_SIZE - 1 || id[RT_ID_SIZE - 1] != 0 || fd < 0 ||
+        bh_read_full(fd, &s, sizeof s) != sizeof s)
+        return;
+    x = new_exec(c, id, s.tty != 0);
+    if (add(c->room->execs, x, &err) != 0)
+        bh_log_err("exec-session-not-found-again", &err);
+    else if (s.phase == RT_MONITOR_EXITED)
+        end_with(x, s.exit_code);
+    else
+        listen_to(x);
+    rt_exec_unref(x);
+}
+
+void rt_execs_recover(struct rt_container *c) {
+    BH_SCOPE_DIR DIR *d = bh_dir_open(c->room->monitor_dir, c->id);
+
+    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;)
+        if (bh_str_starts(e->d_name, RT_EXEC_NOTE))
+            recover_one(c, dirfd(d), e->d_name);
 }
 
 static bool has_ended(void *arg) {

@@ -22,6 +22,9 @@ struct rt_exec;
 struct rt_stdio;
 
 struct rt_execs *rt_execs_new(void);
+/* Finds the sessions of a container again, after a restart of the room: those that run, and the ends that nobody has
+ * fetched. */
+void rt_execs_recover(struct rt_container *c);
 
 /* A new reference to the session; *out_pid in the host's numbers. */
 int rt_exec_start(struct rt_container *c, const struct rt_caller *who, const struct rt_exec_request *req,

@@ -108,6 +108,7 @@ static void recover_one(struct rt_room *room, struct rt_container *c) {
 
     settle(c);
     now = rt_container_status(c);
+    rt_execs_recover(c);
     if (memcmp(&was, &now, sizeof was) != 0 && rt_db_set_status(room->db, c->id, &now, true, &err) != 0)
         bh_log_err("container-row", &err);
     if (rt_status_running(&was) && now.state == RT_EXITED && now.exit_code == RT_EXIT_LOST)

@@ -26,7 +26,7 @@
 #include "monitor.h"
 #include "proc/sandbox.h"
 
-/* How long the exit of an exec session, which has no exit file, waits to be fetched. */
+/* How long the end of an exec session waits to be fetched before it is written down. */
 #define LINGER_EXEC_NS (60 * BH_NSEC)
 #define LINGER_NS      (2 * BH_NSEC)
 
@@ -187,11 +187,26 @@ static void socket_remove(const struct monitor *m) {
         unlinkat(RT_MFD_RUN, m->orders.socket_name, 0);
 }
 
+/* What a runtime that is started again finds of an exec session. */
+static void note_session(const struct monitor *m, bool gone) {
+    struct bh_err err = BH_ERR_INIT;
+    char name[RT_ID_SIZE + 8];
+
+    if (m->orders.exec_id[0] == 0)
+        return;
+    snprintf(name, sizeof(name), RT_EXEC_NOTE "%s", m->orders.exec_id);
+    if (gone)
+        unlinkat(RT_MFD_STATE, name, 0);
+    else if (bh_file_replace(RT_MFD_STATE, name, &m->state, sizeof(m->state), 0640, false, &err) != 0)
+        bh_log_err("session-not-noted", &err);
+}
+
 static void watch(struct monitor *m) {
     int64_t linger = m->orders.exec_id[0] != 0 ? LINGER_EXEC_NS : LINGER_NS;
     int64_t end;
     bool told = false;
 
+    note_session(m, false);
     reap(m); /* it may have ended already */
     while (!m->exited || !mon_streams_drained(m))
         one_round(m);
@@ -202,6 +217,7 @@ static void watch(struct monitor *m) {
             told = told || m->peer[i].told_phase == RT_MONITOR_EXITED;
         one_round(m);
     }
+    note_session(m, told);
     socket_remove(m);
 }
 

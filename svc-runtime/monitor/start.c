@@ -211,6 +211,7 @@ static int learn(struct monitor *m, int console, struct bh_err *err) {
     m->state = (struct rt_monitor_state){.type = RT_MONITOR_STATE,
                                          .phase = RT_MONITOR_RUNNING,
                                          .pid = m->pid,
+                                         .tty = m->tty,
                                          .pid_start_ticks = record.start_ticks,
                                          .started_ns = bh_now_ns()};
     return bh_file_replace(RT_MFD_RECORD, m->orders.record_name, &record, sizeof(record), 0600, false, err);

@@ -10,6 +10,9 @@
  * state/monitor/<id>/exit: one struct rt_monitor_state with RT_MONITOR_EXITED, written durably
  * before EXITED is sent.
  *
+ * state/monitor/<id>/exec-<exec_id>: the same of an exec session, while it runs and until its end has been fetched:
+ * RT_MONITOR_RUNNING (ask its monitor), or RT_MONITOR_EXITED when nobody came for it.
+ *
  * state/monitor/<id>/log: entries, each struct rt_log_entry followed by `len` bytes, appended as
  * they are read from the container (not cut at lines).  log.1 is the one before, and so on.
  */
@@ -17,6 +20,8 @@
 #define RT_WIRE_MONITOR_WIRE_H
 
 #include <stdint.h>
+
+#define RT_EXEC_NOTE "exec-"
 
 enum rt_monitor_type {
     /* runtime -> monitor */
@@ -46,7 +51,7 @@ struct rt_monitor_state {
     int32_t exit_code; /* EXITED: as docker has it, 128+n for a signal */
     int32_t signal;
     uint32_t oom_killed;
-    uint32_t zero;
+    uint32_t tty;             /* it has a terminal */
     uint64_t pid_start_ticks; /* field 22 of /proc/PID/stat, guards against a reused pid */
     int64_t started_ns, finished_ns;
 };

@@ -1,8 +1,9 @@
 """Rooms and the supervisor die while containers run: the containers, their logs and their ends stay."""
-import os, signal, subprocess, sys, time
+import os, signal, struct, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
+from calls import CallError, Calls  # noqa: E402
 from cases import case, ends, inspect, out, run, same, show, until  # noqa: E402
 
 ROOMS = ("store", "registry", "build", "launch", "runtime")
@@ -145,6 +146,35 @@ def cmdline(pid):
             return f.read().decode(errors="replace")
     except OSError:
         return ""
+
+
+@case("kill -9 of runtime: an exec session runs on, and its code can be asked for; so can one that ended meanwhile")
+def _(e):
+    start(e, "ses")
+    notes = f"{e.root}/state/monitor/{inspect(e, 'ses')['Id']}"
+    p = e.cli_start("exec", "ses", "sh", "-c", "while [ ! -e /go ]; do sleep 0.1; done; exit 7", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    session = until("it is listed", lambda: inspect(e, "ses")["ExecIDs"])[0]
+    until("it is noted", lambda: os.path.exists(f"{notes}/exec-{session}"))
+    ended = "e" * 64
+    with open(f"{notes}/exec-{ended}", "wb") as f:  # as a monitor leaves it when nobody came for the end
+        f.write(struct.pack("<IIiiiiIIQqq", 16, 3, 99, 0, 9, 0, 0, 0, 1, 1, 2))
+    for junk in ("exec-", "exec-" + "f" * 64, "exec-../x".replace("/", "_")):
+        with open(f"{notes}/{junk}", "wb") as f:
+            f.write(b"short")
+    kill_room(e, "runtime")
+    p.kill(), p.wait()
+    same(inspect(e, "ses")["ExecIDs"], [session])
+    calls = Calls(e.host)
+    same(calls.call("runtime", "ExecWait", {"exec_id": ended})["exit_code"], 9)
+    out(e, "exec", "ses", "touch", "/go")
+    same(calls.call("runtime", "ExecWait", {"exec_id": session})["exit_code"], 7)
+    until("a note that was fetched goes", lambda: not os.path.exists(f"{notes}/exec-{session}"))
+    try:
+        calls.call("runtime", "ExecWait", {"exec_id": "f" * 64})
+        raise AssertionError("a note that is cut off is no session")
+    except CallError as what:
+        same(what.reason, "no-such-exec")
+    out(e, "rm", "-f", "ses")
 
 
 @case("many deaths in a row: the store is whole, nothing is left")
