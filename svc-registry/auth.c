@@ -456,10 +456,10 @@ static int find_better(struct reg_auth *a, const struct reg_url *base, const str
 
     if (take_challenges(a, answer, err) != 0)
         return err->code;
-    if (a->challenge.scheme == REG_AUTH_NONE || (had_fresh && !had_bearer))
+    if (a->challenge.scheme == REG_AUTH_NONE)
         return 0;
     if (a->challenge.scheme == REG_AUTH_BASIC) {
-        if (!a->s.credential || !*a->s.credential->username)
+        if ((had_fresh && !had_bearer) || !a->s.credential || !*a->s.credential->username)
             return 0;
         set_header(a, basic_header(a->s.credential), true);
         remember_how(a, base);
@@ -468,7 +468,7 @@ static int find_better(struct reg_auth *a, const struct reg_url *base, const str
     }
     if (a->header && a->s.credential && *a->s.credential->registry_token)
         return 0;
-    if (a->header && a->key)
+    if (a->header && a->key && had_bearer)
         reg_tokens_drop(a->s.tokens, a->key, a->header + strlen("Bearer "));
     if (get_token(a, base, true, err) != 0)
         return err->code;

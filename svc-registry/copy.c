@@ -27,6 +27,8 @@ int reg_copying_begin(struct reg_copying *c, struct reg_room *room, const struct
     c->conf = reg_room_conf(room);
     c->caller = *caller;
     c->caller.cancel_fd = c->stop.fd;
+    if (c->caller.tries == 0)
+        c->caller.tries = reg_conf_settings(c->conf)->tries;
     c->jobs = reg_conf_settings(c->conf)->push_jobs;
     if (reg_complete(c->conf, target, &c->target, note, err) == 0) {
         bh_ref_default_tag(&c->target);

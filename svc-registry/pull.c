@@ -312,6 +312,8 @@ static int prepare(struct reg_pulling *p, struct bh_err *err) {
         p->jobs = REG_PULL_LIVE;
     p->caller = p->ask->caller;
     p->caller.cancel_fd = p->stop.fd;
+    if (p->caller.tries == 0)
+        p->caller.tries = p->settings->tries;
     if (p->ask->platform[0] != '\0')
         return bh_platform_parse(p->ask->platform, &p->want, err);
     bh_platform_host(&p->want);

@@ -40,12 +40,10 @@ static int check_layer(struct reg_pull_image *im, const struct bh_desc *d, struc
                    d->digest_text);
         return bh_err_reason(err, "digest-algorithm");
     }
-    if (im->diff_ids.n == 0)
-        return 0; /* an artifact: blobs are kept, whatever they are */
-    if (form == BH_LAYER_ENCRYPTED || form == BH_LAYER_UNKNOWN) {
-        bh_err_set(err, BH_E_UNIMPLEMENTED, "%s: layer %s is \"%s\", which %s", im->familiar, d->digest_text,
-                   d->media_type, form == BH_LAYER_ENCRYPTED ? "is encrypted" : "is no layer of an image");
-        return bh_err_reason(err, "layer-type");
+    if (form == BH_LAYER_ENCRYPTED) {
+        bh_err_set(err, BH_E_UNIMPLEMENTED, "%s: layer %s is encrypted (\"%s\")", im->familiar, d->digest_text,
+                   d->media_type);
+        return bh_err_reason(err, "encrypted-layer");
     }
     if (foreign && !im->p->settings->allow_foreign_layers) {
         bh_err_set(err, BH_E_DENIED, "%s: layer %s is a foreign layer, to be fetched from another server", im->familiar,

@@ -275,6 +275,8 @@ int reg_push(struct reg_room *room, const struct reg_push *ask, const struct reg
     p.jobs = ask->jobs != 0 ? ask->jobs : reg_conf_settings(p.conf)->push_jobs;
     p.caller = ask->caller;
     p.caller.cancel_fd = p.stop.fd;
+    if (p.caller.tries == 0)
+        p.caller.tries = reg_conf_settings(p.conf)->tries;
     for (unsigned i = 0; r == 0 && i < ask->n_references; i++)
         r = push_reference(&p, i, err);
     reg_stop_fini(&p.stop);

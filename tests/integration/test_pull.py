@@ -1,9 +1,9 @@
 """Images from a real registry into the engine: every form, names, states, platforms, what is refused, what is told."""
-import json, os, random, re, subprocess, sys
+import json, os, random, re, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import case, ends, fails, has, inspect, out, run, same  # noqa: E402
+from cases import case, ends, fails, has, inspect, lacks, out, run, same, until  # noqa: E402
 from dockerregistry import DockerRegistry  # noqa: E402
 
 CONFIG = """
@@ -179,6 +179,28 @@ def _(e):
     done = pull(e, f"{R.host}/{repo}:1")
     has(done.stdout, rf"^Digest: {desc['digest']}$")
     fails(e, "run", "--rm", f"{R.host}/{repo}:1", code=125, error="application/vnd.example.thing")
+
+
+@case("pull: a mirror is asked first, and the registry when the mirror has it not or is ill")
+def _(e):
+    """The rules are the engine's: another engine with them."""
+    from cases import Engine
+    with DockerRegistry(os.path.join(e.folder, "mirror")) as mirror:
+        both, only = image("on both"), image("only at home")
+        mirror.put(both, "proxy/team/both:1")
+        R.put(only, "team/only:1")
+        rules = os.path.join(e.folder, "registries.conf")
+        with open(rules, "w") as f:
+            f.write(f'[[registry]]\nprefix = "example.test"\nlocation = "{R.host}"\ninsecure = true\n'
+                    f'[[registry.mirror]]\nlocation = "127.0.0.1:1"\ninsecure = true\n'
+                    f'[[registry.mirror]]\nlocation = "{mirror.host}/proxy"\ninsecure = true\n')
+        with Engine(config=f'[registry]\nregistries_conf = "{rules}"\ntries = 2\n') as other:
+            pull(other, "example.test/team/both:1")
+            same(inspect(other, "example.test/team/both:1")["Id"], both.id)
+            pull(other, "example.test/team/only:1")
+            same(inspect(other, "example.test/team/only:1")["Id"], only.id)
+            done = fails(other, "pull", "example.test/team/neither:1", error="not found|denied")
+            has(done.stderr, re.escape(mirror.host), done)
 
 
 @case("pull: --progress json tells states and bytes; a pulled image runs")

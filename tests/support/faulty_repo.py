@@ -121,7 +121,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind == "token":
             return Repo.token(repo, self)
         if kind == "back":
-            return self.reply(307, Location=f"http://{registry.host}/v2/{name}/blobs/{rest}")
+            return self.reply(307, Location=f"http://{registry.host}/v2/{name}/blobs/{rest}?back=1")
         return self.error(404, "NAME_UNKNOWN")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one
@@ -136,6 +136,7 @@ class Repo:
     login = False      # it wants a token
     big = MIB          # bytes of the layer that faults are about
     push = False       # the fault is about pushes
+    artifact = False   # what comes is none that runs
     resumes = False    # no byte of the large layer travels twice
 
     def __init__(self, registry, name):
