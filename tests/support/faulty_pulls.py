@@ -2,7 +2,7 @@
 import gzip, json, time
 
 import makeimage as mk
-from faulty_repo import DOCKER_MANIFEST, MIB, SCHEMA1, Repo, fault
+from faulty_repo import DOCKER_MANIFEST, FAULTS, MIB, SCHEMA1, Repo, fault
 
 HALF = 1 << 19
 INVALID = "invalid|wrong|not|cannot|unexpected"
@@ -177,6 +177,30 @@ class _(Repo):
         h.start(200, len(data))
         self.send(h, digest, flip(data, HALF // 2)[:HALF])
         h.hang_up()
+
+
+@fault("blob-slow")
+class _(Repo):
+    """As slow as it takes for somebody to lose patience: a quarter of a second for each 64 KiB, until `hurry`."""
+    big, within = 2 * MIB, 60
+
+    def send(self, h, digest, data):
+        if digest != self.large:
+            return super().send(h, digest, data)
+        for at in range(0, len(data), 65536):
+            if not self.count.get("hurry"):
+                time.sleep(0.25)
+            super().send(h, digest, data[at:at + 65536])
+
+
+@fault("blob-slow-too")
+class _(FAULTS["blob-slow"]):
+    pass
+
+
+@fault("blob-slow-again")
+class _(FAULTS["blob-slow"]):
+    pass
 
 
 # ---- blobs: other bytes -------------------------------------------------------------------------------------
