@@ -96,7 +96,7 @@ static int artifact_size(struct store_db *db, int64_t k, const struct store_new_
     return store_exec(db, NULL, err, "UPDATE image SET size=? WHERE k=?", "ii", (int64_t)size, k);
 }
 
-static int manifest_put(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err) {
+int store_manifest_put(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err) {
     int64_t blob;
     int64_t k;
     bool found;
@@ -159,7 +159,7 @@ int store_image_put(struct store_db *db, uid_t owner, const struct store_new_ima
                artifact_size(db, k, n, err) != 0) {
         return err->code;
     }
-    if (manifest_put(db, k, n, err) != 0 || other_put(db, k, n, err) != 0)
+    if (store_manifest_put(db, k, n, err) != 0 || other_put(db, k, n, err) != 0)
         return err->code;
     *out_k = k;
     return 0;

@@ -122,6 +122,8 @@ struct store_new_image {
 /* Row of an image whose layers and blobs have rows already.  An image that is there keeps its row. */
 int store_image_put(struct store_db *db, uid_t owner, const struct store_new_image *n, int64_t *out_k,
                     struct bh_err *err);
+/* A further manifest of an image that is there; its blob has a row. */
+int store_manifest_put(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err);
 int store_blob_put(struct store_db *db, uid_t owner, const char *digest, int kind, uint64_t size, const char *codec,
                    struct bh_err *err);
 /* found: a row that is not about to go. */

@@ -2,7 +2,7 @@
  * make.c - documents of images that are made here: config and manifest, the same bytes every time.
  *
  * Room: store.  The writers of lib/oci depend on their struct alone.  Layers of such an image are bare
- * tars, whose digest is their diffID; compressing is the business of a push.
+ * tars, whose digest is their diffID; a push makes a further manifest with compressed ones.
  */
 #include <string.h>
 
@@ -30,34 +30,18 @@ static int desc_of(struct bh_desc *d, const char *media, const char *digest, uin
     return bh_digest_parse(digest, &d->digest, err);
 }
 
-static int layer_descs(const struct bh_image_config *c, const uint64_t *sizes, struct bh_arena *arena,
-                       struct bh_manifest *m, struct store_desc **out, struct bh_err *err) {
-    m->layers = bh_oci_alloc(arena, (c->n_diff_ids + 1) * sizeof *m->layers, err);
-    *out = bh_oci_alloc(arena, (c->n_diff_ids + 1) * sizeof **out, err);
-    if (m->layers == NULL || *out == NULL)
-        return err->code;
-    for (size_t i = 0; i < c->n_diff_ids; i++) {
-        const char *digest = digest_text(arena, &c->diff_ids[i], err);
-
-        if (digest == NULL || desc_of(&m->layers[i], BH_MT_OCI_LAYER, digest, sizes[i], err) != 0)
-            return err->code;
-        (*out)[i] = (struct store_desc){digest, sizes[i], BH_MT_OCI_LAYER};
-    }
-    m->n_layers = c->n_diff_ids;
-    return 0;
-}
-
-int store_manifest_make(const struct bh_image_config *config, const char *config_digest, size_t config_size,
-                        const uint64_t *tar_sizes, struct bh_arena *arena, struct store_new_image *out,
-                        struct bh_err *err) {
-    struct bh_manifest m = {.media_type = BH_MT_OCI_MANIFEST, .artifact_type = ""};
+int store_manifest_of(const char *config_digest, size_t config_size, const struct store_desc *layers, size_t n,
+                      struct bh_arena *arena, struct store_new_image *out, struct bh_err *err) {
+    struct bh_manifest m = {.media_type = BH_MT_OCI_MANIFEST, .artifact_type = "", .n_layers = n};
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
-    struct store_desc *layers;
     struct bh_digest digest;
 
-    if (desc_of(&m.config, BH_MT_OCI_CONFIG, config_digest, config_size, err) != 0 ||
-        layer_descs(config, tar_sizes, arena, &m, &layers, err) != 0)
+    m.layers = bh_oci_alloc(arena, (n + 1) * sizeof *m.layers, err);
+    if (m.layers == NULL || desc_of(&m.config, BH_MT_OCI_CONFIG, config_digest, config_size, err) != 0)
         return err->code;
+    for (size_t i = 0; i < n; i++)
+        if (desc_of(&m.layers[i], layers[i].media, layers[i].digest, layers[i].size, err) != 0)
+            return err->code;
     bh_manifest_write(&m, &text);
     out->manifest_data = keep(arena, &text, err);
     if (out->manifest_data == NULL || bh_digest_of(BH_DIGEST_SHA256, text.data, text.len, &digest, err) != 0)
@@ -69,9 +53,26 @@ int store_manifest_make(const struct bh_image_config *config, const char *config
     out->manifest_media = BH_MT_OCI_MANIFEST;
     out->config_media = BH_MT_OCI_CONFIG;
     out->layers = layers;
-    out->n_layers = m.n_layers;
+    out->n_layers = n;
     out->made = true;
     return 0;
+}
+
+int store_manifest_make(const struct bh_image_config *config, const char *config_digest, size_t config_size,
+                        const uint64_t *tar_sizes, struct bh_arena *arena, struct store_new_image *out,
+                        struct bh_err *err) {
+    struct store_desc *layers = bh_oci_alloc(arena, (config->n_diff_ids + 1) * sizeof *layers, err);
+
+    if (layers == NULL)
+        return err->code;
+    for (size_t i = 0; i < config->n_diff_ids; i++) {
+        const char *digest = digest_text(arena, &config->diff_ids[i], err);
+
+        if (digest == NULL)
+            return err->code;
+        layers[i] = (struct store_desc){digest, tar_sizes[i], BH_MT_OCI_LAYER};
+    }
+    return store_manifest_of(config_digest, config_size, layers, config->n_diff_ids, arena, out, err);
 }
 
 int store_image_make(const struct bh_image_config *config, const uint64_t *tar_sizes, struct bh_arena *arena,

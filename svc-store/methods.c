@@ -48,6 +48,9 @@ static const struct bh_method methods[] = {
     {"LayerPut", BH_SERVER_STREAM, BRING, 0, 0, BH_METHOD_FDS, store_rpc_layer_put},
     {"ImageKnown", BH_UNARY, BRING, 0, QUICK_MS, AGAIN, store_rpc_image_known},
     {"ImagePut", BH_UNARY, BRING, 0, 0, NOTED, store_rpc_image_put},
+    {"PushOpen", BH_SERVER_STREAM, BRING, 0, 0, NOTED, store_rpc_push_open},
+    {"BlobOpen", BH_UNARY, BRING, 0, QUICK_MS, AGAIN | BH_METHOD_FDS, store_rpc_blob_open},
+    {"BlobSourceNote", BH_UNARY, BRING, 0, QUICK_MS, AGAIN, store_rpc_blob_source_note},
 };
 
 const struct bh_service store_service = {

@@ -20,6 +20,7 @@ bh_handler store_rpc_df, store_rpc_check, store_rpc_info;
 bh_handler store_rpc_image_open, store_rpc_container_note, store_rpc_container_forget, store_rpc_container_sync;
 bh_handler store_rpc_commit;
 bh_handler store_rpc_hold, store_rpc_document_put, store_rpc_layer_put, store_rpc_image_known, store_rpc_image_put;
+bh_handler store_rpc_push_open, store_rpc_blob_open, store_rpc_blob_source_note;
 
 /* Administrators act as owner 0 and see all; anybody else sees his own. */
 static inline struct store_who store_who_of(const struct bh_call *call) {

@@ -197,3 +197,16 @@ int store_publish_under(struct store *s, uid_t owner, int64_t lease, struct stor
                         store_moved_fn *moved, void *arg, struct bh_err *err) {
     return publish(s, owner, lease, false, images, n, moved, arg, err);
 }
+
+int store_publish_manifest(struct store *s, uid_t owner, int64_t lease, int64_t image, const struct store_new_image *n,
+                           struct bh_err *err) {
+    const struct store_document d = {n->manifest, STORE_BLOB_MANIFEST, n->manifest_data, n->n_manifest};
+    STORE_SCOPE_WRITE struct store_db *db = NULL;
+    struct prefixes p = {0};
+
+    if (store_document_put(s, owner, lease, &d, err) != 0 || collect_prefixes(s, lease, &p, err) != 0 ||
+        sync_prefixes(s, &p, err) != 0 || store_write_begin(s->index, STORE_FULL, &db, err) != 0 ||
+        store_manifest_put(db, image, n, err) != 0 || mark_durable(db, lease, err) != 0)
+        return err->code;
+    return store_write_commit(&db, err);
+}

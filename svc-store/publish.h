@@ -37,6 +37,13 @@ int store_publish(struct store *s, uid_t owner, int64_t *lease, struct store_pub
 int store_publish_under(struct store *s, uid_t owner, int64_t lease, struct store_publish_image *images, size_t n,
                         store_moved_fn *moved, void *arg, struct bh_err *err);
 
+/* A further manifest of an image that is there, in one commit; what it names is under the lease. */
+int store_publish_manifest(struct store *s, uid_t owner, int64_t lease, int64_t image, const struct store_new_image *n,
+                           struct bh_err *err);
+
+/* A manifest of ours for a config and layers.  Fills the manifest fields and layers of out, in the arena. */
+int store_manifest_of(const char *config_digest, size_t config_size, const struct store_desc *layers, size_t n,
+                      struct bh_arena *arena, struct store_new_image *out, struct bh_err *err);
 /* A manifest of ours for a config and bare layers, written the same way every time.  Fills the manifest
  * fields and layers of out, in the arena. */
 int store_manifest_make(const struct bh_image_config *config, const char *config_digest, size_t config_size,

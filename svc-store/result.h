@@ -97,6 +97,9 @@ int store_result_document(const struct bh_buf *packed, struct bh_arena *arena, s
 /* An image config, and the same packed again. */
 int store_result_config(const struct bh_buf *packed, struct bh_arena *arena, struct bh_image_config *out,
                         const void **out_reduced, size_t *out_n, struct bh_err *err);
+/* Job "compress". */
+int store_result_compress(const struct bh_buf *packed, char out_digest[STORE_DIGEST_SIZE], uint64_t *out_size,
+                          struct bh_err *err);
 /* Job "entries": how many records, and their bytes. */
 int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint64_t *out_size, struct bh_err *err);
 /* The typed config as packed message, in the arena; and back. */

@@ -113,6 +113,23 @@ int store_result_layer(const struct bh_buf *packed, struct store_layer_result *o
     return err->code;
 }
 
+int store_result_compress(const struct bh_buf *packed, char out_digest[STORE_DIGEST_SIZE], uint64_t *out_size,
+                          struct bh_err *err) {
+    struct bh_arena arena;
+    result_msg *m;
+
+    bh_arena_init(&arena, LAYER_ARENA);
+    if (unpack(packed, &arena, BULKHEAD__WORKER__V1__RESULT__RESULT_COMPRESS, &m, err) == 0) {
+        if (digest_ok(m->compress->digest))
+            bh_str_copy(out_digest, STORE_DIGEST_SIZE, m->compress->digest);
+        else
+            broken("a digest of a compressed layer", err);
+        *out_size = m->compress->size;
+    }
+    bh_arena_fini(&arena);
+    return err->code;
+}
+
 int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint64_t *out_size, struct bh_err *err) {
     struct bh_arena arena;
     result_msg *m;

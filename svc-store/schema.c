@@ -96,6 +96,7 @@ const char store_schema_v4[] =
     "UPDATE blob SET diff_id=ifnull((SELECT l.diff_id FROM manifest_layer ml JOIN manifest m ON m.k=ml.manifest"
     " JOIN image_layer il ON il.image=m.image AND il.pos=ml.pos JOIN layer l ON l.k=il.layer"
     " WHERE ml.digest=blob.digest LIMIT 1),'') WHERE kind=4;"
+    "CREATE INDEX blob_by_diff_id ON blob(diff_id) WHERE diff_id <> '';"
     "ALTER TABLE image ADD COLUMN artifact TEXT NOT NULL DEFAULT '';"
     /* a download that was interrupted: its bytes so far are partial/p<k> */
     "CREATE TABLE partial("

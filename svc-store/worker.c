@@ -92,6 +92,8 @@ static void fill_params(const struct store_options *o, const struct store_job *j
         .offset = job->offset,
         .size = job->size,
         .resume = job->resume,
+        .codec = job->codec,
+        .level = job->level,
         .max_entries = o->max_entries,
         .max_unpacked = o->max_unpacked,
         .max_document = o->max_document,

@@ -32,9 +32,11 @@ struct store_job {
     uint64_t offset;
     uint64_t size;   /* BH_JOB_TO_END */
     uint64_t resume; /* bytes that are in blob already */
-    bool waits;      /* the source is a pipe that somebody fills as he likes: does not count as one of the few */
-    int cancel_fd;   /* readable: give up; -1: none */
-    int end_fd;      /* the same; 0: none (no room has a descriptor 0 of this kind) */
+    unsigned codec;  /* compress: enum unp_codec */
+    unsigned level;
+    bool waits;    /* the source is a pipe that somebody fills as he likes: does not count as one of the few */
+    int cancel_fd; /* readable: give up; -1: none */
+    int end_fd;    /* the same; 0: none (no room has a descriptor 0 of this kind) */
     /* NULL, or called a few times a second while the job runs */
     void (*progress)(void *arg);
     void *arg;

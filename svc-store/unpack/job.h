@@ -33,6 +33,7 @@ unp_job_fn unp_job_document;
 unp_job_fn unp_job_config;
 unp_job_fn unp_job_entries;
 unp_job_fn unp_job_reader;
+unp_job_fn unp_job_compress;
 
 /* BH_JOB_* by name; NULL if unknown. */
 unp_job_fn *unp_job_find(const char *name);

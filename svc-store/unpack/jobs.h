@@ -15,6 +15,7 @@
  *   entries    a layer file                  new unnamed file: entries.h /dev/null
  *   reader     pipe: struct bh_job_read,     /dev/null                   /dev/null
  *              media type, document
+ *   compress   a layer file (offset, size)   new unnamed file, rw        8 bytes: how much of SOURCE is done
  */
 #ifndef BH_UNPACK_JOBS_H
 #define BH_UNPACK_JOBS_H
@@ -34,6 +35,7 @@
 #define BH_JOB_DOCUMENT "document"
 #define BH_JOB_CONFIG   "config"
 #define BH_JOB_ENTRIES  "entries"
+#define BH_JOB_COMPRESS "compress"
 #define BH_JOB_READER   "reader" /* "document" or "config", told by the pipe: may be started before there is one */
 
 #define BH_JOB_RESULT_MAX ((size_t)64 << 20) /* what the store reads at most of a Result */
@@ -62,7 +64,9 @@ struct bh_job_params {
     uint32_t max_layers;   /* of one image */
     uint32_t max_images;   /* of one archive or index */
     uint64_t resume;       /* layer: so many bytes are in BLOB already and come before those of SOURCE */
-    uint64_t reserved[3];
+    uint32_t codec;        /* compress: number of worker.proto: 2 gzip, 3 zstd */
+    uint32_t level;        /* compress: 0: the codec's default */
+    uint64_t reserved[2];
 };
 static_assert(sizeof(struct bh_job_params) == 112, "fixed layout");
 

@@ -1,5 +1,5 @@
 """What the registry room asks of the store: documents, layers, images; resumed, shared, refused, cleaned up."""
-import json, os, subprocess, sys, time
+import gzip, json, os, shutil, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
@@ -265,6 +265,124 @@ def _(e):
     sound(e)
     clean(e)
     sound(e)
+
+
+def sent(e, tool, owner, name, *words):
+    """What a push of the name would send: (lines, {digest: bytes})."""
+    folder = os.path.join(e.folder, "sent")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.mkdir(folder)
+    os.chown(folder, tool.uid, tool.gid)
+    said, error = tool(owner, *words, "push", name, folder)
+    same(error, "")
+    got = {"sha256:" + f: open(os.path.join(folder, f), "rb").read() for f in os.listdir(folder)}
+    for digest, data in got.items():
+        same(mk.sha(data), digest)
+    return said, got
+
+
+def unpacked(data):
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        return subprocess.run(["zstd", "-qdc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+def manifest_of(said, got):
+    digest = next(line.split()[1] for line in said if line.startswith("manifest"))
+    return digest, json.loads(got[digest])
+
+
+@case("push: what was pulled goes out as it came, with the repositories that have it")
+def _(e):
+    tool = Tool(e)
+    for codec in ("gzip", "zstd", "plain"):
+        layout, manifest = layout_of(IMAGE, codec=codec)
+        folder = blobs(e, layout)
+        same(tool(0, "-n", "docker.io/library/p:1", "-s", "docker.io/library/p", "pull", folder, manifest)[1], "")
+        said, got = sent(e, tool, 0, "p:1", "-s", "docker.io/other/p")
+        same([line for line in said if line.startswith("compressed")], [])
+        same(manifest_of(said, got)[0], manifest)
+        same(sorted(got), sorted("sha256:" + name.rsplit("/")[-1] for name in layout.files if name.startswith("blobs/")))
+        same([line for line in said if line.startswith("source")], [f"source {i} docker.io/library/p" for i in range(3)])
+        same([line for line in sent(e, tool, 0, "p:1", "-s", "quay.io/other/p")[0] if line.startswith("source")], [])
+        out(e, "rmi", "p:1")
+    clean(e)
+    sound(e)
+
+
+@case("push: bare layers are compressed once, always to the same bytes; other codecs on request")
+def _(e):
+    tool = Tool(e)
+    out(e, "load", input=mk.docker_archive([(IMAGE, ["l:1"])]), text=False)
+    said, got = sent(e, tool, 0, "l:1")
+    same(len([line for line in said if line.startswith("compressed")]), 3)
+    digest, manifest = manifest_of(said, got)
+    same(manifest["config"]["digest"], IMAGE.id)
+    same({d["mediaType"] for d in manifest["layers"]}, {mk.LAYER + "+gzip"})
+    for layer, d in zip(IMAGE.layers, manifest["layers"]):
+        same(mk.sha(unpacked(got[d["digest"]])), mk.sha(layer))
+        same(d["size"], len(got[d["digest"]]))
+    again, got2 = sent(e, tool, 0, "l:1")
+    same(([line for line in again if line.startswith("compressed")], got2.keys()), ([], got.keys()))
+    z, gotz = sent(e, tool, 0, "l:1", "-z", "zstd", "-f")
+    same(len([line for line in z if line.startswith("compressed")]), 3)
+    mz = manifest_of(z, gotz)[1]
+    same({d["mediaType"] for d in mz["layers"]}, {mk.LAYER + "+zstd"})
+    for layer, d in zip(IMAGE.layers, mz["layers"]):
+        same(mk.sha(unpacked(gotz[d["digest"]])), mk.sha(layer))
+    for level in (1, 9):
+        for codec in ("gzip", "zstd"):
+            said, got3 = sent(e, tool, 0, "l:1", "-z", codec, "-l", level, "-f")
+            for layer, d in zip(IMAGE.layers, manifest_of(said, got3)[1]["layers"]):
+                same(mk.sha(unpacked(got3[d["digest"]])), mk.sha(layer))
+    # a new store makes the same bytes
+    clean(e)
+    out(e, "load", input=mk.docker_archive([(IMAGE, ["l:1"])]), text=False)
+    same(manifest_of(*sent(e, tool, 0, "l:1"))[0], digest)
+    has(tool(0, "-z", "lzma", "push", "l:1", e.folder)[1], "not known")
+    has(tool(0, "push", "nobody:1", e.folder)[1], "no-such-image")
+    has(tool(7, "push", "l:1", e.folder)[1], "no-such-image")
+    sound(e)
+    clean(e)
+
+
+@case("push: an index goes out when all of it is here, else the image alone; a platform of it")
+def _(e):
+    tool = Tool(e)
+    arm = mk.Image([mk.tar_of([("arm", b"arm", 0o644)])], architecture="arm64")
+    layout = mk.Layout()
+    entries = []
+    for image, arch in ((IMAGE, "amd64"), (arm, "arm64")):
+        entries.append({**layout.manifest(image), "platform": {"os": "linux", "architecture": arch}})
+    index = layout.blob(json.dumps({"schemaVersion": 2, "mediaType": mk.INDEX, "manifests": entries}).encode())["digest"]
+    folder = blobs(e, layout)
+    amd64, arm64 = entries[0]["digest"], entries[1]["digest"]
+    same(tool(0, "-n", "docker.io/library/p:1", "-i", index, "pull", folder, amd64)[1], "")
+    said, got = sent(e, tool, 0, "p:1")
+    same(said[-1], f"manifest {amd64}")
+    same(tool(0, "-i", index, "pull", folder, arm64)[1], "")
+    said, got = sent(e, tool, 0, "p:1")
+    same(said[-3:], [f"manifest {amd64}", f"manifest {arm64}", f"index {index}"])
+    same(sorted(got), sorted("sha256:" + name.rsplit("/")[-1] for name in layout.files if name.startswith("blobs/")))
+    same(sent(e, tool, 0, "p:1", "-p", "linux/arm64")[0][-1], f"manifest {arm64}")
+    has(tool(0, "-p", "linux/s390x", "push", "p:1", e.folder)[1], "no-such-platform")
+    clean(e)
+    sound(e)
+
+
+@case("push: an artifact goes out as it came")
+def _(e):
+    tool = Tool(e)
+    layout = mk.Layout()
+    document = {"schemaVersion": 2, "mediaType": mk.MANIFEST, "artifactType": "application/vnd.test.notes",
+                "config": {"mediaType": "application/vnd.oci.empty.v1+json", **layout.blob(b"{}")},
+                "layers": [{"mediaType": "text/plain", **layout.blob(b"a note\n")}]}
+    manifest = layout.blob(json.dumps(document).encode())["digest"]
+    same(tool(0, "-n", "docker.io/library/notes:1", "pull", blobs(e, layout), manifest)[1], "")
+    said, got = sent(e, tool, 0, "notes:1")
+    same(manifest_of(said, got)[0], manifest)
+    same(len(got), 3)
+    clean(e)
 
 
 @case("killed in the middle, again and again: the store is sound and goes on")

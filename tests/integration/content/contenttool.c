@@ -5,7 +5,9 @@
  *   contenttool RUN/store OWNER known DIGEST PLATFORM
  *   contenttool RUN/store OWNER document FILE MEDIA config|manifest
  *   contenttool RUN/store OWNER layer FILE DIGEST SIZE DIFFID [-c BYTES] [-r] [-s SOURCE] [-w MILLISECONDS]
+ *   contenttool RUN/store OWNER push NAME FOLDER [-p PLATFORM] [-z CODEC] [-l LEVEL] [-f] [-s TARGET]
  *
+ * push writes all that is to be sent into FOLDER, by hex digits, and prints "manifest|index DIGEST".
  * BLOBS: a folder of files named by their hex digits.  -c: send so many bytes of each layer and close; -r: restart;
  * -t: tell the time of each step; -w: wait before sending.  Run it with the uid of the registry room.
  * Exit status 0 done, 1 refused ("code reason message" on stderr).
@@ -40,6 +42,10 @@ struct options {
     bool restart;
     bool times;
     int wait_ms;
+    const char *platform;
+    const char *codec;
+    unsigned level;
+    bool force;
 };
 
 struct tool {
@@ -372,16 +378,125 @@ static int act_layer(struct tool *t, char **a, struct bh_err *err) {
     return err->code;
 }
 
+/* ---- push ---------------------------------------------------------------------------------- */
+
+static int save_bytes(const char *folder, const char *digest, const void *data, size_t n, struct bh_err *err) {
+    char path[4096];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", folder, strchr(digest, ':') + 1);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || bh_write_all(fd, data, n) != 0)
+        bh_err_errno(err, errno, "write %s", path);
+    if (fd >= 0)
+        close(fd);
+    return err->code;
+}
+
+static int open_blob(struct tool *t, const char *digest, int *out_fd, uint64_t *out_offset, uint64_t *out_size,
+                     struct bh_err *err) {
+    const struct bh_stream_options options = {.expect_fds = true};
+    MSG(BlobOpenRequest) req = BULKHEAD__STORE__V1__BLOB_OPEN_REQUEST__INIT;
+    ProtobufCMessage *reply = NULL;
+    struct bh_stream *s;
+    unsigned n = 0;
+
+    req.hold = t->hold;
+    req.digest = (char *)digest;
+    if (bh_stream_open(t->conn, CALL("BlobOpen"), &req.base, &options, &s, err) != 0)
+        return err->code;
+    if (bh_stream_recv_fds(s, out_fd, 1, &n, err) == 0)
+        bh_stream_finish(s, &bulkhead__store__v1__blob_open_reply__descriptor, &reply, err);
+    bh_stream_free(s);
+    if (err->code != 0 || reply == NULL)
+        return err->code;
+    *out_offset = ((MSG(BlobOpenReply) *)reply)->offset;
+    *out_size = ((MSG(BlobOpenReply) *)reply)->size;
+    protobuf_c_message_free_unpacked(reply, NULL);
+    return 0;
+}
+
+static int save_blob(struct tool *t, const char *folder, const char *digest, struct bh_err *err) {
+    uint64_t offset = 0, size = 0;
+    int fd = -1;
+    void *data;
+
+    if (open_blob(t, digest, &fd, &offset, &size, err) != 0)
+        return err->code;
+    data = malloc((size_t)size + 1);
+    if (bh_pread_full(fd, data, (size_t)size, (off_t)offset) != (ssize_t)size)
+        bh_err_set(err, BH_E_DATA_LOSS, "a short blob");
+    else
+        save_bytes(folder, digest, data, (size_t)size, err);
+    free(data);
+    close(fd);
+    return err->code;
+}
+
+static int save_document(struct tool *t, const char *folder, const Bulkhead__Image__V1__Descriptor *d,
+                         const ProtobufCBinaryData *data, struct bh_err *err) {
+    return data->len > 0 ? save_bytes(folder, d->digest, data->data, data->len, err)
+                         : save_blob(t, folder, d->digest, err);
+}
+
+static int save_image(struct tool *t, const char *folder, const MSG(PushOpenImage) * im, struct bh_err *err) {
+    told(t, "ready");
+    for (size_t i = 0; i < im->n_manifest; i++) {
+        const MSG(PushManifest) *m = im->manifest[i];
+
+        if (save_document(t, folder, m->desc, &m->data, err) != 0 ||
+            save_document(t, folder, m->config, &m->config_data, err) != 0)
+            return err->code;
+        for (size_t j = 0; j < m->n_layer; j++) {
+            if (save_blob(t, folder, m->layer[j]->desc->digest, err) != 0)
+                return err->code;
+            for (size_t k = 0; k < m->layer[j]->n_source; k++)
+                printf("source %zu %s\n", j, m->layer[j]->source[k]);
+        }
+        printf("manifest %s\n", m->desc->digest);
+    }
+    if (im->index != NULL && save_document(t, folder, im->index, &im->index_data, err) == 0)
+        printf("index %s\n", im->index->digest);
+    return err->code;
+}
+
+static int act_push(struct tool *t, char **a, struct bh_err *err) {
+    MSG(PushOpenRequest) req = BULKHEAD__STORE__V1__PUSH_OPEN_REQUEST__INIT;
+    struct bh_stream *s;
+    const void *data;
+    size_t n;
+
+    req.hold = t->hold;
+    req.name = a[0];
+    req.platform = (char *)(t->o.platform != NULL ? t->o.platform : "");
+    req.compression = (char *)(t->o.codec != NULL ? t->o.codec : "");
+    req.level = t->o.level;
+    req.force_compression = t->o.force;
+    req.repository = (char *)(t->o.source != NULL ? t->o.source : "");
+    if (bh_stream_open(t->conn, CALL("PushOpen"), &req.base, NULL, &s, err) != 0)
+        return err->code;
+    while (bh_stream_recv(s, &data, &n, err) == 0 && data != NULL) {
+        MSG(PushOpenEvent) *e = bulkhead__store__v1__push_open_event__unpack(NULL, n, data);
+
+        if (e->image != NULL)
+            save_image(t, a[1], e->image, err);
+        else if (e->current == e->total)
+            printf("compressed %.19s\n", e->layer);
+        bulkhead__store__v1__push_open_event__free_unpacked(e, NULL);
+    }
+    if (err->code == 0)
+        bh_stream_finish(s, NULL, NULL, err);
+    bh_stream_free(s);
+    return err->code;
+}
+
 static const struct {
     const char *name;
     int n;
     bool hold;
     int (*act)(struct tool *t, char **a, struct bh_err *err);
-} acts[] = {{"pull", 2, true, act_pull},
-            {"name", 1, true, act_name},
-            {"known", 2, false, act_known},
-            {"document", 3, true, act_document},
-            {"layer", 4, true, act_layer}};
+} acts[] = {{"pull", 2, true, act_pull},         {"name", 1, true, act_name},   {"known", 2, false, act_known},
+            {"document", 3, true, act_document}, {"layer", 4, true, act_layer}, {"push", 2, true, act_push}};
 
 static int run(struct tool *t, const char *dir, const char *name, char **a, int n, struct bh_err *err) {
     if (bh_conn_open(dir, &t->conn, err) != 0)
@@ -405,7 +520,7 @@ int main(int argc, char **argv) {
     int c;
 
     signal(SIGPIPE, SIG_IGN);
-    while ((c = getopt(argc, argv, "i:n:s:c:rtw:")) != -1) {
+    while ((c = getopt(argc, argv, "i:n:s:c:rtw:p:z:l:f")) != -1) {
         if (c == 'i')
             t.o.index = optarg;
         else if (c == 'n' && t.o.n_names < BH_ARRAY_LEN(t.o.names))
@@ -418,6 +533,14 @@ int main(int argc, char **argv) {
             t.o.restart = true;
         else if (c == 't')
             t.o.times = true;
+        else if (c == 'p')
+            t.o.platform = optarg;
+        else if (c == 'z')
+            t.o.codec = optarg;
+        else if (c == 'l')
+            t.o.level = (unsigned)strtoul(optarg, NULL, 10);
+        else if (c == 'f')
+            t.o.force = true;
         else if (c == 'w')
             t.o.wait_ms = atoi(optarg);
         else

@@ -286,7 +286,7 @@ static void tables_of_an_older_version_are_brought_up(void **state) {
     assert_int_equal(sqlite3_exec(raw,
                                   "ALTER TABLE layer DROP COLUMN content; DROP INDEX name_by_idx;"
                                   "ALTER TABLE name DROP COLUMN idx; DROP TABLE index_image;"
-                                  "ALTER TABLE blob DROP COLUMN diff_id; ALTER TABLE image DROP COLUMN artifact;"
+                                  "DROP INDEX blob_by_diff_id; ALTER TABLE blob DROP COLUMN diff_id; ALTER TABLE image DROP COLUMN artifact;"
                                   "DROP TABLE partial; DROP TABLE blob_source; PRAGMA user_version=2",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
