@@ -222,13 +222,12 @@ static size_t on_read(char *to, size_t size, size_t n, void *arg) {
     return n;
 }
 
+/* libcurl would send a body again by itself when a connection that it used before breaks; a part may have arrived, and
+ * only who asks the server how much can go on. */
 static int on_seek(void *arg, curl_off_t offset, int origin) {
-    struct exchange *x = arg;
+    const struct exchange *x = arg;
 
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->req->body_size)
-        return CURL_SEEKFUNC_FAIL;
-    x->sent = (uint64_t)offset;
-    return CURL_SEEKFUNC_OK;
+    return origin == SEEK_SET && offset == 0 && x->sent == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 /* ---- connecting ---------------------------------------------------------------------------------- */
@@ -393,11 +392,9 @@ static int connect_failed(struct exchange *x) {
 }
 
 static int timed_out(struct exchange *x) {
-    double connected = 0;
+    double connected = 0; /* a connection that was used again has no times but this one */
 
-    curl_easy_getinfo(x->lane->easy, CURLINFO_APPCONNECT_TIME, &connected);
-    if (connected <= 0)
-        curl_easy_getinfo(x->lane->easy, CURLINFO_CONNECT_TIME, &connected);
+    curl_easy_getinfo(x->lane->easy, CURLINFO_PRETRANSFER_TIME, &connected);
     if (connected <= 0)
         return fail(x, BH_E_UNAVAILABLE, "connect", "connect to %s:%u: no answer in time", x->hop->url->host,
                     x->hop->url->port);
@@ -423,6 +420,7 @@ static int curl_failed(struct exchange *x, CURLcode code) {
     case CURLE_SSL_CIPHER:
         return tls_failed(x, code);
     case CURLE_SEND_ERROR:
+    case CURLE_SEND_FAIL_REWIND:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:

@@ -25,6 +25,7 @@ struct reg_remote {
     struct reg_auth *auth;
     pthread_mutex_t lock;
     enum scheme scheme;
+    _Atomic(int) reach; /* enum reg_reach of its own answers: nothing it names may lie nearer */
     bool writes;
 };
 
@@ -142,6 +143,7 @@ static int send_proven(struct reg_remote *r, struct reg_http_request *req, const
     if (!own) { /* a Location elsewhere: no proof of ours */
         req->authorization = NULL;
         req->guarded = true;
+        req->reach = (enum reg_reach)r->reach;
         return reg_http_send(r->room->http, req, out, err);
     }
     for (unsigned tries = 0;; tries++) {
@@ -153,6 +155,7 @@ static int send_proven(struct reg_remote *r, struct reg_http_request *req, const
         req->authorization = header;
         if (reg_http_send(r->room->http, req, out, err) != 0)
             return err->code;
+        r->reach = (int)out->reach;
         if (out->status != 401 || out->redirected || tries == 2)
             return 0;
         if (reg_auth_refused(r->auth, base, out, number, &again, err) != 0)

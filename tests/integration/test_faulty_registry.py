@@ -1,8 +1,9 @@
 """A registry with one fault in each repository: every operation ends clearly and in time, the store is as before or
 has what was asked for, what can be tried again is, and no secret reaches another origin."""
-import base64, json, os, signal, subprocess, sys, time
+import base64, json, os, random, signal, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import makeimage as mk  # noqa: E402
 from cases import case, has, inspect, out, run, same, show, until  # noqa: E402
 from faulty_registry import FAULTS, PASSWORD, USER, FaultyRegistry  # noqa: E402
 
@@ -26,6 +27,10 @@ def setup(e):
     with open(os.path.join(folder, "config.json"), "w") as f:
         json.dump({"auths": {R.host: {"auth": auth}}}, f)
     e.env = {**os.environ, "DOCKER_CONFIG": folder}
+    image = mk.Image([mk.tar_of([("small", b"1", 0o644)]), mk.tar_of([("noise", random.Random(1).randbytes(1 << 20), 0o644)])])
+    for name, fault in FAULTS.items():
+        if fault.push:
+            out(e, "load", "-q", input=mk.docker_archive([(image, [f"{R.host}/{name}:1"])]), text=False)
 
 
 def state_of_store(e):
@@ -75,6 +80,21 @@ def pull_case(name, fault):
             assert repo.sent[repo.large] <= size + SLACK, f"{repo.sent[repo.large]} bytes of {size} travelled"
 
 
+def push_case(name, fault):
+    @case(f"push {name}")
+    def _(e):
+        done, seconds = timed(e, "push", f"{R.host}/{name}:1")
+        repo = R.repo(name)
+        judge(e, fault, done, seconds)
+        if fault.want:
+            return
+        kind, data = repo.manifests[repo.tags["1"]]
+        document = json.loads(data)
+        same(document["mediaType"], kind)
+        for desc in [document["config"], *document["layers"]]:
+            same(len(repo.got[desc["digest"]]), desc["size"])
+
+
 SLOW = ("blob-slow", "blob-slow-too", "blob-slow-again")
 
 
@@ -120,8 +140,9 @@ def _(e):
 
 
 for _name, _fault in FAULTS.items():
-    if _name not in SLOW and not _fault.push:
-        pull_case(_name, _fault)
+    if _name in SLOW:
+        continue
+    (push_case if _fault.push else pull_case)(_name, _fault)
 
 
 @case("the pause that a registry asks for is kept; near tags are named")
@@ -133,6 +154,13 @@ def _(e):
     done, _ = timed(e, "pull", f"{R.host}/manifest-unknown:1")
     has(done.stderr, r"1\.0|1\.1|11", done)
     same([r for r in R.elsewhere if r[1].startswith("/blob/manifest-with-foreign-layer/")], [])
+
+
+@case("nobody sent a layer where it had no right; nothing of a refused repository is here")
+def _(e):
+    for name in ("push-denied", "push-unauthorized"):
+        sent = [r for r in R.repo(name).requests if r[0] in ("PUT", "PATCH")]
+        same(sent, [])
 
 
 if __name__ == "__main__":

@@ -249,7 +249,7 @@ class _(Target):
 
 @fault("push-manifest-changed")
 class _(Target):
-    want = r"digest"
+    want = r"stored sha256:4+ where sha256:"
 
     def put_manifest(self, h, ref):
         h.body()
