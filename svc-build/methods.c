@@ -9,9 +9,25 @@
 #include "build.pb-c.h"
 #include "rpc/server.h"
 
+#define USERS       (BH_ROLE_ADMIN | BH_ROLE_USER)
+#define MAX_REQUEST (1u << 20)
+
 static const struct bh_method methods[] = {
     {.name = "Ping", .roles = BH_ROLE_ANY, .flags = BH_METHOD_IDEMPOTENT, .handler = bh_rpc_ping},
     {.name = "Version", .roles = BH_ROLE_ANY, .flags = BH_METHOD_IDEMPOTENT, .handler = bh_rpc_version},
+    {.name = "Check",
+     .roles = USERS,
+     .max_request = MAX_REQUEST,
+     .flags = BH_METHOD_IDEMPOTENT,
+     .handler = build_rpc_check},
+    {.name = "Build",
+     .kind = BH_SERVER_STREAM,
+     .roles = USERS,
+     .max_request = MAX_REQUEST,
+     .flags = BH_METHOD_AUDITED | BH_METHOD_SECRET | BH_METHOD_FDS,
+     .handler = build_rpc_build},
+    {.name = "Logs", .kind = BH_SERVER_STREAM, .roles = USERS, .handler = build_rpc_logs},
+    {.name = "History", .roles = USERS, .flags = BH_METHOD_IDEMPOTENT, .handler = build_rpc_history},
 };
 
 const struct bh_service build_service = {

@@ -1,0 +1,239 @@
+/*
+ * base.c - what a stage begins with: nothing, an earlier stage, or an image; and images that files come from.
+ *
+ * Room: build.  A local image is taken as it is; one that is not here, or shall be fresh, is pulled by the
+ * registry room for the caller of the build.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "job.h"
+#include "oci/platform.h"
+#include "oci/ref.h"
+#include "room.h"
+
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* ---- images by name -------------------------------------------------------------------------- */
+
+static bool fits(const struct bh_image_config *image, const char *platform) {
+    struct bh_platform want, have;
+    struct bh_err ignored = BH_ERR_INIT;
+
+    if (bh_platform_parse(platform, &want, &ignored) != 0)
+        return false;
+    bh_image_config_platform(image, &have);
+    return bh_platform_rank(&want, &have) >= 0;
+}
+
+/* A room that cannot pull yet is no reason to hide that there is no such image. */
+static int pull(struct build_job *job, struct build_vertex_ref v, const char *name, const char *platform,
+                const struct bh_err *missing, struct bh_err *err) {
+    struct bh_err pulled = BH_ERR_INIT;
+
+    if (build_pull(job->room->registry, job->ask, name, platform, &job->cancel, v, &pulled) == 0)
+        return 0;
+    *err = pulled.code == BH_E_UNIMPLEMENTED && missing->code != 0 ? *missing : pulled;
+    return err->code;
+}
+
+int build_base_image(struct build_job *job, struct build_vertex_ref v, const char *name, const char *platform,
+                     struct bh_arena *arena, struct build_image *out, struct bh_err *err) {
+    struct bh_err missing = BH_ERR_INIT;
+    int r;
+
+    r = build_image_open(job->room->store, job->ask->owner, name, arena, out, &missing);
+    if (r == 0 && fits(&out->config, platform) && !job->ask->pull)
+        return 0;
+    if (r != 0 && r != BH_E_NOT_FOUND) {
+        *err = missing;
+        return r;
+    }
+    if (r == 0 && !fits(&out->config, platform)) {
+        r = bh_err_set(&missing, BH_E_NOT_FOUND, "image %s is here, but not for %s", name, platform);
+        bh_err_reason(&missing, "wrong-platform");
+    }
+    if (pull(job, v, name, platform, &missing, err) != 0)
+        return err->code;
+    return build_image_open(job->room->store, job->ask->owner, name, arena, out, err);
+}
+
+static const struct build_named *named_context(const struct build_ask *ask, const char *name) {
+    for (size_t i = 0; i < ask->n_named; i++)
+        if (strcmp(ask->named[i].name, name) == 0)
+            return &ask->named[i];
+    return NULL;
+}
+
+/* ---- FROM ------------------------------------------------------------------------------------ */
+
+static const char *stage_platform(const struct build_site *site) {
+    return site->link->platform != NULL ? site->link->platform : site->job->inputs.target_platform;
+}
+
+static int from_scratch(struct build_site *site, struct bh_err *err) {
+    struct bh_platform p;
+
+    bh_image_config_init(&site->image);
+    if (bh_platform_parse(stage_platform(site), &p, err) != 0)
+        return err->code;
+    site->image.os = bh_oci_strdup(&site->arena, p.os, strlen(p.os), err);
+    site->image.architecture = bh_oci_strdup(&site->arena, p.arch, strlen(p.arch), err);
+    site->image.variant = bh_oci_strdup(&site->arena, p.variant, strlen(p.variant), err);
+    site->image.config.working_dir = "/";
+    if (site->image.os == NULL || site->image.architecture == NULL || site->image.variant == NULL)
+        return err->code;
+    return bh_strlist_add(&site->image.config.env, &site->arena, DEFAULT_PATH, err);
+}
+
+static int from_stage(struct build_site *site, size_t index, struct bh_err *err) {
+    struct build_site *base = NULL;
+
+    if (build_wait_stage(site->job, index, &base, err) != 0 ||
+        bh_image_config_copy(&base->image, &site->arena, &site->image, err) != 0)
+        return err->code;
+    site->base_history = base->base_history;
+    site->n_rows = base->n_rows;
+    site->cap_rows = base->n_rows;
+    if (base->n_rows > 0) {
+        site->row_ns = bh_xcalloc(base->n_rows, sizeof *site->row_ns);
+        memcpy(site->row_ns, base->row_ns, base->n_rows * sizeof *site->row_ns);
+    }
+    build_scope_init(&site->scope, &site->job->globals, &site->image.config.env, &site->arena);
+    site->scope.args = base->scope.args; /* never changed in place */
+    site->scope.n_args = base->scope.n_args;
+    return 0;
+}
+
+static const char *shown_name(const char *name, struct bh_arena *arena) {
+    char text[BH_REF_TEXT_SIZE];
+    struct bh_err ignored = BH_ERR_INIT;
+    struct bh_ref ref;
+    const char *copy;
+
+    if (bh_ref_parse_tagged(name, &ref, &ignored) != 0)
+        return name;
+    bh_ref_format(&ref, text);
+    copy = bh_oci_strdup(arena, text, strlen(text), &ignored);
+    return copy != NULL ? copy : name;
+}
+
+/* Unknown names are told with what was perhaps meant. */
+static int hint_name(const struct build_source *source, struct bh_err *err) {
+    if (source->suggestion != NULL && source->suggestion[0] != '\0' && err->hint[0] == '\0')
+        bh_err_hint(err, "did you mean the stage %s?", source->suggestion);
+    return err->code;
+}
+
+static int from_image(struct build_site *site, const char *name, struct bh_err *err) {
+    BH_SCOPE_FREE char *text = bh_xasprintf("FROM %s", shown_name(name, &site->arena));
+    struct build_vertex_ref v = build_vertex_begin(site, NULL, text);
+    struct build_image image;
+    int r;
+
+    r = build_base_image(site->job, v, name, stage_platform(site), &site->arena, &image, err);
+    build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
+    if (r != 0)
+        return r == BH_E_NOT_FOUND ? hint_name(&site->link->base, err) : r;
+    site->image = image.config;
+    site->base_history = image.config.n_history;
+    return 0;
+}
+
+/* A folder or an archive as base: its files are the first layer. */
+static int from_context(struct build_site *site, const char *context, struct bh_err *err) {
+    static const char *all[] = {"/"};
+    const struct build_item item = {.has_from = true,
+                                    .from = {.context = context},
+                                    .sources = {.present = true, .n = 1, .v = all},
+                                    .target = "/",
+                                    .uid = -1,
+                                    .gid = -1,
+                                    .contents = true};
+    const struct build_compose c = {.hold = build_hold_number(site->job->hold),
+                                    .items = &item,
+                                    .n_items = 1,
+                                    .clamp = site->job->ask->has_epoch,
+                                    .clamp_ns = site->job->ask->epoch_ns};
+    struct build_result result = {.created_ns = bh_now_ns()};
+    struct build_composed made;
+
+    if (from_scratch(site, err) != 0 ||
+        build_compose(site->job->room->store, &c, &site->job->cancel, &site->arena, &made, err) != 0)
+        return err->code;
+    result.has_layer = !made.empty;
+    result.layer = made.layer;
+    return build_history_layer(site, "COPY / /", &result, err);
+}
+
+static int begin(struct build_site *site, struct bh_err *err) {
+    const struct build_source *base = &site->link->base;
+    const struct build_named *named =
+        base->origin == BUILD_ORIGIN_CONTEXT ? named_context(site->job->ask, base->name) : NULL;
+    const char *name = base->name;
+
+    if (site->link->replaced_by != NULL)
+        named = named_context(site->job->ask, site->link->replaced_by);
+    if (named != NULL && named->context[0] != '\0')
+        return from_context(site, named->context, err);
+    if (named != NULL)
+        name = named->reference;
+    else if (base->origin == BUILD_ORIGIN_SCRATCH)
+        return from_scratch(site, err);
+    else if (base->origin == BUILD_ORIGIN_STAGE)
+        return from_stage(site, base->stage, err);
+    return from_image(site, name, err);
+}
+
+int build_base(struct build_site *site, struct bh_strlist *out_triggers, struct bh_err *err) {
+    if (begin(site, err) != 0)
+        return err->code;
+    if (site->scope.globals == NULL)
+        build_scope_init(&site->scope, &site->job->globals, &site->image.config.env, &site->arena);
+    *out_triggers = site->image.config.on_build;
+    site->image.config.on_build = (struct bh_strlist){0};
+    return 0;
+}
+
+/* ---- files of something else ----------------------------------------------------------------- */
+
+static int stack_of_image(struct build_site *site, struct build_vertex_ref v, const struct build_source *source,
+                          const char *name, struct build_stack *out, struct bh_err *err) {
+    struct build_image image;
+
+    if (build_base_image(site->job, v, name, site->job->inputs.target_platform, &site->arena, &image, err) != 0)
+        return err->code == BH_E_NOT_FOUND ? hint_name(source, err) : err->code;
+    *out = (struct build_stack){.layers = image.config.diff_ids, .n = image.config.n_diff_ids};
+    return 0;
+}
+
+int build_source_stack(struct build_site *site, struct build_vertex_ref v, const char *from, struct build_stack *out,
+                       struct bh_err *err) {
+    const struct build_named *named;
+    struct build_source source;
+    struct build_site *other = NULL;
+
+    if (build_source_resolve(&site->job->recipe, &site->job->inputs, site->index, from, &source, err) != 0)
+        return err->code;
+    switch (source.origin) {
+    case BUILD_ORIGIN_SCRATCH:
+        *out = (struct build_stack){0};
+        return 0;
+    case BUILD_ORIGIN_STAGE:
+        if (build_wait_stage(site->job, source.stage, &other, err) != 0)
+            return err->code;
+        *out = (struct build_stack){.layers = other->image.diff_ids, .n = other->image.n_diff_ids};
+        return 0;
+    case BUILD_ORIGIN_CONTEXT:
+        named = named_context(site->job->ask, source.name);
+        if (named == NULL)
+            return bh_err_set(err, BH_E_INTERNAL, "no build context is named %s", source.name);
+        if (named->context[0] == '\0')
+            return stack_of_image(site, v, &source, named->reference, out, err);
+        *out = (struct build_stack){.context = named->context};
+        return 0;
+    default:
+        return stack_of_image(site, v, &source, source.name, out, err);
+    }
+}

@@ -1,0 +1,245 @@
+/*
+ * build_rpc.c - handler: Build/Build.
+ *
+ * Room: build.  Foreign: the request.  One conversion each way: message to struct build_ask, events to messages.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "build.pb-c.h"
+#include "convert_rpc.h"
+#include "job.h"
+#include "log.h"
+#include "methods.h"
+#include "room.h"
+#include "rpc/server.h"
+
+/* ---- request --------------------------------------------------------------------------------- */
+
+static struct bh_strlist list_of(char **v, size_t n) {
+    return (struct bh_strlist){.present = n > 0, .n = n, .v = (const char **)v};
+}
+
+static int ulimits_of(const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *out,
+                      struct bh_err *err) {
+    out->ulimits = bh_oci_alloc(arena, (m->n_ulimit + 1) * sizeof *out->ulimits, err);
+    if (out->ulimits == NULL)
+        return err->code;
+    for (size_t i = 0; i < m->n_ulimit; i++) {
+        const char *eq = strchr(m->ulimit[i], '='), *colon = eq != NULL ? strchr(eq, ':') : NULL;
+        struct build_ulimit *u = &out->ulimits[i];
+        char soft[24];
+
+        if (eq == NULL ||
+            !bh_str_copy_n(soft, sizeof soft, eq + 1, colon != NULL ? (size_t)(colon - eq - 1) : strlen(eq + 1)) ||
+            !bh_str_u64(soft, &u->soft) || (colon != NULL && !bh_str_u64(colon + 1, &u->hard)))
+            return bh_err_set(err, BH_E_INVALID, "invalid ulimit \"%.100s\": NAME=SOFT[:HARD]", m->ulimit[i]);
+        u->name = bh_oci_strdup(arena, m->ulimit[i], (size_t)(eq - m->ulimit[i]), err);
+        if (u->name == NULL)
+            return err->code;
+        if (colon == NULL)
+            u->hard = u->soft;
+    }
+    out->n_ulimits = m->n_ulimit;
+    return 0;
+}
+
+static int named_of(const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *out, struct bh_err *err) {
+    out->named = bh_oci_alloc(arena, (m->n_named + 1) * sizeof *out->named, err);
+    out->secrets = bh_oci_alloc(arena, (m->n_secret + 1) * sizeof *out->secrets, err);
+    if (out->named == NULL || out->secrets == NULL)
+        return err->code;
+    out->n_named = m->n_named;
+    for (size_t i = 0; i < m->n_named; i++)
+        out->named[i] = (struct build_named){m->named[i]->name, m->named[i]->context, m->named[i]->reference};
+    out->n_secrets = m->n_secret;
+    for (size_t i = 0; i < m->n_secret; i++)
+        out->secrets[i] = (struct build_secret){m->secret[i]->id, m->secret[i]->value.data, m->secret[i]->value.len};
+    return 0;
+}
+
+/* Proxies come with the build arguments, those of the command line first. */
+static int args_of(const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *out, struct bh_err *err) {
+    for (size_t i = 0; i < m->n_proxy_arg; i++)
+        if (bh_pairs_set(&out->build_args, arena, m->proxy_arg[i]->key, m->proxy_arg[i]->value, err) != 0)
+            return err->code;
+    for (size_t i = 0; i < m->n_build_arg; i++)
+        if (bh_pairs_set(&out->build_args, arena, m->build_arg[i]->key, m->build_arg[i]->value, err) != 0)
+            return err->code;
+    if (build_pairs_of(m->label, m->n_label, arena, &out->labels, err) != 0)
+        return err->code;
+    return build_pairs_of(m->annotation, m->n_annotation, arena, &out->annotations, err);
+}
+
+/* A SOURCE_DATE_EPOCH among the build arguments counts as the option. */
+static int epoch_of(const BD_MSG(BuildRequest) * m, struct build_ask *out, struct bh_err *err) {
+    const char *text = bh_pairs_get(&out->build_args, "SOURCE_DATE_EPOCH");
+    int64_t seconds = m->source_date_epoch;
+
+    out->has_epoch = m->has_epoch || (text != NULL && text[0] != '\0');
+    if (!m->has_epoch && out->has_epoch && !bh_str_i64(text, &seconds))
+        return bh_err_set(err, BH_E_INVALID, "SOURCE_DATE_EPOCH \"%.40s\" is not a number of seconds", text);
+    if (out->has_epoch && (seconds < 0 || seconds > INT64_C(253402300799)))
+        return bh_err_set(err, BH_E_INVALID, "SOURCE_DATE_EPOCH is not a time between 1970 and 9999");
+    out->epoch_ns = out->has_epoch ? seconds * BH_NSEC : 0;
+    return 0;
+}
+
+static int network_of(const char *network, struct bh_err *err) {
+    static const char *const known[] = {"", "default", "none", "host"};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(known); i++)
+        if (strcmp(network, known[i]) == 0)
+            return 0;
+    bh_err_set(err, BH_E_UNIMPLEMENTED, "--network=%.60s: this mode comes with a later version", network);
+    return bh_err_hint(err, "known now: none, host");
+}
+
+static int refuse_unknown(const BD_MSG(BuildRequest) * m, struct bh_err *err) {
+    if (m->n_platform > 1)
+        return bh_err_set(err, BH_E_UNIMPLEMENTED, "a build for several platforms at once comes with a later version");
+    if (m->dockerfile.len == 0 && m->context_url[0] != '\0')
+        return bh_err_set(err, BH_E_UNIMPLEMENTED, "a context from an address comes with a later version");
+    return network_of(m->network, err);
+}
+
+static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *out,
+                  struct bh_err *err) {
+    const struct bh_peer *peer = bh_call_peer(call);
+
+    *out = (struct build_ask){.owner = peer->uid,
+                              .admin = (peer->roles & BH_ROLE_ADMIN) != 0,
+                              .dockerfile = m->dockerfile.data,
+                              .n_dockerfile = m->dockerfile.len,
+                              .file_name = m->dockerfile_name,
+                              .context = m->context,
+                              .context_url = m->context_url,
+                              .ignore = list_of(m->ignore, m->n_ignore),
+                              .target = m->target,
+                              .platform = m->n_platform > 0 ? m->platform[0] : "",
+                              .network = m->network,
+                              .output = m->output,
+                              .tags = list_of(m->tag, m->n_tag),
+                              .extra_hosts = list_of(m->extra_host, m->n_extra_host),
+                              .cache_from = list_of(m->cache_from, m->n_cache_from),
+                              .no_cache_filter = list_of(m->no_cache_filter, m->n_no_cache_filter),
+                              .security_opts = list_of(m->security_opt, m->n_security_opt),
+                              .cap_add = list_of(m->cap_add, m->n_cap_add),
+                              .ssh = list_of(m->ssh, m->n_ssh),
+                              .no_cache = m->no_cache,
+                              .pull = m->pull,
+                              .squash = m->squash,
+                              .push = m->push,
+                              .classic = m->classic,
+                              .shm_size = m->shm_size,
+                              .memory = m->memory,
+                              .nano_cpus = m->nano_cpus,
+                              .jobs = m->jobs,
+                              .remote = m->remote,
+                              .output_fd = -1,
+                              .cancel_fd = bh_call_cancel_fd(call)};
+    if (refuse_unknown(m, err) != 0 || ulimits_of(m, arena, out, err) != 0 || named_of(m, arena, out, err) != 0 ||
+        args_of(m, arena, out, err) != 0)
+        return err->code;
+    return epoch_of(m, out, err);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+struct sink {
+    struct bh_call *call;
+    struct build_log *log;
+};
+
+static int send_event(void *arg, const struct build_event *e, struct bh_err *err) {
+    struct sink *s = arg;
+    struct build_event_msg room;
+    const BD_MSG(BuildEvent) *m = build_event_msg(e, &room);
+
+    build_log_add(s->log, &m->base);
+    return bh_call_send_msg(s->call, &m->base, err);
+}
+
+/* ---- the call -------------------------------------------------------------------------------- */
+
+static int make_id(char out[24], struct bh_err *err) {
+    unsigned char raw[8];
+
+    if (getrandom(raw, sizeof raw, 0) != sizeof raw)
+        return bh_err_set(err, BH_E_INTERNAL, "no random bytes for a build's id");
+    bh_hex(raw, sizeof raw, out);
+    return 0;
+}
+
+static void init_job(struct build_job *job, struct build_room *room, const struct build_ask *ask,
+                     struct bh_arena *arena) {
+    *job = (struct build_job){.room = room, .ask = ask, .arena = arena, .begin_ns = bh_now_ns()};
+    build_cancel_init(&job->cancel);
+    pthread_mutex_init(&job->lock, NULL);
+    pthread_cond_init(&job->changed, NULL);
+}
+
+static void fini_job(struct build_job *job) {
+    build_cancel_fini(&job->cancel);
+    pthread_mutex_destroy(&job->lock);
+    pthread_cond_destroy(&job->changed);
+}
+
+static int take_output(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct build_ask *ask,
+                       struct bh_err *err) {
+    unsigned n = 0;
+
+    if (!m->output_fd)
+        return 0;
+    if (bh_call_take_fds(call, &ask->output_fd, 1, &n, err) != 0)
+        return err->code;
+    return n == 1 ? 0 : bh_err_set(err, BH_E_INVALID, "no descriptor came for the output");
+}
+
+static int run(struct build_room *room, struct bh_call *call, const struct build_ask *ask, struct bh_arena *arena,
+               struct bh_err *err) {
+    struct sink sink = {.call = call};
+    struct build_event first = {0};
+    struct build_job job;
+    int r;
+
+    init_job(&job, room, ask, arena);
+    sink.log = build_log_new(&job);
+    job.progress = build_progress_new(send_event, &sink, ask->classic);
+    r = make_id(job.id, err);
+    if (r == 0) {
+        first.build_id = job.id;
+        build_tell(job.progress, &first);
+        r = build_solve(&job, err);
+    }
+    build_log_end(sink.log, r, err);
+    build_hold_end(job.hold);
+    build_progress_free(job.progress);
+    fini_job(&job);
+    return r;
+}
+
+int build_rpc_build(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const BD_MSG(BuildRequest) *m = (const BD_MSG(BuildRequest) *)request;
+    struct build_ask ask = {.output_fd = -1};
+    struct bh_arena arena;
+    int r;
+
+    bh_arena_init(&arena, BUILD_RECIPE_ARENA + BUILD_CALL_ARENA);
+    r = ask_of(call, m, &arena, &ask, err);
+    if (r == 0)
+        r = take_output(call, m, &ask, err);
+    if (r == 0)
+        r = run(room, call, &ask, &arena, err);
+    if (ask.output_fd >= 0)
+        close(ask.output_fd);
+    bh_arena_wipe(&arena);
+    bh_arena_fini(&arena);
+    return r;
+}

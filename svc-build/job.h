@@ -1,0 +1,195 @@
+/*
+ * job.h - one build: what was asked for, what came of the file, and the stages on their way.
+ *
+ * Room: build.  The request and the recipe never change once they are read and are shared by all threads; a
+ * stage belongs to its one thread until it is done, then it is only read.  Locks: job->lock (stages, failure,
+ * slots), the progress' own.  docs/internals/build.md.
+ */
+#ifndef BUILD_JOB_H
+#define BUILD_JOB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cancel.h"
+#include "oci/config.h"
+#include "progress.h"
+#include "recipe.h"
+#include "recipe_expand.h"
+#include "recipe_stages.h"
+#include "store.h"
+
+struct build_room;
+
+/* ---- what was asked for ---------------------------------------------------------------------- */
+
+struct build_named {
+    const char *name, *context, *reference;
+};
+struct build_secret {
+    const char *id;
+    const void *data;
+    size_t n;
+};
+struct build_ulimit {
+    const char *name;
+    uint64_t soft, hard;
+};
+
+/* Plain values of a BuildRequest; absent strings are "". */
+struct build_ask {
+    uid_t owner;
+    bool admin;
+    const void *dockerfile;
+    size_t n_dockerfile;
+    const char *file_name;
+    const char *context; /* "" or "ctx:.." */
+    struct bh_strlist ignore;
+    struct build_named *named;
+    size_t n_named;
+    const char *target, *platform, *network, *output;
+    struct bh_strlist tags, extra_hosts, cache_from, no_cache_filter, security_opts, cap_add, ssh;
+    struct bh_pairs build_args, labels, annotations; /* build_args: with the proxies */
+    bool no_cache, pull, squash, push, classic;
+    bool has_epoch;
+    int64_t epoch_ns;
+    uint64_t shm_size, memory, nano_cpus;
+    struct build_ulimit *ulimits;
+    size_t n_ulimits;
+    struct build_secret *secrets;
+    size_t n_secrets;
+    unsigned jobs;
+    const void *remote; /* the message RemoteOptions of proto/registry.proto, handed on unread; NULL: none */
+    const char *context_url;
+    int output_fd; /* -1: none */
+    int cancel_fd;
+};
+
+/* ---- stages on their way ---------------------------------------------------------------------- */
+
+struct build_site {
+    struct build_job *job;
+    size_t index;
+    const struct build_stage *stage;
+    const struct build_stage_link *link;
+    struct bh_arena arena; /* of this stage's thread; lives as long as the job */
+
+    /* where the stage stands */
+    struct bh_image_config image; /* config, layers, history; times of own rows are filled in at the end */
+    struct build_scope scope;
+    size_t base_history; /* rows of the image it began with */
+    bool cmd_set;        /* CMD was given in this stage: ENTRYPOINT keeps it */
+    int64_t *row_ns;     /* of own history rows: when their layer was made, 0 for rows without */
+    size_t n_rows, cap_rows;
+
+    const char *label; /* "builder", "stage-1", "" */
+    unsigned command, n_commands;
+
+    bool done; /* job->lock */
+    pthread_t thread;
+    bool has_thread;
+};
+
+struct build_job {
+    struct build_room *room;
+    const struct build_ask *ask;
+    struct bh_arena *arena; /* of the call's own thread */
+    char id[24];
+    int64_t begin_ns;
+
+    struct build_recipe recipe;
+    struct build_notes notes;
+    struct build_inputs inputs;
+    struct build_globals globals;
+    struct build_stages stages;
+
+    struct build_hold *hold; /* ended by who made the job: the log is kept under it */
+    struct build_progress *progress;
+    struct build_cancel cancel;
+    struct build_site *sites; /* one for each stage; those that are not needed stay empty */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct bh_err failure; /* the first */
+    bool failed;
+    unsigned busy; /* steps that work */
+    bool has_nothing;
+    struct bh_digest nothing; /* the layer without entries */
+
+    /* result */
+    struct build_made made;
+};
+
+/* ---- plan.c ---------------------------------------------------------------------------------- */
+/* Reads and checks the file; everything wrong is in job->notes.  0 also then: ask build_notes_verdict. */
+int build_plan(struct build_job *job, struct bh_err *err);
+/* A stage's name in "[name 2/4]" and the number of its commands. */
+void build_plan_label(struct build_job *job, struct build_site *site, struct bh_err *err);
+
+/* ---- solve.c --------------------------------------------------------------------------------- */
+/* Parse, check, build, make the image: the whole of Build/Build. */
+int build_solve(struct build_job *job, struct bh_err *err);
+/* Waits until a stage is done; BH_E_CANCELLED when the build has failed or ends. */
+int build_wait_stage(struct build_job *job, size_t index, struct build_site **out, struct bh_err *err);
+/* No more than ask->jobs steps work at a time. */
+int build_slot_take(struct build_job *job, struct bh_err *err);
+void build_slot_give(struct build_job *job);
+
+/* The layer without entries, made once a build. */
+int build_nothing(struct build_job *job, struct bh_digest *out, struct bh_err *err);
+
+/* ---- base.c ---------------------------------------------------------------------------------- */
+/* FROM: fills image and scope, runs the triggers' list into *out_triggers. */
+int build_base(struct build_site *site, struct bh_strlist *out_triggers, struct bh_err *err);
+/* An image by name, pulled if it must be.  *out_pulled: it was. */
+int build_base_image(struct build_job *job, struct build_vertex_ref v, const char *name, const char *platform,
+                     struct bh_arena *arena, struct build_image *out, struct bh_err *err);
+/* What COPY --from or a mount's from= means, as files. */
+int build_source_stack(struct build_site *site, struct build_vertex_ref v, const char *from, struct build_stack *out,
+                       struct bh_err *err);
+
+/* ---- step_*.c -------------------------------------------------------------------------------- */
+/* One instruction, expanded or not as its kind wants. */
+int build_step(struct build_site *site, const struct build_instruction *in, struct bh_err *err);
+int build_step_meta(struct build_site *site, const struct build_instruction *in, struct bh_err *err);
+int build_step_run(struct build_site *site, const struct build_instruction *in, struct bh_err *err);
+int build_step_copy(struct build_site *site, const struct build_instruction *in, struct bh_err *err);
+int build_step_workdir(struct build_site *site, const struct build_instruction *in, struct bh_err *err);
+
+/* What a shell form becomes. */
+int build_shell_args(struct build_site *site, const struct build_command *c, const char *script, struct bh_strlist *out,
+                     struct bh_err *err);
+/* A path as WORKDIR has it: joined with the folder the stage is in, cleaned. */
+int build_path_join(const char *folder, const char *path, struct bh_arena *arena, const char **out, struct bh_err *err);
+
+/* ---- cache.c --------------------------------------------------------------------------------- */
+struct build_result { /* of a step */
+    struct bh_digest layer;
+    bool has_layer;
+    int64_t created_ns;
+};
+/* May this stage take results of earlier builds? */
+bool build_cache_on(const struct build_site *site);
+int build_cache_look(struct build_site *site, const struct bh_digest *key, bool *out_found, struct build_result *out,
+                     struct bh_err *err);
+int build_cache_keep(struct build_site *site, const struct bh_digest *key, const struct build_result *r,
+                     const char *description, struct bh_err *err);
+
+/* ---- history.c: rows of the image's history --------------------------------------------------- */
+/* Text as docker has it, without "# buildkit". */
+int build_history_meta(struct build_site *site, const char *text, struct bh_err *err);
+int build_history_layer(struct build_site *site, const char *text, const struct build_result *r, struct bh_err *err);
+
+/* ---- finish.c -------------------------------------------------------------------------------- */
+/* The target's image with its names; outputs. */
+int build_finish(struct build_job *job, struct build_site *target, struct bh_err *err);
+
+/* ---- names of what a step shows ---------------------------------------------------------------- */
+/* "[builder 2/4] RUN make" */
+struct build_vertex_ref build_vertex_begin(struct build_site *site, const struct build_instruction *in,
+                                           const char *extra);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * registry.h - images and files from elsewhere, by way of the registry room.
+ *
+ * Room: build.  Credentials are the caller's; they are handed on as they came and kept nowhere.
+ */
+#ifndef BUILD_REGISTRY_H
+#define BUILD_REGISTRY_H
+
+#include "cancel.h"
+#include "job.h"
+
+struct build_registry;
+
+int build_registry_open(const char *dir, struct build_registry **out, struct bh_err *err);
+
+/* Into the caller's images, under its own name.  Progress goes to the vertex. */
+int build_pull(struct build_registry *r, const struct build_ask *ask, const char *reference, const char *platform,
+               struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err);
+int build_push(struct build_registry *r, const struct build_ask *ask, const struct bh_strlist *names,
+               struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err);
+
+struct build_fetched {
+    const char *digest, *filename;
+    int64_t mtime_ns;
+};
+/* The body of an address as a tar with one file "body", written into fd, which stays the caller's. */
+int build_fetch(struct build_registry *r, const struct build_ask *ask, const char *url, const char *checksum, int fd,
+                struct build_cancel *cancel, struct bh_arena *arena, struct build_fetched *out, struct bh_err *err);
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * registry_rpc.c - calls to the registry room, see registry.h.
+ *
+ * Room: build.
+ */
+#include "registry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "registry.pb-c.h"
+#include "rpc/client.h"
+
+#define SERVICE "bulkhead.registry.v1.Registry/"
+
+#define RG_MSG(name) Bulkhead__Registry__V1__##name
+
+struct build_registry {
+    struct bh_conn *conn;
+};
+
+int build_registry_open(const char *dir, struct build_registry **out, struct bh_err *err) {
+    struct build_registry *r = bh_xcalloc(1, sizeof *r);
+
+    if (bh_conn_open(dir, &r->conn, err) != 0) {
+        free(r);
+        return err->code;
+    }
+    *out = r;
+    return 0;
+}
+
+/* The caller's own options, with his name in them. */
+static RG_MSG(RemoteOptions) remote_of(const struct build_ask *ask) {
+    RG_MSG(RemoteOptions) remote = BULKHEAD__REGISTRY__V1__REMOTE_OPTIONS__INIT;
+
+    if (ask->remote != NULL)
+        remote = *(const RG_MSG(RemoteOptions) *)ask->remote;
+    remote.owner = ask->owner;
+    remote.admin = ask->admin;
+    return remote;
+}
+
+/* ---- pull and push ----------------------------------------------------------------------------- */
+
+struct follow {
+    struct build_vertex_ref v;
+    char last[64]; /* of the words that were told last */
+};
+
+/* Bytes of a layer often, its words once. */
+static void layer_told(struct follow *f, const char *layer, unsigned state, uint64_t current, uint64_t total) {
+    static const char *const words[] = {"",           "waiting", "waiting", "downloading", "verifying", "downloaded",
+                                        "extracting", "done",    "exists",  "retrying",    "preparing", "compressing",
+                                        "pushing",    "pushed",  "exists",  "mounted"};
+    char text[64];
+
+    if (state >= BH_ARRAY_LEN(words) || words[state][0] == '\0')
+        return;
+    snprintf(text, sizeof text, "%.12s %s", layer, words[state]);
+    if (total == 0 && strcmp(text, f->last) == 0)
+        return;
+    bh_str_copy(f->last, sizeof f->last, text);
+    build_vertex_status(f->v, text, current, total);
+}
+
+static int pull_event(struct follow *f, const void *data, size_t n, struct bh_err *err) {
+    RG_MSG(PullEvent) *e = bulkhead__registry__v1__pull_event__unpack(NULL, n, data);
+
+    if (e == NULL)
+        return bh_err_set(err, BH_E_INTERNAL, "the registry room tells of a pull what cannot be read");
+    if (e->layer[0] != '\0')
+        layer_told(f, e->layer, (unsigned)e->state, e->current, e->total);
+    else if (e->status[0] != '\0')
+        build_vertex_status(f->v, e->status, 0, 0);
+    bulkhead__registry__v1__pull_event__free_unpacked(e, NULL);
+    return 0;
+}
+
+static int push_event(struct follow *f, const void *data, size_t n, struct bh_err *err) {
+    RG_MSG(PushEvent) *e = bulkhead__registry__v1__push_event__unpack(NULL, n, data);
+
+    if (e == NULL)
+        return bh_err_set(err, BH_E_INTERNAL, "the registry room tells of a push what cannot be read");
+    if (e->layer[0] != '\0')
+        layer_told(f, e->layer, (unsigned)e->state, e->current, e->total);
+    else if (e->status[0] != '\0')
+        build_vertex_status(f->v, e->status, 0, 0);
+    bulkhead__registry__v1__push_event__free_unpacked(e, NULL);
+    return 0;
+}
+
+static int follow(struct bh_stream *stream, struct follow *f,
+                  int (*event)(struct follow *f, const void *data, size_t n, struct bh_err *err), struct bh_err *err) {
+    for (;;) {
+        const void *data = NULL;
+        size_t n = 0;
+
+        if (bh_stream_recv(stream, &data, &n, err) != 0)
+            return err->code;
+        if (data == NULL)
+            return bh_stream_finish(stream, NULL, NULL, err);
+        if (event(f, data, n, err) != 0)
+            return err->code;
+    }
+}
+
+static int stream_call(struct build_registry *r, const char *method, const ProtobufCMessage *req,
+                       int (*event)(struct follow *f, const void *data, size_t n, struct bh_err *err),
+                       struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err) {
+    const struct bh_stream_options options = {0};
+    struct follow f = {.v = v};
+    struct bh_stream *stream = NULL;
+    struct build_wait wait;
+    int code;
+
+    if (bh_stream_open(r->conn, method, req, &options, &stream, err) != 0)
+        return err->code;
+    build_wait_begin(cancel, &wait, stream);
+    code = follow(stream, &f, event, err);
+    build_wait_end(cancel, &wait);
+    bh_stream_free(stream);
+    return code;
+}
+
+int build_pull(struct build_registry *r, const struct build_ask *ask, const char *reference, const char *platform,
+               struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err) {
+    RG_MSG(PullRequest) req = BULKHEAD__REGISTRY__V1__PULL_REQUEST__INIT;
+    RG_MSG(RemoteOptions) remote = remote_of(ask);
+    char *names[] = {(char *)reference};
+
+    req.reference = names;
+    req.n_reference = 1;
+    req.platform = (char *)platform;
+    req.remote = &remote;
+    return stream_call(r, SERVICE "Pull", &req.base, pull_event, cancel, v, err);
+}
+
+int build_push(struct build_registry *r, const struct build_ask *ask, const struct bh_strlist *names,
+               struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err) {
+    RG_MSG(PushRequest) req = BULKHEAD__REGISTRY__V1__PUSH_REQUEST__INIT;
+    RG_MSG(RemoteOptions) remote = remote_of(ask);
+
+    req.reference = (char **)names->v;
+    req.n_reference = names->n;
+    req.remote = &remote;
+    return stream_call(r, SERVICE "Push", &req.base, push_event, cancel, v, err);
+}
+
+/* ---- files ------------------------------------------------------------------------------------- */
+
+static int keep_fetched(const RG_MSG(FetchReply) * reply, struct bh_arena *arena, struct build_fetched *out,
+                        struct bh_err *err) {
+    out->digest = bh_oci_strdup(arena, reply->digest, strlen(reply->digest), err);
+    out->filename = bh_oci_strdup(arena, reply->filename, strlen(reply->filename), err);
+    out->mtime_ns = reply->mtime_ns;
+    return out->digest == NULL || out->filename == NULL ? err->code : 0;
+}
+
+static int finish_fetch(struct bh_stream *stream, int fd, struct bh_arena *arena, struct build_fetched *out,
+                        struct bh_err *err) {
+    ProtobufCMessage *reply = NULL;
+    int code = bh_stream_send_fds(stream, &fd, 1, err);
+
+    if (code == 0)
+        code = bh_stream_finish(stream, &bulkhead__registry__v1__fetch_reply__descriptor, &reply, err);
+    if (code == 0 && reply == NULL)
+        code = bh_err_set(err, BH_E_INTERNAL, "the registry room gave no answer");
+    if (code == 0)
+        code = keep_fetched((const RG_MSG(FetchReply) *)reply, arena, out, err);
+    if (reply != NULL)
+        protobuf_c_message_free_unpacked(reply, NULL);
+    return code;
+}
+
+int build_fetch(struct build_registry *r, const struct build_ask *ask, const char *url, const char *checksum, int fd,
+                struct build_cancel *cancel, struct bh_arena *arena, struct build_fetched *out, struct bh_err *err) {
+    const struct bh_stream_options options = {.announce_fds = true};
+    RG_MSG(FetchRequest) req = BULKHEAD__REGISTRY__V1__FETCH_REQUEST__INIT;
+    RG_MSG(RemoteOptions) remote = remote_of(ask);
+    struct bh_stream *stream = NULL;
+    struct build_wait wait;
+    int code;
+
+    req.url = (char *)url;
+    req.checksum = (char *)checksum;
+    req.remote = &remote;
+    if (bh_stream_open(r->conn, SERVICE "Fetch", &req.base, &options, &stream, err) != 0)
+        return err->code;
+    build_wait_begin(cancel, &wait, stream);
+    code = finish_fetch(stream, fd, arena, out, err);
+    build_wait_end(cancel, &wait);
+    bh_stream_free(stream);
+    return code;
+}

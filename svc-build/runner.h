@@ -1,0 +1,52 @@
+/*
+ * runner.h - a RUN as the runtime room does it, in plain values.
+ *
+ * Room: build.  The runtime applies the rules of any container to what is asked; the build's caller is named by
+ * uid.  Output comes in pieces while the command runs.
+ */
+#ifndef BUILD_RUNNER_H
+#define BUILD_RUNNER_H
+
+#include "cancel.h"
+#include "job.h"
+
+struct build_runner;
+
+int build_runner_open(const char *dir, struct build_runner **out, struct bh_err *err);
+
+struct build_exec_mount {
+    const char *type; /* "tmpfs", "secret" */
+    const char *target;
+    uint64_t size;
+    const void *data;
+    size_t n_data;
+    uint32_t mode, uid, gid;
+};
+
+struct build_exec {
+    const struct build_ask *ask;
+    uint64_t hold;
+    const char *image_id;
+    struct bh_strlist command, env;
+    const char *user, *workdir, *network;
+    bool privileged;
+    const struct build_exec_mount *mounts;
+    size_t n_mounts;
+    struct bh_strlist exclude, separate;
+};
+
+struct build_exec_result {
+    int exit_code;
+    bool changed;
+    struct bh_digest layer;
+    struct bh_digest *separate; /* as many as asked for, BH_DIGEST_NONE: no change there; in the arena */
+};
+
+typedef void build_exec_output(void *arg, unsigned stream, const void *data, size_t n);
+typedef void build_exec_begun(void *arg, const char *container_id);
+
+int build_exec(struct build_runner *r, const struct build_exec *x, struct build_cancel *cancel, build_exec_begun *begun,
+               build_exec_output *output, void *arg, struct bh_arena *arena, struct build_exec_result *out,
+               struct bh_err *err);
+
+#endif

@@ -1,0 +1,447 @@
+/*
+ * store_rpc.c - calls to the store, see store.h.
+ *
+ * Room: build.  One connection, shared by all threads.  What the store answers is measured: digests are read
+ * again, counts are those that were asked for.
+ */
+#include "store.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/mem.h"
+#include "cancel.h"
+#include "imageconf/imageconf.h"
+#include "rpc/client.h"
+#include "store.pb-c.h"
+
+#define SERVICE "bulkhead.store.v1.Store/"
+#define CALL_MS 30000
+
+#define ST_MSG(name) Bulkhead__Store__V1__##name
+
+struct build_store {
+    struct bh_conn *conn;
+};
+
+struct build_hold {
+    struct bh_stream *stream;
+    uint64_t number;
+};
+
+int build_store_open(const char *dir, struct build_store **out, struct bh_err *err) {
+    struct build_store *s = bh_xcalloc(1, sizeof *s);
+
+    if (bh_conn_open(dir, &s->conn, err) != 0) {
+        free(s);
+        return err->code;
+    }
+    *out = s;
+    return 0;
+}
+
+static void free_msg(ProtobufCMessage **msg) {
+    if (*msg != NULL)
+        protobuf_c_message_free_unpacked(*msg, NULL);
+}
+#define SCOPE_MSG __attribute__((cleanup(free_msg)))
+
+static int no_answer(const char *what, struct bh_err *err) {
+    return bh_err_set(err, BH_E_INTERNAL, "the store gave no answer about %s", what);
+}
+
+/* ---- hold -------------------------------------------------------------------------------------- */
+
+static int first_event(struct bh_stream *stream, uint64_t *out, struct bh_err *err) {
+    ST_MSG(HoldEvent) * event;
+    const void *data = NULL;
+    size_t n = 0;
+
+    if (bh_stream_recv(stream, &data, &n, err) != 0)
+        return err->code;
+    if (data == NULL)
+        return bh_stream_finish(stream, NULL, NULL, err) != 0 ? err->code : no_answer("the build's hold", err);
+    event = bulkhead__store__v1__hold_event__unpack(NULL, n, data);
+    *out = event != NULL ? event->hold : 0;
+    if (event != NULL)
+        bulkhead__store__v1__hold_event__free_unpacked(event, NULL);
+    return *out != 0 ? 0 : no_answer("the build's hold", err);
+}
+
+int build_hold_begin(struct build_store *s, uid_t owner, struct build_hold **out, struct bh_err *err) {
+    ST_MSG(HoldRequest) req = BULKHEAD__STORE__V1__HOLD_REQUEST__INIT;
+    const struct bh_stream_options options = {0};
+    struct build_hold *h = bh_xcalloc(1, sizeof *h);
+
+    req.owner = owner;
+    req.purpose = (char *)"build";
+    if (bh_stream_open(s->conn, SERVICE "Hold", &req.base, &options, &h->stream, err) != 0 ||
+        first_event(h->stream, &h->number, err) != 0) {
+        build_hold_end(h);
+        return err->code;
+    }
+    *out = h;
+    return 0;
+}
+
+void build_hold_end(struct build_hold *h) {
+    if (h == NULL)
+        return;
+    if (h->stream != NULL)
+        bh_stream_free(h->stream);
+    free(h);
+}
+
+uint64_t build_hold_number(const struct build_hold *h) {
+    return h->number;
+}
+
+/* ---- images ------------------------------------------------------------------------------------ */
+
+/* The reply goes when the call ends; what is kept is copied into the arena. */
+static int keep_image(const ST_MSG(ImageOpenReply) * reply, struct bh_arena *arena, struct build_image *out,
+                      struct bh_err *err) {
+    struct bh_image_config shared;
+
+    if (reply->config == NULL)
+        return no_answer("the config of an image", err);
+    out->id = bh_oci_strdup(arena, reply->id, strlen(reply->id), err);
+    out->reference = bh_oci_strdup(arena, reply->reference, strlen(reply->reference), err);
+    if (out->id == NULL || out->reference == NULL || bh_imageconf_from_msg(reply->config, arena, &shared, err) != 0)
+        return err->code;
+    return bh_image_config_copy(&shared, arena, &out->config, err);
+}
+
+int build_image_open(struct build_store *s, uid_t owner, const char *name, struct bh_arena *arena,
+                     struct build_image *out, struct bh_err *err) {
+    ST_MSG(ImageOpenRequest) req = BULKHEAD__STORE__V1__IMAGE_OPEN_REQUEST__INIT;
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+
+    req.name = (char *)name;
+    req.owner = owner;
+    req.no_layers = true;
+    if (bh_conn_call(s->conn, SERVICE "ImageOpen", &req.base, &bulkhead__store__v1__image_open_reply__descriptor,
+                     CALL_MS, BH_CALL_IDEMPOTENT, &reply, err) != 0)
+        return err->code;
+    return keep_image((const ST_MSG(ImageOpenReply) *)reply, arena, out, err);
+}
+
+static Bulkhead__Common__V1__Pair **pairs_msg(const struct bh_pairs *pairs, struct bh_arena *arena,
+                                              struct bh_err *err) {
+    Bulkhead__Common__V1__Pair **v = bh_oci_alloc(arena, (pairs->n + 1) * sizeof *v, err);
+    Bulkhead__Common__V1__Pair *all = bh_oci_alloc(arena, (pairs->n + 1) * sizeof *all, err);
+
+    if (v == NULL || all == NULL)
+        return NULL;
+    for (size_t i = 0; i < pairs->n; i++) {
+        bulkhead__common__v1__pair__init(&all[i]);
+        all[i].key = (char *)pairs->v[i].key;
+        all[i].value = (char *)pairs->v[i].value;
+        v[i] = &all[i];
+    }
+    return v;
+}
+
+static int take_digest(const char *text, char out[BH_DIGEST_TEXT_SIZE], struct bh_err *err) {
+    struct bh_digest d;
+
+    if (bh_digest_parse(text, &d, err) != 0)
+        return err->code;
+    bh_digest_format(&d, out);
+    return 0;
+}
+
+int build_image_make(struct build_store *s, uint64_t hold, const struct build_make *m, struct bh_arena *arena,
+                     struct build_made *out, struct bh_err *err) {
+    ST_MSG(ImageMakeRequest) req = BULKHEAD__STORE__V1__IMAGE_MAKE_REQUEST__INIT;
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    const ST_MSG(ImageMakeReply) * r;
+
+    req.hold = hold;
+    req.name = (char **)m->names.v;
+    req.n_name = m->names.n;
+    req.parent_id = (char *)m->parent;
+    req.annotation = pairs_msg(&m->annotations, arena, err);
+    req.n_annotation = m->annotations.n;
+    if (req.annotation == NULL || bh_imageconf_to_msg(m->config, arena, &req.config, err) != 0 ||
+        bh_conn_call(s->conn, SERVICE "ImageMake", &req.base, &bulkhead__store__v1__image_make_reply__descriptor,
+                     CALL_MS, 0, &reply, err) != 0)
+        return err->code;
+    r = (const ST_MSG(ImageMakeReply) *)reply;
+    return take_digest(r->id, out->id, err) != 0 ? err->code : take_digest(r->manifest_digest, out->manifest, err);
+}
+
+/* ---- layers ------------------------------------------------------------------------------------ */
+
+static char **digest_texts(const struct bh_digest *v, size_t n, struct bh_arena *arena, struct bh_err *err) {
+    char **texts = bh_oci_alloc(arena, (n + 1) * sizeof *texts, err);
+    char *room = texts != NULL ? bh_oci_alloc(arena, (n + 1) * BH_DIGEST_TEXT_SIZE, err) : NULL;
+
+    if (room == NULL)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        texts[i] = room + i * BH_DIGEST_TEXT_SIZE;
+        bh_digest_format(&v[i], texts[i]);
+    }
+    return texts;
+}
+
+static ST_MSG(LayerStack) * stack_msg(const struct build_stack *stack, struct bh_arena *arena, struct bh_err *err) {
+    ST_MSG(LayerStack) *m = bh_oci_alloc(arena, sizeof *m, err);
+
+    if (m == NULL)
+        return NULL;
+    bulkhead__store__v1__layer_stack__init(m);
+    m->diff_id = digest_texts(stack->layers, stack->n, arena, err);
+    m->n_diff_id = stack->n;
+    m->context = (char *)(stack->context != NULL ? stack->context : "");
+    return m->diff_id != NULL ? m : NULL;
+}
+
+static ProtobufCBinaryData bytes_of(const void *data, size_t n) {
+    return (ProtobufCBinaryData){.len = n, .data = (uint8_t *)data};
+}
+
+static int item_msg(const struct build_item *item, ST_MSG(ComposeItem) * m, struct bh_arena *arena,
+                    struct bh_err *err) {
+    bulkhead__store__v1__compose_item__init(m);
+    if (item->has_from && (m->from = stack_msg(&item->from, arena, err)) == NULL)
+        return err->code;
+    m->source = bh_oci_alloc(arena, (item->sources.n + 1) * sizeof *m->source, err);
+    if (m->source == NULL)
+        return err->code;
+    m->n_source = item->sources.n;
+    for (size_t i = 0; i < item->sources.n; i++)
+        m->source[i] = bytes_of(item->sources.v[i], strlen(item->sources.v[i]));
+    m->wildcard = item->wildcard;
+    m->target = bytes_of(item->target, strlen(item->target));
+    m->uid = item->uid;
+    m->gid = item->gid;
+    m->chmod = (char *)(item->chmod != NULL ? item->chmod : "");
+    m->exclude = (char **)item->exclude.v;
+    m->n_exclude = item->exclude.n;
+    m->parents = item->parents;
+    m->unpack = item->unpack;
+    m->mkdir = item->mkdir;
+    m->data = bytes_of(item->data, item->n_data);
+    m->mode = item->mode;
+    m->ignore = (char **)item->ignore.v;
+    m->n_ignore = item->ignore.n;
+    m->mtime_ns = item->mtime_ns;
+    m->link = item->link;
+    m->contents = item->contents;
+    return 0;
+}
+
+static int compose_msg(const struct build_compose *c, ST_MSG(LayerComposeRequest) * req, struct bh_arena *arena,
+                       struct bh_err *err) {
+    ST_MSG(ComposeItem) *items = bh_oci_alloc(arena, (c->n_items + 1) * sizeof *items, err);
+
+    bulkhead__store__v1__layer_compose_request__init(req);
+    req->item = bh_oci_alloc(arena, (c->n_items + 1) * sizeof *req->item, err);
+    if (items == NULL || req->item == NULL || (req->onto = stack_msg(&c->onto, arena, err)) == NULL)
+        return err->code;
+    req->hold = c->hold;
+    req->n_item = c->n_items;
+    for (size_t i = 0; i < c->n_items; i++) {
+        if (item_msg(&c->items[i], &items[i], arena, err) != 0)
+            return err->code;
+        req->item[i] = &items[i];
+    }
+    req->only_digest = c->only_digest;
+    req->clamp_mtime_ns = c->clamp ? c->clamp_ns : 0;
+    return 0;
+}
+
+/* A call that may take long and can be ended from outside. */
+static int long_call(struct build_store *s, const char *method, const ProtobufCMessage *req,
+                     const ProtobufCMessageDescriptor *type, struct build_cancel *cancel, ProtobufCMessage **out,
+                     struct bh_err *err) {
+    const struct bh_stream_options options = {0};
+    struct bh_stream *stream = NULL;
+    struct build_wait wait;
+    int r;
+
+    if (bh_stream_open(s->conn, method, req, &options, &stream, err) != 0)
+        return err->code;
+    build_wait_begin(cancel, &wait, stream);
+    r = bh_stream_finish(stream, type, out, err);
+    build_wait_end(cancel, &wait);
+    bh_stream_free(stream);
+    return r;
+}
+
+static int keep_composed(const ST_MSG(LayerComposeReply) * r, bool only_digest, struct build_composed *out,
+                         struct bh_err *err) {
+    *out = (struct build_composed){.empty = r->empty, .size = r->tar_size, .files = r->files};
+    if (bh_digest_parse(r->content, &out->content, err) != 0)
+        return err->code;
+    return only_digest || r->empty ? 0 : bh_digest_parse(r->diff_id, &out->layer, err);
+}
+
+int build_compose(struct build_store *s, const struct build_compose *c, struct build_cancel *cancel,
+                  struct bh_arena *arena, struct build_composed *out, struct bh_err *err) {
+    const ProtobufCMessageDescriptor *type = &bulkhead__store__v1__layer_compose_reply__descriptor;
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    ST_MSG(LayerComposeRequest) req;
+    int r;
+
+    if (compose_msg(c, &req, arena, err) != 0)
+        return err->code;
+    if (c->only_digest)
+        r = bh_conn_call(s->conn, SERVICE "LayerCompose", &req.base, type, 0, BH_CALL_IDEMPOTENT, &reply, err);
+    else
+        r = long_call(s, SERVICE "LayerCompose", &req.base, type, cancel, &reply, err);
+    if (r != 0)
+        return r;
+    if (reply == NULL)
+        return no_answer("a new layer", err);
+    return keep_composed((const ST_MSG(LayerComposeReply) *)reply, c->only_digest, out, err);
+}
+
+int build_layer_file(struct build_store *s, uint64_t hold, const struct build_stack *from, const char *path,
+                     struct bh_arena *arena, const char **out, size_t *out_n, struct bh_err *err) {
+    ST_MSG(LayerFileRequest) req = BULKHEAD__STORE__V1__LAYER_FILE_REQUEST__INIT;
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    const ST_MSG(LayerFileReply) * r;
+    char *text;
+
+    req.hold = hold;
+    req.path = bytes_of(path, strlen(path));
+    if ((req.from = stack_msg(from, arena, err)) == NULL ||
+        bh_conn_call(s->conn, SERVICE "LayerFile", &req.base, &bulkhead__store__v1__layer_file_reply__descriptor,
+                     CALL_MS, BH_CALL_IDEMPOTENT, &reply, err) != 0)
+        return err->code;
+    r = (const ST_MSG(LayerFileReply) *)reply;
+    text = bh_oci_alloc(arena, r->data.len + 1, err);
+    if (text == NULL)
+        return err->code;
+    if (r->data.len > 0)
+        memcpy(text, r->data.data, r->data.len);
+    *out = text;
+    *out_n = r->data.len;
+    return 0;
+}
+
+struct build_tar {
+    struct bh_stream *stream;
+    int fd;
+};
+
+int build_tar_begin(struct build_store *s, uint64_t hold, struct build_tar **out, int *out_fd, struct bh_err *err) {
+    ST_MSG(LayerTarRequest) req = BULKHEAD__STORE__V1__LAYER_TAR_REQUEST__INIT;
+    const struct bh_stream_options options = {.expect_fds = true};
+    struct build_tar *t = bh_xcalloc(1, sizeof *t);
+    unsigned n = 0;
+
+    t->fd = -1;
+    req.hold = hold;
+    if (bh_stream_open(s->conn, SERVICE "LayerTar", &req.base, &options, &t->stream, err) != 0 ||
+        bh_stream_recv_fds(t->stream, &t->fd, 1, &n, err) != 0) {
+        build_tar_drop(t);
+        return err->code;
+    }
+    *out = t;
+    *out_fd = t->fd;
+    return 0;
+}
+
+void build_tar_drop(struct build_tar *t) {
+    if (t == NULL)
+        return;
+    if (t->fd >= 0)
+        close(t->fd);
+    if (t->stream != NULL)
+        bh_stream_free(t->stream);
+    free(t);
+}
+
+int build_tar_end(struct build_tar *t, struct bh_digest *out, struct bh_err *err) {
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    int r;
+
+    close(t->fd);
+    t->fd = -1;
+    r = bh_stream_finish(t->stream, &bulkhead__store__v1__layer_tar_reply__descriptor, &reply, err);
+    if (r == 0 && reply == NULL)
+        r = no_answer("a new layer", err);
+    if (r == 0)
+        r = bh_digest_parse(((const ST_MSG(LayerTarReply) *)reply)->diff_id, out, err);
+    build_tar_drop(t);
+    return r;
+}
+
+int build_layer_nothing(struct build_store *s, uint64_t hold, struct bh_digest *out, struct bh_err *err) {
+    static const char end_mark[1024];
+    struct build_tar *t = NULL;
+    int fd;
+
+    if (build_tar_begin(s, hold, &t, &fd, err) != 0)
+        return err->code;
+    if (bh_write_all(fd, end_mark, sizeof end_mark) != 0) {
+        build_tar_drop(t);
+        return bh_err_set(err, BH_E_UNAVAILABLE, "the store does not take a layer");
+    }
+    return build_tar_end(t, out, err);
+}
+
+/* ---- cache ------------------------------------------------------------------------------------- */
+
+static int keep_cached(const ST_MSG(CacheGetReply) * r, struct bh_arena *arena, struct build_cached *out,
+                       struct bh_err *err) {
+    char *note = bh_oci_alloc(arena, r->note.len + 1, err);
+    struct bh_digest *layers = bh_oci_alloc(arena, (r->n_diff_id + 1) * sizeof *layers, err);
+
+    if (note == NULL || layers == NULL)
+        return err->code;
+    for (size_t i = 0; i < r->n_diff_id; i++)
+        if (bh_digest_parse(r->diff_id[i], &layers[i], err) != 0)
+            return err->code;
+    if (r->note.len > 0)
+        memcpy(note, r->note.data, r->note.len);
+    *out = (struct build_cached){
+        .found = r->found, .layers = layers, .n = r->n_diff_id, .note = note, .n_note = r->note.len};
+    return 0;
+}
+
+int build_cache_get(struct build_store *s, uint64_t hold, const struct bh_digest *key, struct bh_arena *arena,
+                    struct build_cached *out, struct bh_err *err) {
+    ST_MSG(CacheGetRequest) req = BULKHEAD__STORE__V1__CACHE_GET_REQUEST__INIT;
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    char text[BH_DIGEST_TEXT_SIZE];
+
+    bh_digest_format(key, text);
+    req.hold = hold;
+    req.key = text;
+    if (bh_conn_call(s->conn, SERVICE "CacheGet", &req.base, &bulkhead__store__v1__cache_get_reply__descriptor, CALL_MS,
+                     BH_CALL_IDEMPOTENT, &reply, err) != 0)
+        return err->code;
+    return keep_cached((const ST_MSG(CacheGetReply) *)reply, arena, out, err);
+}
+
+int build_cache_put(struct build_store *s, uint64_t hold, const struct bh_digest *key, const struct build_cache_put *p,
+                    struct bh_err *err) {
+    ST_MSG(CachePutRequest) req = BULKHEAD__STORE__V1__CACHE_PUT_REQUEST__INIT;
+    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    char text[BH_DIGEST_TEXT_SIZE];
+    struct bh_arena arena;
+    int r;
+
+    bh_arena_init(&arena, (size_t)1 << 20);
+    bh_digest_format(key, text);
+    req.hold = hold;
+    req.key = text;
+    req.diff_id = digest_texts(p->layers, p->n, &arena, err);
+    req.n_diff_id = p->n;
+    req.note = bytes_of(p->note, p->n_note);
+    req.kind = (char *)p->kind;
+    req.description = (char *)p->description;
+    req.replace = p->replace;
+    r = req.diff_id == NULL
+            ? err->code
+            : bh_conn_call(s->conn, SERVICE "CachePut", &req.base, &bulkhead__store__v1__cache_put_reply__descriptor,
+                           CALL_MS, BH_CALL_IDEMPOTENT, &reply, err);
+    bh_arena_fini(&arena);
+    return r;
+}
