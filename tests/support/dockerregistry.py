@@ -6,7 +6,7 @@
 
 Standard library only.
 """
-import json, os, shutil, socket, subprocess, time, urllib.error, urllib.request
+import base64, json, os, shutil, socket, ssl, subprocess, time, urllib.error, urllib.request
 
 import makeimage as mk
 
@@ -21,29 +21,38 @@ def free_port():
 
 
 class DockerRegistry:
-    """more: lines of the configuration, at its top level."""
+    """more: lines of the configuration, at its top level; http: entries of its "http"; tls: (certificate, key) files;
+    login: (name, password) for what is asked by hand; address: of the loopback; delete: manifests may be removed."""
 
-    def __init__(self, folder, more=""):
-        self.folder, self.more, self.process = folder, more, None
-        self.port = free_port()
-        self.host = f"127.0.0.1:{self.port}"
+    def __init__(self, folder, more="", http=(), tls=None, login=None, address="127.0.0.1", delete=True, port=None):
+        self.folder, self.more, self.process, self.login = folder, more, None, login
+        self.http, self.tls, self.delete, self.address = dict(http), tls, delete, address
+        self.port = port or free_port()
+        self.host = f"{address}:{self.port}"
 
     @staticmethod
     def program():
         return shutil.which("docker-registry")
 
+    def config(self):
+        http = {"addr": self.host, **self.http}
+        if self.tls:
+            http["tls"] = {"certificate": self.tls[0], "key": self.tls[1], **http.get("tls", {})}
+        return (f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
+                f"storage:\n  filesystem: {{rootdirectory: {self.folder}/data}}\n"
+                f"  delete: {{enabled: {'true' if self.delete else 'false'}}}\nhttp: {json.dumps(http)}\n{self.more}")
+
     def __enter__(self):
         os.makedirs(self.folder, exist_ok=True)
         config = os.path.join(self.folder, "config.yml")
         with open(config, "w") as f:
-            f.write(f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage:\n  filesystem: {{rootdirectory: {self.folder}/data}}\n"
-                    f"  delete: {{enabled: true}}\nhttp: {{addr: '{self.host}'}}\n{self.more}")
+            f.write(self.config())
         self.process = subprocess.Popen([self.program(), "serve", config], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 20
         while time.monotonic() < end:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection((self.address.strip("[]"), self.port), 1).close()
                 return self
             except OSError:
                 time.sleep(0.05)
@@ -56,13 +65,20 @@ class DockerRegistry:
 
     # ---- by hand ----
 
+    def trust(self):
+        """The test is no judge of certificates: the engine is."""
+        return ssl._create_unverified_context() if self.tls else None
+
     def ask(self, verb, path, data=None, **headers):
         """(status, headers, body)"""
-        url = path if path.startswith("http") else f"http://{self.host}/v2/{path}"
-        request = urllib.request.Request(url, data=data, method=verb,
-                                         headers={k.replace("_", "-"): v for k, v in headers.items()})
+        scheme = "https" if self.tls else "http"
+        url = path if path.startswith("http") else f"{scheme}://{self.host}/v2/{path}"
+        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        if self.login:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(self.login).encode()).decode()
+        request = urllib.request.Request(url, data=data, method=verb, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=20, context=self.trust()) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as no:
             return no.code, no.headers, no.read()
