@@ -173,6 +173,8 @@ static int prepare(struct stage *s, struct bh_err *err) {
         rt_store_layers(s->room->store, &ask, s->arena, &s->image, err) != 0 ||
         rt_spec_make(&req, &s->image.config, s->step->id, s->arena, &s->made, err) != 0)
         return err->code;
+    s->made.spec.files = s->step->files;
+    s->made.spec.n_files = s->step->n_files;
     s->end = end_new(err);
     return s->end != NULL ? 0 : err->code;
 }

@@ -12,6 +12,7 @@
 #include "svc-runtime/request.h"
 #include "svc-runtime/store.h"
 #include "wire/launch_wire.h"
+#include "wire/spec.h"
 
 struct rt_room;
 
@@ -23,7 +24,9 @@ struct rt_step {
     struct rt_caller who;
     uint64_t hold; /* of the store: what the layers are kept under */
     const char *image_id;
-    struct rt_request req;      /* process, limits, tmpfs mounts; image, names and logs are not looked at */
+    struct rt_request req; /* process, limits, tmpfs mounts; image, names and logs are not looked at */
+    struct rt_file *files; /* secrets and scripts: their content is never on a disk */
+    uint32_t n_files;
     struct bh_strlist exclude;  /* absolute paths that the layer leaves out */
     struct bh_strlist separate; /* paths whose change is a layer of its own */
     bool clamp;                 /* no time in a layer is later than clamp_ns */

@@ -10,6 +10,7 @@
 #include "rpc/server.h"
 #include "svc-runtime/convert_rpc.h"
 #include "svc-runtime/methods.h"
+#include "svc-runtime/spec_make.h"
 #include "svc-runtime/step.h"
 
 #define MAX_PATHS 200
@@ -22,22 +23,42 @@ static int send_output(void *arg, unsigned stream, const void *data, size_t n, s
     return bh_call_send_msg(arg, &event.base, err);
 }
 
-static int mounts_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, struct rt_request *out,
-                     struct bh_err *err) {
-    out->mounts = bh_oci_alloc(arena, (m->n_mount + 1) * sizeof *out->mounts, err);
-    if (out->mounts == NULL)
+static struct rt_req_mount tmpfs_of(const RT_MSG(StepMount) * x) {
+    return (struct rt_req_mount){.type = x->type,
+                                 .source = "",
+                                 .target = x->target,
+                                 .propagation = "",
+                                 .tmpfs_size = x->size,
+                                 .tmpfs_mode = x->mode};
+}
+
+static int file_of(const RT_MSG(StepMount) * x, struct bh_arena *arena, struct rt_file *out, struct bh_err *err) {
+    *out = (struct rt_file){
+        .data = x->data.data, .n = (uint32_t)x->data.len, .mode = x->mode, .uid = x->uid, .gid = x->gid};
+    if (x->uid > 65535 || x->gid > 65535)
+        return bh_err_set(err, BH_E_INVALID, "the owner %u:%u of %s: a container has 65536 ids", x->uid, x->gid,
+                          x->target);
+    return rt_path_clean(x->target, "mount target", arena, &out->target, err);
+}
+
+static int mounts_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, struct rt_step *out, struct bh_err *err) {
+    out->req.mounts = bh_oci_alloc(arena, (m->n_mount + 1) * sizeof *out->req.mounts, err);
+    out->files = bh_oci_alloc(arena, RT_MAX_FILES * sizeof *out->files, err);
+    if (out->req.mounts == NULL || out->files == NULL)
         return err->code;
     for (size_t i = 0; i < m->n_mount; i++) {
         const RT_MSG(StepMount) *x = m->mount[i];
 
-        if (strcmp(x->type, "tmpfs") != 0)
-            return bh_err_set(err, BH_E_UNIMPLEMENTED, "RUN --mount=type=%s is not known to the runtime", x->type);
-        out->mounts[out->n_mounts++] = (struct rt_req_mount){.type = x->type,
-                                                             .source = "",
-                                                             .target = x->target,
-                                                             .propagation = "",
-                                                             .tmpfs_size = x->size,
-                                                             .tmpfs_mode = x->mode};
+        if (strcmp(x->type, "tmpfs") == 0) {
+            out->req.mounts[out->req.n_mounts++] = tmpfs_of(x);
+            continue;
+        }
+        if (strcmp(x->type, "file") != 0)
+            return bh_err_set(err, BH_E_UNIMPLEMENTED, "a mount of type %s is not known to the runtime", x->type);
+        if (out->n_files == RT_MAX_FILES)
+            return bh_err_set(err, BH_E_LIMIT, "more than %d secrets in one RUN", RT_MAX_FILES);
+        if (file_of(x, arena, &out->files[out->n_files++], err) != 0)
+            return err->code;
     }
     return 0;
 }
@@ -80,8 +101,6 @@ static int request_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, str
     if (m->memory != 0 || m->nano_cpus != 0)
         return bh_err_set(err, BH_E_UNIMPLEMENTED,
                           "limits of memory and processors of a RUN come with a later version");
-    if (mounts_of(m, arena, out, err) != 0)
-        return err->code;
     return ulimits_of(m, arena, out, err);
 }
 
@@ -109,7 +128,7 @@ static int step_of(struct bh_call *call, const RT_MSG(StepRequest) * m, struct b
                             .sink = send_output,
                             .arg = call};
     if (rt_random_id(out->id, err) != 0 || request_of(m, arena, &out->req, err) != 0 ||
-        paths_of(m->exclude, m->n_exclude, &out->exclude, err) != 0)
+        mounts_of(m, arena, out, err) != 0 || paths_of(m->exclude, m->n_exclude, &out->exclude, err) != 0)
         return err->code;
     return paths_of(m->separate, m->n_separate, &out->separate, err);
 }
@@ -156,6 +175,7 @@ int rt_rpc_step(void *room, struct bh_call *call, const ProtobufCMessage *reques
 
     bh_arena_init(&arena, RT_CALL_ARENA);
     r = run(room, call, (const RT_MSG(StepRequest) *)request, &arena, err);
+    bh_arena_wipe(&arena); /* secrets may have been copied */
     bh_arena_fini(&arena);
     return r;
 }

@@ -18,7 +18,7 @@
 
 #define NOBODY  65534
 #define PARKED  300 /* descriptors wait above this while the numbers below are given out */
-#define MAX_FDS 8
+#define MAX_FDS 40
 
 int bh_place(int first, int *from, unsigned n, int *const *keep, unsigned n_keep, struct bh_err *err) {
     bool ok = true;

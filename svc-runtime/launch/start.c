@@ -48,8 +48,7 @@ static int read_spec(struct child *c, struct bh_err *err) {
 }
 
 /* The files that a child without rights writes; what is bound into the container belongs to its root. */
-static int write_bundle(struct child *c, bool exec, struct bh_err *err) {
-    static const char *const names[] = {NULL, "bundle/config.json", "hosts", "hostname", "resolv.conf"};
+static int write_bundle(struct child *c, struct bh_err *err) {
     const struct lnc_bundle b = {.oci = {.spec = &c->spec,
                                          .user = &c->user,
                                          .id = c->r->q.id,
@@ -62,16 +61,15 @@ static int write_bundle(struct child *c, bool exec, struct bh_err *err) {
                                  .monitor_uid = c->l->monitor_uid,
                                  .monitor_gid = c->l->monitor_gid,
                                  .runtime_uid = c->l->runtime_uid};
-    int fds[LNC_BUNDLE_FILES] = {memfd_create("orders", MFD_CLOEXEC)};
-    const struct bh_ask a = {
-        .work = lnc_bundle_write, .arg = &b, .fds = fds, .n_fds = exec ? LNC_BUNDLE_HOSTS : LNC_BUNDLE_FILES};
-    char path[96];
+    int fds[LNC_BUNDLE_FILES + RT_MAX_FILES] = {memfd_create("orders", MFD_CLOEXEC)};
+    const struct bh_ask a = {.work = lnc_bundle_write, .arg = &b, .fds = fds, .n_fds = lnc_bundle_count(&b)};
 
     for (unsigned i = LNC_BUNDLE_CONFIG; i < a.n_fds; i++) {
-        snprintf(path, sizeof(path), "%s/%s", c->l->stage, exec ? "bundle/process.json" : names[i]);
-        fds[i] = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        if (fds[i] < 0 || (i >= LNC_BUNDLE_HOSTS && fchown(fds[i], c->m.base, c->m.base) != 0))
-            return bh_err_errno(err, errno, "make %s", path);
+        struct lnc_bundle_place p = lnc_bundle_place(&b, i);
+
+        fds[i] = open(p.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fds[i] < 0 || fchown(fds[i], p.uid, p.gid) != 0 || fchmod(fds[i], p.mode) != 0)
+            return bh_err_errno(err, errno, "make %s", p.path);
     }
     c->orders = fds[LNC_BUNDLE_ORDERS];
     return bh_ask(&a, err);
@@ -190,7 +188,7 @@ static int build(struct child *c, struct bh_err *err) {
         lnc_rootfs(&c->m, c->r, c->dir, true, false, err) != 0 || look_up(c, c->m.root, err) != 0 ||
         lnc_binds_attach(&c->m, &c->spec, binds, err) != 0 || (c->spec.flags & RT_INIT && bind_init(c, err) != 0))
         return err->code;
-    return write_bundle(c, false, err);
+    return write_bundle(c, err);
 }
 
 /* ---- EXEC ---------------------------------------------------------------------------------------------- */
@@ -238,7 +236,7 @@ static int join(struct child *c, struct bh_err *err) {
     if (check_modes(c, err) != 0 || open_container_ns(c, pid, &root, err) != 0 || look_up(c, root, err) != 0 ||
         lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0)
         return err->code;
-    return write_bundle(c, true, err);
+    return write_bundle(c, err);
 }
 
 _Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, int report) {

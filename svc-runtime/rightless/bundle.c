@@ -6,6 +6,7 @@
 #include "rightless/bundle.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fdio.h"
@@ -13,6 +14,32 @@
 #include "rightless/confine.h"
 
 #define MAX_JSON ((size_t)16 << 20) /* what launch's folder for it holds */
+
+unsigned lnc_bundle_count(const struct lnc_bundle *b) {
+    return b->q->exec_id[0] != 0 ? LNC_BUNDLE_HOSTS : LNC_BUNDLE_FILES + b->oci.spec->n_files;
+}
+
+struct lnc_bundle_place lnc_bundle_place(const struct lnc_bundle *b, unsigned i) {
+    static const char *const names[] = {"orders", "bundle/config.json", "hosts", "hostname", "resolv.conf"};
+    struct lnc_bundle_place p = {.mode = 0644};
+
+    if (i == LNC_BUNDLE_CONFIG) {
+        snprintf(p.path, sizeof(p.path), "%s/%s", b->oci.stage,
+                 b->q->exec_id[0] != 0 ? "bundle/process.json" : names[i]);
+        return p;
+    }
+    p.uid = p.gid = b->oci.base;
+    if (i < LNC_BUNDLE_FILES) {
+        snprintf(p.path, sizeof(p.path), "%s/%s", b->oci.stage, names[i]);
+        return p;
+    }
+    const struct rt_file *f = &b->oci.spec->files[i - LNC_BUNDLE_FILES];
+    snprintf(p.path, sizeof(p.path), "%s/file%u", b->oci.stage, i - LNC_BUNDLE_FILES);
+    p.mode = f->mode & 0777;
+    p.uid += f->uid % LNC_IDS;
+    p.gid += f->gid % LNC_IDS;
+    return p;
+}
 
 static int check(const struct lnc_oci *o, struct bh_err *err) {
     const struct lnc_user *u = o->user;
@@ -25,7 +52,7 @@ static int check(const struct lnc_oci *o, struct bh_err *err) {
     return 0;
 }
 
-static int put(enum lnc_bundle_fd which, const void *data, size_t n, struct bh_err *err) {
+static int put(unsigned which, const void *data, size_t n, struct bh_err *err) {
     return bh_write_all(RLS_FD + (int)which, data, n) == 0
                ? 0
                : bh_err_errno(err, errno, "write the configuration of the container");
@@ -55,5 +82,8 @@ int lnc_bundle_write(const void *arg, void *out, struct bh_err *err) {
                   put(LNC_BUNDLE_HOSTNAME, texts.hostname.data, texts.hostname.len, err) != 0 ||
                   put(LNC_BUNDLE_RESOLV, texts.resolv.data, texts.resolv.len, err) != 0))
         return err->code;
+    for (uint32_t i = 0; !exec && i < b.oci.spec->n_files; i++)
+        if (put(LNC_BUNDLE_FILES + i, b.oci.spec->files[i].data, b.oci.spec->files[i].n, err) != 0)
+            return err->code;
     return 0;
 }

@@ -17,7 +17,7 @@ enum lnc_bundle_fd {
     LNC_BUNDLE_HOSTS,  /* bound over the container's /etc/hosts, and so on */
     LNC_BUNDLE_HOSTNAME,
     LNC_BUNDLE_RESOLV,
-    LNC_BUNDLE_FILES
+    LNC_BUNDLE_FILES /* from here on: the specification's own files */
 };
 
 struct lnc_bundle {
@@ -26,6 +26,14 @@ struct lnc_bundle {
     const char *root; /* DIR of the engine */
     uint32_t monitor_uid, monitor_gid, runtime_uid;
 };
+
+/* What descriptor number i (LNC_BUNDLE_CONFIG or more) is: a file below the stage, and whose it shall be. */
+struct lnc_bundle_place {
+    char path[96];
+    uint32_t mode, uid, gid;
+};
+struct lnc_bundle_place lnc_bundle_place(const struct lnc_bundle *b, unsigned i);
+unsigned lnc_bundle_count(const struct lnc_bundle *b);
 
 /* arg: struct lnc_bundle. */
 int lnc_bundle_write(const void *arg, void *out, struct bh_err *err);

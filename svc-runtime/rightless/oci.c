@@ -246,6 +246,11 @@ static void mounts(struct bh_buf *b, const struct lnc_oci *c) {
         snprintf(target, sizeof(target), "/etc/%s", files[i]);
         mount_line(b, target, "bind", path, "rbind"); /* with the options that it has there */
     }
+    for (uint32_t i = 0; i < s->n_files; i++) {
+        snprintf(path, sizeof(path), "%s/file%u", c->stage, i);
+        mount_line(b, s->files[i].target, "bind", path,
+                   s->files[i].mode & 0111 ? "bind ro nosuid nodev" : "bind ro nosuid nodev noexec");
+    }
     for (uint32_t i = 0; i < s->n_mounts; i++)
         if (lnc_is_late(s->mounts[i].target)) {
             snprintf(path, sizeof(path), "%s/late%u", c->stage, i);

@@ -141,6 +141,27 @@ static void walk_lists(struct walk *w, struct rt_spec *s) {
     }
 }
 
+static void walk_blob(struct walk *w, void **data, uint32_t *n) {
+    walk_u32(w, n);
+    if (w->bad == NULL && w->out == NULL && *n > w->left)
+        w->bad = "a file is longer than the rest";
+    if (w->bad == NULL && w->out == NULL && (*data = bh_arena_alloc(w->arena, (size_t)*n + 1)) == NULL)
+        w->bad = "it needs too much memory";
+    if (w->bad == NULL && *n > 0)
+        walk_bytes(w, *data, *n);
+}
+
+static void walk_files(struct walk *w, struct rt_spec *s) {
+    s->files = walk_array(w, &s->n_files, s->files, sizeof(*s->files), 20, RT_MAX_FILES);
+    for (uint32_t i = 0; w->bad == NULL && i < s->n_files; i++) {
+        walk_str(w, &s->files[i].target);
+        walk_blob(w, &s->files[i].data, &s->files[i].n);
+        walk_u32(w, &s->files[i].mode);
+        walk_u32(w, &s->files[i].uid);
+        walk_u32(w, &s->files[i].gid);
+    }
+}
+
 static void walk_spec(struct walk *w, struct rt_spec *s) {
     char magic[4] = SPEC_MAGIC;
     uint32_t version = RT_SPEC_VERSION;
@@ -172,6 +193,8 @@ static void walk_spec(struct walk *w, struct rt_spec *s) {
     walk_u32(w, &s->tty_rows);
     walk_u32(w, &s->tty_cols);
     walk_str(w, &s->seccomp_profile);
+    if (w->out != NULL ? s->n_files > 0 : w->left > 0)
+        walk_files(w, s);
 }
 
 int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err) {

@@ -69,6 +69,15 @@ struct rt_device {
     char *access;          /* "rwm" */
 };
 
+/* A file whose content comes with the specification: it never lies on a disk. */
+#define RT_MAX_FILES 24
+struct rt_file {
+    char *target; /* absolute path in the container, cleaned */
+    void *data;
+    uint32_t n;
+    uint32_t mode, uid, gid; /* ids as the container sees them */
+};
+
 enum rt_spec_flags {
     RT_TTY = 1 << 0,
     RT_OPEN_STDIN = 1 << 1, /* -i */
@@ -116,6 +125,8 @@ struct rt_spec {
     uint32_t log_max_files; /* 0: 2 */
     uint32_t tty_rows, tty_cols;
     char *seccomp_profile; /* "" = default; else the text of a profile in docker's format is NOT sent: names only */
+    struct rt_file *files; /* of steps of a build; left out when there are none */
+    uint32_t n_files;
 };
 
 int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err);

@@ -39,6 +39,10 @@ def _(e):
                                ("id -u; pwd; hostname; exit 1", {"user": "33", "workdir": "/srv"}, (1, b"33\n/srv\nsandbox\n", b"")),
                                ("cat; exit 1", {"stdin": b"x" * 300000}, (1, b"x" * 300000, b"")), ("exit 1", {"stdin": b"x" * 300000}, (1, b"", b"")),
                                ("grep -c ' /t tmpfs' /proc/mounts; exit 1", {"mount": [{"type": "tmpfs", "target": "/t", "size": 65536}]}, (1, b"1\n", b"")),
+                               ("cat /a/b/s; ls -ln /a/b/s | cut -c1-30; grep -c b/s /proc/mounts; /dev/pipes/x; exit 1",
+                                {"mount": [{"type": "file", "target": "/a/b/s", "data": b"top\0", "mode": 0o440, "uid": 5, "gid": 6},
+                                           {"type": "file", "target": "/dev/pipes/x", "data": b"#!/bin/sh\necho ran\n", "mode": 0o755}]},
+                                (1, b"top\0-r--r-----    1 5        6    \n1\nran\n", b"")),
                                ("ulimit -n; exit 1", {"ulimit": [{"name": "nofile", "soft": 77, "hard": 99}]}, (1, b"77\n", b""))):
         last, o, err = as_room(e, "build", step, request(script, **more))
         same((script, last.get("exit_code", 0), o, err), (script, *want))

@@ -49,6 +49,45 @@ static struct rt_spec full(void) {
                             .seccomp_profile = "p"};
 }
 
+static struct rt_spec with_files(void) {
+    static struct rt_file f[] = {{"/run/secrets/a", "x\0y", 3, 0400, 1, 2}, {"/b", "", 0, 0755, 0, 0}};
+    struct rt_spec s = full();
+
+    s.files = f;
+    s.n_files = 2;
+    return s;
+}
+
+/* Old records have no files at their end. */
+static void test_files(void **state) {
+    const struct rt_spec in = with_files();
+    struct rt_spec out, more = in;
+    struct bh_buf a;
+    struct bh_arena arena;
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)state;
+    bh_arena_init(&arena, 1 << 20);
+    assert_int_equal(rt_spec_encode(&in, &a, &err), 0);
+    assert_int_equal(rt_spec_decode(a.data, a.len, &arena, &out, &err), 0);
+    assert_int_equal(out.n_files, 2);
+    assert_string_equal(out.files[0].target, "/run/secrets/a");
+    assert_int_equal(out.files[0].n, 3);
+    assert_memory_equal(out.files[0].data, "x\0y", 3);
+    assert_int_equal(out.files[0].gid, 2);
+    assert_int_equal(out.files[1].mode, 0755);
+    for (size_t n = a.len - 40; n < a.len; n++)
+        assert_int_equal(rt_spec_decode(a.data, n, &arena, &out, &err), BH_E_INVALID);
+    bh_buf_fini(&a);
+    more.n_files = RT_MAX_FILES + 1;
+    more.files = bh_xcalloc(more.n_files, sizeof *more.files);
+    assert_int_equal(rt_spec_encode(&more, &a, &err), 0);
+    assert_int_equal(rt_spec_decode(a.data, a.len, &arena, &out, &err), BH_E_INVALID);
+    free(more.files);
+    bh_buf_fini(&a);
+    bh_arena_fini(&arena);
+}
+
 static void test_round_trip(void **state) {
     const struct rt_spec in = full();
     struct rt_spec out;
@@ -140,8 +179,9 @@ static void test_too_large(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_hostile),
-                                       cmocka_unit_test(test_no_program), cmocka_unit_test(test_too_large)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_files),
+                                       cmocka_unit_test(test_hostile), cmocka_unit_test(test_no_program),
+                                       cmocka_unit_test(test_too_large)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
