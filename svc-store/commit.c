@@ -145,7 +145,7 @@ static int commit(struct committing *x, char out_id[STORE_DIGEST_SIZE], struct b
     struct store_publish_image p = {.names = &x->name};
 
     if (store_lease_take(x->s, x->c->owner, "commit", &x->lease, err) != 0 || prepare(x, err) != 0 ||
-        add_layer(x, err) != 0 || store_image_make(&x->config, x->sizes, &x->arena, &p.image, err) != 0)
+        add_layer(x, err) != 0 || store_image_make(&x->config, x->sizes, NULL, &x->arena, &p.image, err) != 0)
         return err->code;
     p.image.parent = x->parent;
     p.n_names = x->named;

@@ -49,6 +49,7 @@ int store_rpc_hold(void *room, struct bh_call *call, const ProtobufCMessage *req
 
     if (store_hold_open(room, bh_call_peer(call)->uid, &who, req->purpose, &h, err) != 0)
         return err->code;
+    h->lent = (bh_call_peer(call)->roles & BH_ROLE_BUILD) != 0; /* nobody knows its number yet */
     event.hold = h->id;
     if (bh_call_send_msg(call, &event.base, err) == 0)
         keep_hold(room, call, h, strcmp(req->purpose, "pull") == 0);

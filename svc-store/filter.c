@@ -64,7 +64,7 @@ static bool parse_bool(const char *s, bool *out) {
 }
 
 /* "24h" ago, a Unix time with or without fraction, a date, or RFC 3339. */
-static bool parse_time(const char *s, int64_t *out) {
+bool store_filter_time(const char *s, int64_t *out) {
     char full[64];
     int64_t n;
     size_t len = strlen(s);
@@ -106,7 +106,7 @@ static int understand(struct store_db *db, const struct store_who *who, const st
         if (!parse_bool(f->value, &out->flag))
             return bad_value(f->key, f->value, "true or false is wanted", err);
     } else if (strcmp(out->key, "until") == 0) {
-        if (!parse_time(f->value, &out->time))
+        if (!store_filter_time(f->value, &out->time))
             return bad_value(f->key, f->value, "a time, a Unix time or a duration is wanted", err);
     } else if (strcmp(out->key, "before") == 0 || strcmp(out->key, "since") == 0) {
         return image_time(db, who, f->value, &out->time, err);

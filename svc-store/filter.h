@@ -23,6 +23,8 @@ extern const char *const store_filter_prune[];
 
 /* BH_E_INVALID naming the key (reason "unknown-filter"). */
 int store_filter_check(const struct store_filters *f, const char *const *known, struct bh_err *err);
+/* What "until" takes: "24h" ago, a Unix time, a date or RFC 3339. */
+bool store_filter_time(const char *text, int64_t *out);
 /* Takes out what does not match, keeps the order.  Names that a reference filter (or match, "" for none)
  * does not mean are taken out of an image; one that has none left goes.  all: see ImageListRequest. */
 int store_filter_apply(struct store_db *db, const struct store_who *who, const struct store_filters *f,

@@ -28,11 +28,13 @@ void store_tidy_end(struct store *s) {
     pthread_rwlock_unlock(&s->tidy);
 }
 
-/* No container has it, and no name has an index that it belongs to. */
+/* No container has it, no name has an index that it belongs to, and no build is under way with it. */
 #define STORE_UNUSED                                                                                                   \
     "state=1 AND NOT EXISTS(SELECT 1 FROM container c WHERE c.image=image.k)"                                          \
     " AND NOT EXISTS(SELECT 1 FROM index_image x JOIN name n ON n.idx=x.idx WHERE x.image=image.k"                     \
-    "  AND n.idx<>'' AND n.owner=image.owner)"
+    "  AND n.idx<>'' AND n.owner=image.owner)"                                                                         \
+    " AND NOT EXISTS(SELECT 1 FROM lease_item li JOIN lease l ON l.k=li.lease"                                         \
+    "  WHERE li.digest=image.id AND li.kind=3 AND l.owner=image.owner)"
 
 /* ---- marking ------------------------------------------------------------------------------- */
 
@@ -60,6 +62,7 @@ static int mark_layers(struct store_db *db, struct bh_err *err) {
     return store_exec(db, NULL, err,
                       "UPDATE layer SET state=2 WHERE state IN (0,3)"
                       " AND NOT EXISTS(SELECT 1 FROM image_layer il WHERE il.layer=layer.k)"
+                      " AND NOT EXISTS(SELECT 1 FROM cache_layer cl WHERE cl.layer=layer.k)"
                       " AND NOT EXISTS(SELECT 1 FROM lease_item li JOIN lease l ON l.k=li.lease"
                       "  WHERE li.digest=layer.diff_id AND li.kind=1 AND l.expires_ns>?)",
                       "i", bh_now_ns());

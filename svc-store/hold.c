@@ -96,12 +96,12 @@ void store_hold_close(struct store *s, struct store_hold *h) {
     hold_free(h);
 }
 
-int store_hold_use(struct store *s, uint64_t id, uid_t caller, struct store_hold **out, struct bh_err *err) {
+static int use(struct store *s, uint64_t id, const uid_t *caller, struct store_hold **out, struct bh_err *err) {
     struct store_hold *h;
 
     pthread_mutex_lock(&s->holds.lock);
     h = s->holds.first;
-    while (h != NULL && (h->id != id || h->caller != caller || h->ended))
+    while (h != NULL && (h->id != id || h->ended || (caller != NULL ? h->caller != *caller : !h->lent)))
         h = h->next;
     if (h != NULL)
         h->uses++;
@@ -112,6 +112,14 @@ int store_hold_use(struct store *s, uint64_t id, uid_t caller, struct store_hold
     }
     *out = h;
     return 0;
+}
+
+int store_hold_use(struct store *s, uint64_t id, uid_t caller, struct store_hold **out, struct bh_err *err) {
+    return use(s, id, &caller, out, err);
+}
+
+int store_hold_use_lent(struct store *s, uint64_t id, struct store_hold **out, struct bh_err *err) {
+    return use(s, id, NULL, out, err);
 }
 
 void store_hold_done(struct store *s, struct store_hold *h) {

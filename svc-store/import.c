@@ -79,7 +79,7 @@ static int publish(struct importing *x, const struct store_layer_result *r, char
     struct store_publish_image p = {.names = &x->name, .n_names = x->named};
     uint64_t size = r->tar_size;
 
-    if (add_layer(x, r, err) != 0 || store_image_make(&x->config, &size, &x->arena, &p.image, err) != 0 ||
+    if (add_layer(x, r, err) != 0 || store_image_make(&x->config, &size, NULL, &x->arena, &p.image, err) != 0 ||
         store_publish(x->s, x->im->who.owner, &x->lease, &p, 1, NULL, NULL, err) != 0)
         return err->code;
     bh_str_copy(out_id, STORE_DIGEST_SIZE, p.image.id);

@@ -117,7 +117,7 @@ static int migrate_step(struct store_db *db, const char *sql, struct bh_err *err
 
 static int migrate(struct store_db *db, struct bh_err *err) {
     static const char *const steps[STORE_SCHEMA_VERSION] = {store_schema_v1, store_schema_v2, store_schema_v3,
-                                                            store_schema_v4};
+                                                            store_schema_v4, store_schema_v5};
     int64_t version = 0;
 
     if (user_version(db, &version, err) != 0)

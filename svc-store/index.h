@@ -54,6 +54,7 @@ extern const char store_schema_v1[];
 extern const char store_schema_v2[];
 extern const char store_schema_v3[];
 extern const char store_schema_v4[];
-#define STORE_SCHEMA_VERSION 4
+extern const char store_schema_v5[];
+#define STORE_SCHEMA_VERSION 5
 
 #endif

@@ -278,6 +278,19 @@ int store_layer_make(struct store *s, uid_t owner, int64_t lease, const struct s
     return r;
 }
 
+int store_layer_keep(struct store *s, uid_t owner, int64_t lease, struct store_temp *layer,
+                     struct store_layer_result *r, const char *what, struct bh_err *err) {
+    struct store_temp none = STORE_TEMP_INIT;
+
+    r->blob_written = false;
+    if (check_header(layer->fd, r, what, err) != 0)
+        return err->code;
+    r->verified = store_options_now(s).rehash;
+    if ((r->verified && check_again(layer->fd, -1, r, what, err) != 0) || sync_file(s, layer->fd, what, err) != 0)
+        return err->code;
+    return name_files(s, owner, lease, layer, &none, r, err);
+}
+
 /* ---- one at a time ------------------------------------------------------------------------- */
 
 #define LOOK_AGAIN_NS (200 * (BH_NSEC / 1000)) /* whether the caller is still there */
@@ -364,7 +377,9 @@ int store_layer_claim(struct store *s, const struct store_who *who, int64_t leas
     if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 ||
         store_get_int(db, &k, out_have, err,
                       "SELECT k FROM layer WHERE diff_id=?1 AND state=0 AND (?2 OR owner=?3 OR EXISTS(SELECT 1 FROM"
-                      " image_layer il JOIN image i ON i.k=il.image WHERE il.layer=layer.k AND i.owner=?3))",
+                      " image_layer il JOIN image i ON i.k=il.image WHERE il.layer=layer.k AND i.owner=?3) OR"
+                      " EXISTS(SELECT 1 FROM cache_layer cl JOIN cache c ON c.k=cl.cache WHERE cl.layer=layer.k AND"
+                      " c.owner=?3))",
                       "tii", src->diff_id, (int64_t)who->all, (int64_t)who->owner) != 0)
         return err->code;
     /* a blob that is known to unpack to this layer tells nothing that the layer does not */

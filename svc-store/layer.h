@@ -45,6 +45,10 @@ int store_layer_ensure(struct store *s, const struct store_who *who, int64_t lea
  * use: 0 is returned and it counts as absent from now on. */
 int store_shared_verify(struct store *s, enum store_tree tree, const char *digest, struct bh_err *err);
 
+/* A bare layer that another job has written: checked, synced and named like one of store_layer_make. */
+int store_layer_keep(struct store *s, uid_t owner, int64_t lease, struct store_temp *layer,
+                     struct store_layer_result *r, const char *what, struct bh_err *err);
+
 /* Does who have it already?  Then it, and with keep_blob the blob of src->digest, is under the lease. */
 int store_layer_claim(struct store *s, const struct store_who *who, int64_t lease,
                       const struct store_layer_source *source, bool *out_have, struct bh_err *err);

@@ -9,7 +9,7 @@
 
 #include "index.h"
 
-enum { STORE_LEASE_LAYER = 1, STORE_LEASE_BLOB = 2 };
+enum { STORE_LEASE_LAYER = 1, STORE_LEASE_BLOB = 2, STORE_LEASE_IMAGE = 3 };
 
 #define STORE_LEASE_NONE 0
 

@@ -231,7 +231,7 @@ static int new_image(struct loading *l, const struct store_chosen *c, struct sto
         if (manifest_layers(p, &l->arena, &n, err) != 0)
             return err->code;
     } else if (tar_sizes(l, p, &sizes, err) != 0 ||
-               store_manifest_make(&p->config, p->config_digest, p->n_config, sizes, &l->arena, &n, err) != 0) {
+               store_manifest_make(&p->config, p->config_digest, p->n_config, sizes, NULL, &l->arena, &n, err) != 0) {
         return err->code;
     }
     *out = (struct store_publish_image){.image = n, .names = c->names, .n_names = c->n_names};

@@ -31,7 +31,8 @@ static int desc_of(struct bh_desc *d, const char *media, const char *digest, uin
 }
 
 int store_manifest_of(const char *config_digest, size_t config_size, const struct store_desc *layers, size_t n,
-                      struct bh_arena *arena, struct store_new_image *out, struct bh_err *err) {
+                      const struct bh_pairs *annotations, struct bh_arena *arena, struct store_new_image *out,
+                      struct bh_err *err) {
     struct bh_manifest m = {.media_type = BH_MT_OCI_MANIFEST, .artifact_type = "", .n_layers = n};
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
     struct bh_digest digest;
@@ -42,6 +43,8 @@ int store_manifest_of(const char *config_digest, size_t config_size, const struc
     for (size_t i = 0; i < n; i++)
         if (desc_of(&m.layers[i], layers[i].media, layers[i].digest, layers[i].size, err) != 0)
             return err->code;
+    if (annotations != NULL)
+        m.annotations = *annotations;
     bh_manifest_write(&m, &text);
     out->manifest_data = keep(arena, &text, err);
     if (out->manifest_data == NULL || bh_digest_of(BH_DIGEST_SHA256, text.data, text.len, &digest, err) != 0)
@@ -59,8 +62,8 @@ int store_manifest_of(const char *config_digest, size_t config_size, const struc
 }
 
 int store_manifest_make(const struct bh_image_config *config, const char *config_digest, size_t config_size,
-                        const uint64_t *tar_sizes, struct bh_arena *arena, struct store_new_image *out,
-                        struct bh_err *err) {
+                        const uint64_t *tar_sizes, const struct bh_pairs *annotations, struct bh_arena *arena,
+                        struct store_new_image *out, struct bh_err *err) {
     struct store_desc *layers = bh_oci_alloc(arena, (config->n_diff_ids + 1) * sizeof *layers, err);
 
     if (layers == NULL)
@@ -72,11 +75,12 @@ int store_manifest_make(const struct bh_image_config *config, const char *config
             return err->code;
         layers[i] = (struct store_desc){digest, tar_sizes[i], BH_MT_OCI_LAYER};
     }
-    return store_manifest_of(config_digest, config_size, layers, config->n_diff_ids, arena, out, err);
+    return store_manifest_of(config_digest, config_size, layers, config->n_diff_ids, annotations, arena, out, err);
 }
 
-int store_image_make(const struct bh_image_config *config, const uint64_t *tar_sizes, struct bh_arena *arena,
-                     struct store_new_image *out, struct bh_err *err) {
+int store_image_make(const struct bh_image_config *config, const uint64_t *tar_sizes,
+                     const struct bh_pairs *annotations, struct bh_arena *arena, struct store_new_image *out,
+                     struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
     struct store_new_image n = {.config = config, .parent = "", .other = ""};
     struct bh_digest digest;
@@ -88,7 +92,7 @@ int store_image_make(const struct bh_image_config *config, const uint64_t *tar_s
     n.n_config = text.len;
     n.id = digest_text(arena, &digest, err);
     if (n.id == NULL || store_config_pack(config, arena, &n.reduced, &n.n_reduced, err) != 0 ||
-        store_manifest_make(config, n.id, n.n_config, tar_sizes, arena, &n, err) != 0)
+        store_manifest_make(config, n.id, n.n_config, tar_sizes, annotations, arena, &n, err) != 0)
         return err->code;
     *out = n;
     return 0;

@@ -51,6 +51,16 @@ static const struct bh_method methods[] = {
     {"PushOpen", BH_SERVER_STREAM, BRING, 0, 0, NOTED, store_rpc_push_open},
     {"BlobOpen", BH_UNARY, BRING, 0, QUICK_MS, AGAIN | BH_METHOD_FDS, store_rpc_blob_open},
     {"BlobSourceNote", BH_UNARY, BRING, 0, QUICK_MS, AGAIN, store_rpc_blob_source_note},
+
+    {"ContextPut", BH_BIDI_STREAM, PEOPLE | BRING, 0, 0, 0, store_rpc_context_put},
+    {"LayerCompose", BH_UNARY, BH_ROLE_BUILD, 16 << 20, 0, 0, store_rpc_layer_compose},
+    {"LayerTar", BH_UNARY, ROOMS, 0, 0, BH_METHOD_FDS, store_rpc_layer_tar},
+    {"LayerFile", BH_UNARY, BH_ROLE_BUILD, 0, 0, AGAIN, store_rpc_layer_file},
+    {"ImageMake", BH_UNARY, BH_ROLE_BUILD, 4 << 20, 0, NOTED, store_rpc_image_make},
+    {"CacheGet", BH_UNARY, BH_ROLE_BUILD, 0, QUICK_MS, AGAIN, store_rpc_cache_get},
+    {"CachePut", BH_UNARY, BH_ROLE_BUILD, 1 << 20, QUICK_MS, AGAIN, store_rpc_cache_put},
+    {"CacheList", BH_UNARY, PEOPLE, 0, QUICK_MS, AGAIN, store_rpc_cache_list},
+    {"CachePrune", BH_UNARY, PEOPLE, 0, 0, NOTED, store_rpc_cache_prune},
 };
 
 const struct bh_service store_service = {

@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "gc.h"
+#include "compose.h"
+#include "context.h"
 #include "image.h"
 #include "layer.h"
 #include "lease.h"
@@ -76,6 +78,8 @@ int store_open(struct store *s, const char *path, const struct store_options *op
     store_flight_init(&s->flight);
     pthread_mutex_init(&s->holds.lock, NULL);
     pthread_cond_init(&s->holds.changed, NULL);
+    store_contexts_init(&s->contexts);
+    store_memo_init(&s->memo);
     pthread_rwlock_init(&s->tidy, NULL);
     if (store_place_open(&s->place, path, err) != 0)
         return err->code;
@@ -93,6 +97,8 @@ void store_close(struct store *s) {
     s->index = NULL;
     store_place_close(&s->place);
     store_flight_fini(&s->flight);
+    store_contexts_fini(&s->contexts);
+    store_memo_fini(&s->memo);
     pthread_mutex_destroy(&s->holds.lock);
     pthread_cond_destroy(&s->holds.changed);
     pthread_mutex_destroy(&s->options_lock);

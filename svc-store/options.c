@@ -9,6 +9,9 @@
  *   workers = 4
  *   reserve = "4MiB"
  *   partial_days = 7
+ *
+ *   [build]
+ *   cache_max = "10GiB"            0 or absent: 10 GiB, or a fifth of the disk if that is less
  */
 #include <string.h>
 
@@ -60,6 +63,7 @@ static int read_all(struct store_options *o, struct bh_conf_table *t, struct bh_
     if (read_keep(t, &o->keep, err) < 0 || bh_conf_get_bool(t, "store.verify_layers", &o->rehash, err) < 0 ||
         read_number(t, "store.workers", 64, &workers, err) < 0 ||
         bh_conf_get_bytes(t, "store.reserve", &o->reserve, err) < 0 ||
+        bh_conf_get_bytes(t, "build.cache_max", &o->max_cache, err) < 0 ||
         read_number(t, "store.partial_days", 3650, &o->partial_days, err) < 0 ||
         bh_conf_get_u64(t, "limits.entries", 0, UINT32_MAX, &o->max_entries, err) < 0 ||
         bh_conf_get_bytes(t, "limits.unpacked", &o->max_unpacked, err) < 0 ||

@@ -41,16 +41,19 @@ int store_publish_under(struct store *s, uid_t owner, int64_t lease, struct stor
 int store_publish_manifest(struct store *s, uid_t owner, int64_t lease, int64_t image, const struct store_new_image *n,
                            struct bh_err *err);
 
-/* A manifest of ours for a config and layers.  Fills the manifest fields and layers of out, in the arena. */
+/* A manifest of ours for a config and layers; annotations: NULL for none.  Fills the manifest fields and layers of out,
+ * in the arena. */
 int store_manifest_of(const char *config_digest, size_t config_size, const struct store_desc *layers, size_t n,
-                      struct bh_arena *arena, struct store_new_image *out, struct bh_err *err);
+                      const struct bh_pairs *annotations, struct bh_arena *arena, struct store_new_image *out,
+                      struct bh_err *err);
 /* A manifest of ours for a config and bare layers, written the same way every time.  Fills the manifest
  * fields and layers of out, in the arena. */
 int store_manifest_make(const struct bh_image_config *config, const char *config_digest, size_t config_size,
-                        const uint64_t *tar_sizes, struct bh_arena *arena, struct store_new_image *out,
-                        struct bh_err *err);
+                        const uint64_t *tar_sizes, const struct bh_pairs *annotations, struct bh_arena *arena,
+                        struct store_new_image *out, struct bh_err *err);
 /* All of an image that is made here: config written, reduced, manifest.  n_layers = config->n_diff_ids. */
-int store_image_make(const struct bh_image_config *config, const uint64_t *tar_sizes, struct bh_arena *arena,
-                     struct store_new_image *out, struct bh_err *err);
+int store_image_make(const struct bh_image_config *config, const uint64_t *tar_sizes,
+                     const struct bh_pairs *annotations, struct bh_arena *arena, struct store_new_image *out,
+                     struct bh_err *err);
 
 #endif

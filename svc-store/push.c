@@ -511,7 +511,7 @@ static int publish_made(struct pushing *x, struct outgoing *o, struct bh_err *er
     for (size_t i = 0; i < o->n; i++)
         if (o->made[i].digest == NULL && is_again(o, i, &first))
             o->made[i] = o->made[first];
-    if (store_manifest_of(o->m.config, (size_t)o->m.config_size, o->made, o->n, x->arena, &n, err) != 0 ||
+    if (store_manifest_of(o->m.config, (size_t)o->m.config_size, o->made, o->n, NULL, x->arena, &n, err) != 0 ||
         store_publish_manifest(x->s, x->h->who.owner, x->h->lease, o->k, &n, err) != 0)
         return err->code;
     o->m.digest = n.manifest;

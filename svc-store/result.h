@@ -100,6 +100,20 @@ int store_result_config(const struct bh_buf *packed, struct bh_arena *arena, str
 /* Job "compress". */
 int store_result_compress(const struct bh_buf *packed, char out_digest[STORE_DIGEST_SIZE], uint64_t *out_size,
                           struct bh_err *err);
+/* Job "context". */
+struct store_context_found {
+    uint64_t entries;
+    uint64_t received;
+    uint64_t kept;
+    unsigned char in_use[8]; /* a bit for each pack of the context before */
+};
+int store_result_context(const struct bh_buf *packed, struct store_context_found *out, struct bh_err *err);
+/* Job "compose"; *out_made: there is a layer. */
+int store_result_composed(const struct bh_buf *packed, struct store_layer_result *out, char content[STORE_DIGEST_SIZE],
+                          uint64_t *out_files, bool *out_empty, bool *out_made, struct bh_err *err);
+/* Job "file": its bytes, in the arena. */
+int store_result_file(const struct bh_buf *packed, struct bh_arena *arena, const void **out, size_t *out_n,
+                      uint32_t *out_mode, struct bh_err *err);
 /* Job "entries": how many records, and their bytes. */
 int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint64_t *out_size, struct bh_err *err);
 /* The typed config as packed message, in the arena; and back. */

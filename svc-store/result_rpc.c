@@ -78,17 +78,7 @@ static const char *codec_name(Bulkhead__Worker__V1__Codec codec) {
     }
 }
 
-int store_result_layer(const struct bh_buf *packed, struct store_layer_result *out, struct bh_err *err) {
-    const Bulkhead__Worker__V1__LayerResult *l;
-    struct bh_arena arena;
-    result_msg *m;
-
-    bh_arena_init(&arena, LAYER_ARENA);
-    if (unpack(packed, &arena, BULKHEAD__WORKER__V1__RESULT__RESULT_LAYER, &m, err) != 0) {
-        bh_arena_fini(&arena);
-        return err->code;
-    }
-    l = m->layer;
+static int layer_of(const Bulkhead__Worker__V1__LayerResult *l, struct store_layer_result *out, struct bh_err *err) {
     *out = (struct store_layer_result){
         .codec = codec_name(l->codec),
         .size = l->size,
@@ -100,17 +90,80 @@ int store_result_layer(const struct bh_buf *packed, struct store_layer_result *o
         .entries = l->entries,
         .blob_written = l->blob_written,
     };
-    if (!digest_ok(l->digest) || !digest_ok(l->diff_id) || l->index_sha256.len != sizeof out->index_sha256) {
-        broken("a digest of a layer", err);
-    } else if (l->content > CONTENT_MAX) {
-        broken("the size of a layer's files", err);
-    } else {
-        bh_str_copy(out->digest, sizeof out->digest, l->digest);
-        bh_str_copy(out->diff_id, sizeof out->diff_id, l->diff_id);
-        memcpy(out->index_sha256, l->index_sha256.data, sizeof out->index_sha256);
+    if (!digest_ok(l->digest) || !digest_ok(l->diff_id) || l->index_sha256.len != sizeof out->index_sha256)
+        return broken("a digest of a layer", err);
+    if (l->content > CONTENT_MAX)
+        return broken("the size of a layer's files", err);
+    bh_str_copy(out->digest, sizeof out->digest, l->digest);
+    bh_str_copy(out->diff_id, sizeof out->diff_id, l->diff_id);
+    memcpy(out->index_sha256, l->index_sha256.data, sizeof out->index_sha256);
+    return 0;
+}
+
+int store_result_layer(const struct bh_buf *packed, struct store_layer_result *out, struct bh_err *err) {
+    struct bh_arena arena;
+    result_msg *m;
+
+    bh_arena_init(&arena, LAYER_ARENA);
+    if (unpack(packed, &arena, BULKHEAD__WORKER__V1__RESULT__RESULT_LAYER, &m, err) == 0)
+        layer_of(m->layer, out, err);
+    bh_arena_fini(&arena);
+    return err->code;
+}
+
+/* ---- builds -------------------------------------------------------------------------------- */
+
+int store_result_context(const struct bh_buf *packed, struct store_context_found *out, struct bh_err *err) {
+    struct bh_arena arena;
+    result_msg *m;
+
+    bh_arena_init(&arena, LAYER_ARENA);
+    if (unpack(packed, &arena, BULKHEAD__WORKER__V1__RESULT__RESULT_CONTEXT, &m, err) == 0) {
+        const Bulkhead__Worker__V1__ContextResult *c = m->context;
+
+        *out = (struct store_context_found){.entries = c->entries, .received = c->received, .kept = c->kept};
+        memcpy(out->in_use, c->in_use.data, c->in_use.len < sizeof out->in_use ? c->in_use.len : sizeof out->in_use);
     }
     bh_arena_fini(&arena);
     return err->code;
+}
+
+static int composed_of(const Bulkhead__Worker__V1__ComposeResult *c, struct store_layer_result *out,
+                       char content[STORE_DIGEST_SIZE], struct bh_err *err) {
+    content[0] = '\0';
+    if (c->content[0] != '\0' && !digest_ok(c->content))
+        return broken("a digest of files", err);
+    bh_str_copy(content, STORE_DIGEST_SIZE, c->content);
+    *out = (struct store_layer_result){.codec = "none"};
+    return c->layer != NULL ? layer_of(c->layer, out, err) : 0;
+}
+
+int store_result_composed(const struct bh_buf *packed, struct store_layer_result *out, char content[STORE_DIGEST_SIZE],
+                          uint64_t *out_files, bool *out_empty, bool *out_made, struct bh_err *err) {
+    struct bh_arena arena;
+    result_msg *m;
+
+    bh_arena_init(&arena, LAYER_ARENA);
+    if (unpack(packed, &arena, BULKHEAD__WORKER__V1__RESULT__RESULT_COMPOSE, &m, err) == 0) {
+        *out_files = m->compose->files;
+        *out_empty = m->compose->empty;
+        *out_made = m->compose->layer != NULL;
+        composed_of(m->compose, out, content, err);
+    }
+    bh_arena_fini(&arena);
+    return err->code;
+}
+
+int store_result_file(const struct bh_buf *packed, struct bh_arena *arena, const void **out, size_t *out_n,
+                      uint32_t *out_mode, struct bh_err *err) {
+    result_msg *m;
+
+    if (unpack(packed, arena, BULKHEAD__WORKER__V1__RESULT__RESULT_FILE, &m, err) != 0)
+        return err->code;
+    *out = m->file->data.data;
+    *out_n = m->file->data.len;
+    *out_mode = m->file->mode;
+    return 0;
 }
 
 int store_result_compress(const struct bh_buf *packed, char out_digest[STORE_DIGEST_SIZE], uint64_t *out_size,

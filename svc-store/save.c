@@ -163,7 +163,7 @@ static int with_bare_layers(struct saving *x, struct store_db *db, struct saved_
         if (add_layer(x, im, layers[i].diff_id, STORE_LAYERS, layers[i].tar_size, err) != 0)
             return err->code;
     }
-    if (store_manifest_make(&config, m->config, (size_t)m->config_size, sizes, &x->arena, &made, err) != 0)
+    if (store_manifest_make(&config, m->config, (size_t)m->config_size, sizes, NULL, &x->arena, &made, err) != 0)
         return err->code;
     im->manifest = made.manifest;
     im->manifest_size = made.n_manifest;

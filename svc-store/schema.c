@@ -107,3 +107,15 @@ const char store_schema_v4[] =
     " owner INTEGER NOT NULL, digest TEXT NOT NULL, repo TEXT NOT NULL, seen_ns INTEGER NOT NULL,"
     " PRIMARY KEY(owner, digest, repo)) STRICT, WITHOUT ROWID;"
     "PRAGMA user_version = 4;";
+
+/* What steps of builds gave, by keys of the build room; and images that live as long as a hold (lease_item kind 3). */
+const char store_schema_v5[] =
+    "CREATE TABLE cache("
+    " k INTEGER PRIMARY KEY, owner INTEGER NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, note BLOB NOT NULL,"
+    " description TEXT NOT NULL, created_ns INTEGER NOT NULL, last_used_ns INTEGER NOT NULL, uses INTEGER NOT NULL,"
+    " UNIQUE(owner, key)) STRICT;"
+    "CREATE TABLE cache_layer("
+    " cache INTEGER NOT NULL REFERENCES cache(k) ON DELETE CASCADE, pos INTEGER NOT NULL,"
+    " layer INTEGER NOT NULL REFERENCES layer(k), PRIMARY KEY(cache, pos)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX cache_layer_by_layer ON cache_layer(layer);"
+    "PRAGMA user_version = 5;";

@@ -33,6 +33,7 @@ struct store_options {
     bool rehash;           /* read every new layer once more at once, not only when a second image is to share it */
     unsigned workers;      /* at most at once; 0: as many as processors, at most 4 */
     uint64_t reserve;      /* bytes set aside, so that a full disk can still be tidied */
+    uint64_t max_cache;    /* bytes of what builds have cached; 0: see cache.h */
     uint32_t partial_days; /* how long an unfinished download is kept */
     uint64_t max_entries;
     uint64_t max_unpacked;
@@ -74,6 +75,19 @@ struct store_holds {
     size_t bytes;
 };
 
+/* Contexts of builds (context.h), and digests of what builds copied (compose.h). */
+struct store_contexts {
+    pthread_mutex_t lock;
+    struct store_context *first;
+    unsigned n;
+};
+struct store_memo {
+    pthread_mutex_t lock;
+    struct store_memo_item *v; /* malloc'd when first used */
+    unsigned n;
+    unsigned next;
+};
+
 struct store {
     struct store_options options; /* change with a reload: read through store_options_now */
     pthread_mutex_t options_lock;
@@ -82,6 +96,8 @@ struct store {
     struct store_workers *workers;
     struct store_flight flight;
     struct store_holds holds;
+    struct store_contexts contexts;
+    struct store_memo memo;
     uint64_t removals;     /* sweeps so far, atomic */
     pthread_rwlock_t tidy; /* shared: files become rows; exclusive: unused files go */
 };

@@ -193,16 +193,21 @@ static int start(struct store *s, const struct store_job *job, struct running *o
         return err->code;
     if (pipe2(result, O_CLOEXEC) != 0)
         return bh_err_errno(err, errno, "make a pipe for a worker");
-    const int fds[BH_JOB_FDS] = {job->source, job->out >= 0 ? job->out : none, job->blob >= 0 ? job->blob : none,
-                                 result[1], params_fd};
+    int fds[BH_JOB_FDS_MAX] = {job->source >= 0 ? job->source : none, job->out >= 0 ? job->out : none,
+                               job->blob >= 0 ? job->blob : none, result[1], params_fd};
+    unsigned n_fds = BH_JOB_FDS;
 
+    for (unsigned i = 0; i < job->n_more && n_fds < BH_JOB_FDS_MAX; i++)
+        fds[n_fds++] = job->more[i];
     *out = (struct running){.workers = w, .result = result[0]};
-    r = w->ops->spawn(w->arg, job->name, fds, BH_JOB_FDS, &out->worker, err);
+    r = w->ops->spawn(w->arg, job->name, fds, n_fds, &out->worker, err);
     close(result[1]); /* the worker's copy is the only one: its end is the end of the pipe */
     if (r != 0) {
         close(result[0]);
         return bh_err_prefix(err, "%s: start a worker", job->what);
     }
+    if (job->handed != NULL)
+        job->handed(job->handed_arg);
     return 0;
 }
 

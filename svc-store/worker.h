@@ -40,6 +40,12 @@ struct store_job {
     /* NULL, or called a few times a second while the job runs */
     void (*progress)(void *arg);
     void *arg;
+    /* further descriptors: BH_JOB_FD_MORE .. */
+    const int *more;
+    unsigned n_more;
+    /* NULL, or called when the worker has its descriptors: the caller's own can be closed */
+    void (*handed)(void *arg);
+    void *handed_arg;
 };
 
 /* Runs the job to its end; the packed Result is appended to out. */

@@ -18,6 +18,8 @@ struct unp_fds {
     int source;
     int out;
     int blob;
+    int more; /* first of n_more further ones; the jobs that have them tell which in jobs.h */
+    unsigned n_more;
 };
 
 /* Defaults filled in, upper bounds enforced. */
@@ -34,6 +36,9 @@ unp_job_fn unp_job_config;
 unp_job_fn unp_job_entries;
 unp_job_fn unp_job_reader;
 unp_job_fn unp_job_compress;
+unp_job_fn unp_job_context;
+unp_job_fn unp_job_compose;
+unp_job_fn unp_job_file;
 
 /* BH_JOB_* by name; NULL if unknown. */
 unp_job_fn *unp_job_find(const char *name);

@@ -16,6 +16,14 @@
  *   reader     pipe: struct bh_job_read,     /dev/null                   /dev/null
  *              media type, document
  *   compress   a layer file (offset, size)   new unnamed file, rw        8 bytes: how much of SOURCE is done
+ *   context    pipe: contents asked for      new file: context_list.h    new file: a pack
+ *   compose    /dev/null                     new unnamed file, rw        new unnamed file, rw: scratch
+ *   file       /dev/null                     /dev/null                   /dev/null
+ *
+ * The last three have more descriptors, from BH_JOB_FD_MORE on:
+ *   context    the list as it came; write end of a pipe for numbers of entries (uint64_t) that are asked for, then
+ *              its end; unless it is the first of its key: the list of the context before
+ *   compose    a packed bulkhead.worker.v1.ComposeJob, then what its sources name; file: the same
  */
 #ifndef BH_UNPACK_JOBS_H
 #define BH_UNPACK_JOBS_H
@@ -29,6 +37,13 @@
 #define BH_JOB_FD_RESULT 7
 #define BH_JOB_FD_PARAMS 8 /* a file with one struct bh_job_params at its start */
 #define BH_JOB_FDS       5 /* passed in this order; they become 4.. */
+#define BH_JOB_FD_MORE   9
+#define BH_JOB_FDS_MAX   250 /* with those; what the supervisor passes */
+
+/* Job "context", counted from BH_JOB_FD_MORE. */
+#define BH_JOB_CONTEXT_LIST 0u
+#define BH_JOB_CONTEXT_ASK  1u
+#define BH_JOB_CONTEXT_OLD  2u
 
 #define BH_JOB_LAYER    "layer"
 #define BH_JOB_ARCHIVE  "archive"
@@ -37,15 +52,20 @@
 #define BH_JOB_ENTRIES  "entries"
 #define BH_JOB_COMPRESS "compress"
 #define BH_JOB_READER   "reader" /* "document" or "config", told by the pipe: may be started before there is one */
+#define BH_JOB_CONTEXT  "context"
+#define BH_JOB_COMPOSE  "compose"
+#define BH_JOB_FILE     "file"
 
 #define BH_JOB_RESULT_MAX ((size_t)64 << 20) /* what the store reads at most of a Result */
 
-#define BH_JOB_PARAMS_MAGIC 0x424a5031u
-#define BH_JOB_TO_END       UINT64_MAX
-#define BH_JOB_F_KEEP_BLOB  0x1u /* layer: write compressed bytes to BLOB */
-#define BH_JOB_F_STRICT_END 0x2u /* layer: refuse a tar without its two zero blocks, or with bytes behind them */
-#define BH_JOB_F_PLAIN_ONLY 0x4u /* layer: refuse anything but a bare tar (what commit produced) */
-#define BH_JOB_F_EXACT      0x8u /* layer: SOURCE ends after `size` bytes; what came before an early end stays in BLOB */
+#define BH_JOB_PARAMS_MAGIC  0x424a5031u
+#define BH_JOB_TO_END        UINT64_MAX
+#define BH_JOB_F_KEEP_BLOB   0x1u /* layer: write compressed bytes to BLOB */
+#define BH_JOB_F_STRICT_END  0x2u /* layer: refuse a tar without its two zero blocks, or with bytes behind them */
+#define BH_JOB_F_PLAIN_ONLY  0x4u /* layer: refuse anything but a bare tar (what commit produced) */
+#define BH_JOB_F_EXACT       0x8u /* layer: SOURCE ends after `size` bytes; what came before an early end stays in BLOB */
+#define BH_JOB_F_ONLY_DIGEST 0x100u /* compose: make no layer */
+#define BH_JOB_F_NO_DIGEST   0x200u /* compose: the digest is known */
 
 struct bh_job_params {
     uint32_t magic; /* BH_JOB_PARAMS_MAGIC */

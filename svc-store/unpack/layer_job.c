@@ -20,6 +20,7 @@
 #include "unpack/crew.h"
 #include "unpack/index.h"
 #include "unpack/job.h"
+#include "unpack/layer_make.h"
 #include "unpack/result_pb.h"
 #include "unpack/ring.h"
 #include "unpack/source.h"
@@ -262,9 +263,6 @@ static int open_layer(struct layer *l, struct bh_err *err) {
     unp_ring_init(&l->inflated, 0);
     unp_tar_init(&l->reader, &tar, unp_tree_apply, &l->tree);
     int rc = unp_tree_init(&l->tree, &tree, err);
-    if (rc == 0)
-        rc = unp_source_open(&l->source, l->fds->source, p->offset, p->size, err);
-    l->source.exact = (p->flags & BH_JOB_F_EXACT) != 0;
     return rc;
 }
 
@@ -275,35 +273,32 @@ static void close_layer(struct layer *l) {
     unp_ring_fini(&l->inflated);
 }
 
-static int pack(struct layer *l, const struct bh_layer_header *h, struct bh_buf *result, struct bh_err *err) {
-    Bulkhead__Worker__V1__LayerResult pb = BULKHEAD__WORKER__V1__LAYER_RESULT__INIT;
-    Bulkhead__Worker__V1__Result r = BULKHEAD__WORKER__V1__RESULT__INIT;
-    char digest[BH_DIGEST_TEXT_SIZE];
-    char diff_id[BH_DIGEST_TEXT_SIZE];
-    bh_digest_format(l->codec == UNP_PLAIN ? &l->diff_id : &l->digest, digest);
-    bh_digest_format(&l->diff_id, diff_id);
-    pb.digest = digest;
-    pb.size = l->source.read + l->again;
-    pb.codec = (Bulkhead__Worker__V1__Codec)l->codec;
-    pb.diff_id = diff_id;
-    pb.tar_size = l->tar_size;
-    pb.file_size = h->index_offset + h->index_size;
-    pb.index_offset = h->index_offset;
-    pb.index_size = h->index_size;
-    pb.index_sha256.data = (uint8_t *)h->index_sha256;
-    pb.index_sha256.len = sizeof h->index_sha256;
-    pb.entries = h->entries;
-    pb.inodes = h->inodes;
-    pb.left_out = l->tree.left_out;
-    pb.whiteouts = l->tree.whiteouts;
-    pb.content = l->tree.content;
-    pb.blob_written = l->keep_blob;
-    r.result_case = BULKHEAD__WORKER__V1__RESULT__RESULT_LAYER;
-    r.layer = &pb;
-    return unp_result_pack(&r, result, err);
+static void describe(const struct layer *l, const struct bh_layer_header *h, struct unp_made *out) {
+    Bulkhead__Worker__V1__LayerResult *pb = &out->pb;
+    *pb = (Bulkhead__Worker__V1__LayerResult)BULKHEAD__WORKER__V1__LAYER_RESULT__INIT;
+    bh_digest_format(l->codec == UNP_PLAIN ? &l->diff_id : &l->digest, out->digest);
+    bh_digest_format(&l->diff_id, out->diff_id);
+    memcpy(out->index_sha256, h->index_sha256, sizeof out->index_sha256);
+    pb->digest = out->digest;
+    pb->size = l->source.read + l->again;
+    pb->codec = (Bulkhead__Worker__V1__Codec)l->codec;
+    pb->diff_id = out->diff_id;
+    pb->tar_size = l->tar_size;
+    pb->file_size = h->index_offset + h->index_size;
+    pb->index_offset = h->index_offset;
+    pb->index_size = h->index_size;
+    pb->index_sha256.data = out->index_sha256;
+    pb->index_sha256.len = sizeof out->index_sha256;
+    pb->entries = h->entries;
+    pb->inodes = h->inodes;
+    pb->left_out = l->tree.left_out;
+    pb->whiteouts = l->tree.whiteouts;
+    pb->content = l->tree.content;
+    pb->blob_written = l->keep_blob;
 }
 
-int unp_job_layer(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result, struct bh_err *err) {
+int unp_layer_make(const struct unp_fds *fds, const struct bh_job_params *p, const struct unp_source *source,
+                   struct unp_made *out, struct bh_err *err) {
     static struct layer layer; /* some tens of KiB; one job a process */
     struct layer *l = &layer;
     struct unp_index index = {0};
@@ -311,6 +306,7 @@ int unp_job_layer(const struct unp_fds *fds, const struct bh_job_params *p, stru
     memset(l, 0, sizeof *l);
     l->fds = fds;
     l->params = p;
+    l->source = *source;
     int rc = open_layer(l, err);
     if (rc == 0)
         rc = first_error(l, run(l, err), err);
@@ -319,8 +315,23 @@ int unp_job_layer(const struct unp_fds *fds, const struct bh_job_params *p, stru
     if (rc == 0)
         rc = unp_index_write(&index, fds->out, l->tar_size, l->diff_id.bytes, l->reader.entries, &header, err);
     if (rc == 0)
-        rc = pack(l, &header, result, err);
+        describe(l, &header, out);
     unp_index_fini(&index);
     close_layer(l);
     return rc;
+}
+
+int unp_job_layer(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result, struct bh_err *err) {
+    Bulkhead__Worker__V1__Result r = BULKHEAD__WORKER__V1__RESULT__INIT;
+    struct unp_source source;
+    struct unp_made made;
+    int rc = unp_source_open(&source, fds->source, p->offset, p->size, err);
+    source.exact = (p->flags & BH_JOB_F_EXACT) != 0;
+    if (rc == 0)
+        rc = unp_layer_make(fds, p, &source, &made, err);
+    if (rc != 0)
+        return rc;
+    r.result_case = BULKHEAD__WORKER__V1__RESULT__RESULT_LAYER;
+    r.layer = &made.pb;
+    return unp_result_pack(&r, result, err);
 }

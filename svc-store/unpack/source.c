@@ -36,6 +36,11 @@ static int check_end(struct unp_source *s, size_t got, size_t want, struct bh_er
 }
 
 int unp_source_read(struct unp_source *s, void *to, size_t n, size_t *out_n, struct bh_err *err) {
+    if (s->pull != NULL) {
+        int rc = s->pull(s->arg, to, n, out_n, err);
+        s->read += rc == 0 ? *out_n : 0;
+        return rc;
+    }
     size_t want = s->left < n ? (size_t)s->left : n;
     ssize_t got = s->pipe ? bh_read_full(s->fd, to, want) : bh_pread_full(s->fd, to, want, (off_t)s->at);
     if (got < 0)

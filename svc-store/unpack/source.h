@@ -1,5 +1,5 @@
 /*
- * source.h - the bytes that a job reads: a range of a file, or a pipe.
+ * source.h - the bytes that a job reads: a range of a file, a pipe, or what the job makes itself.
  *
  * Room: worker.
  */
@@ -14,7 +14,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* Bytes that are made as they are read; fewer than n only at the end. */
+typedef int unp_pull_fn(void *arg, void *to, size_t n, size_t *out_n, struct bh_err *err);
+
 struct unp_source {
+    unp_pull_fn *pull; /* NULL: read from fd */
+    void *arg;
     int fd;
     bool pipe;
     bool sized;    /* `left` was asked for: an earlier end is an error */

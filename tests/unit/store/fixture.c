@@ -167,7 +167,7 @@ const char *fixture_image(struct fixture *f, const struct fixture_image *im) {
 
     assert_ok(store_lease_take(&f->store, im->owner, "test", &lease, &err), err);
     fill_config(f, im, lease, &c);
-    assert_ok(store_image_make(&c, sizes, &f->arena, &p.image, &err), err);
+    assert_ok(store_image_make(&c, sizes, NULL, &f->arena, &p.image, &err), err);
     if (im->parent != NULL)
         p.image.parent = im->parent;
     if (im->name != NULL) {

@@ -283,13 +283,16 @@ static void tables_of_an_older_version_are_brought_up(void **state) {
     store_close(&f->store);
     snprintf(path, sizeof path, "%s/meta.db", f->dir);
     assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(raw,
-                                  "ALTER TABLE layer DROP COLUMN content; DROP INDEX name_by_idx;"
-                                  "ALTER TABLE name DROP COLUMN idx; DROP TABLE index_image;"
-                                  "DROP INDEX blob_by_diff_id; ALTER TABLE blob DROP COLUMN diff_id; ALTER TABLE image DROP COLUMN artifact;"
-                                  "DROP TABLE partial; DROP TABLE blob_source; PRAGMA user_version=2",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(
+            raw,
+            "ALTER TABLE layer DROP COLUMN content; DROP INDEX name_by_idx;"
+            "ALTER TABLE name DROP COLUMN idx; DROP TABLE index_image;"
+            "DROP INDEX blob_by_diff_id; ALTER TABLE blob DROP COLUMN diff_id; ALTER TABLE image DROP COLUMN artifact;"
+            "DROP TABLE partial; DROP TABLE blob_source; DROP TABLE cache_layer; DROP TABLE cache; PRAGMA "
+            "user_version=2",
+            NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(raw);
     fixture_reopen(f);
     fixture_image(f, &(struct fixture_image){.name = "new:1", .layers = {"one", "two"}});

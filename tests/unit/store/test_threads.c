@@ -51,7 +51,7 @@ static void make_image(struct fixture *f, int number, int round, struct bh_arena
         store_tidy_end(&f->store);
         assert_ok(bh_image_config_add_layer(&c, &d, &h, arena, &err), err);
     }
-    assert_ok(store_image_make(&c, sizes, arena, &p.image, &err), err);
+    assert_ok(store_image_make(&c, sizes, NULL, arena, &p.image, &err), err);
     assert_ok(bh_ref_parse_tagged(text, &name, &err), err);
     p.names = &name;
     p.n_names = 1;
