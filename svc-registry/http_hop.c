@@ -88,6 +88,7 @@ static int take_status(struct exchange *x, const char *line, size_t n) {
         sscanf(x->status_line, "HTTP/%*d %3d", &status) != 1)
         return fail(x, BH_E_UNAVAILABLE, "bad-answer", "the server does not speak HTTP");
     x->out->status = status;
+    x->answered = status >= 200;
     x->out->n_headers = 0;
     x->out->length = UINT64_MAX;
     return 0;
@@ -135,18 +136,6 @@ static int take_header(struct exchange *x, const char *line, size_t n) {
     return 0;
 }
 
-static size_t on_header(char *line, size_t size, size_t n, void *arg) {
-    struct exchange *x = arg;
-    int rc;
-
-    n *= size;
-    note_progress(x, 0);
-    if (x->begun) /* a trailer */
-        return n;
-    rc = n > 5 && memcmp(line, "HTTP/", 5) == 0 ? take_status(x, line, n) : take_header(x, line, n);
-    return rc == 0 ? n : 0;
-}
-
 /* ---- the answer's body --------------------------------------------------------------------------- */
 
 static uint64_t body_limit(const struct exchange *x) {
@@ -168,6 +157,20 @@ static int begin(struct exchange *x) {
     if (x->out->length != UINT64_MAX && x->out->length > body_limit(x) && strcmp(x->req->method, "HEAD") != 0)
         return too_large(x);
     return x->req->head ? x->req->head(x->req->arg, x->out, x->err) : 0;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg) {
+    struct exchange *x = arg;
+    int rc;
+
+    n *= size;
+    note_progress(x, 0);
+    if (x->begun) /* a trailer */
+        return n;
+    rc = n > 5 && memcmp(line, "HTTP/", 5) == 0 ? take_status(x, line, n) : take_header(x, line, n);
+    if (rc == 0 && x->answered && strspn(line, "\r\n") == n)
+        rc = begin(x);
+    return rc == 0 ? n : 0;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg) {
@@ -368,9 +371,8 @@ static int tls_failed(struct exchange *x, CURLcode code) {
     }
     (void)fail(x, BH_E_UNAVAILABLE, "tls", "%s: tls: %s", x->origin, *x->why ? x->why : curl_easy_strerror(code));
     if (verified)
-        bh_err_hint(x->err,
-                    "put the authority that signed it into certs.d/%s%s/ca.crt (see certs_dir in bulkhead.toml)",
-                    strchr(x->origin, '/') + 2, "");
+        bh_err_hint(x->err, "put the authority that signed it into certs.d/%s/ca.crt (certs_dir in bulkhead.toml)",
+                    strchr(x->origin, '/') + 2);
     return x->err->code;
 }
 
@@ -401,6 +403,11 @@ static int timed_out(struct exchange *x) {
     return fail(x, BH_E_UNAVAILABLE, "timeout", "%s: no answer in time", x->origin);
 }
 
+static int connection_lost(struct exchange *x, CURLcode code) {
+    return fail(x, BH_E_UNAVAILABLE, "connection-lost", "%s: the connection was lost: %s", x->origin,
+                *x->why ? x->why : curl_easy_strerror(code));
+}
+
 static int curl_failed(struct exchange *x, CURLcode code) {
     if (x->err->code)
         return x->err->code;
@@ -422,12 +429,15 @@ static int curl_failed(struct exchange *x, CURLcode code) {
     case CURLE_SEND_ERROR:
     case CURLE_SEND_FAIL_REWIND:
     case CURLE_RECV_ERROR:
+        if (strstr(x->why, " alert ")) /* TLS 1.3: a client certificate is missed only after the handshake */
+            return tls_failed(x, code);
+        return connection_lost(x, code);
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
-        return fail(x, BH_E_UNAVAILABLE, "connection-lost", "%s: the connection was lost: %s", x->origin,
-                    *x->why ? x->why : curl_easy_strerror(code));
-    case CURLE_OUT_OF_MEMORY:
-        return fail(x, BH_E_LIMIT, "too-large", "out of memory");
+        return connection_lost(x, code);
+    case CURLE_OUT_OF_MEMORY: /* libcurl's word for a line that is too long */
+        return fail(x, BH_E_LIMIT, "too-large",
+                    x->begun ? "out of memory" : "the server sent a header that is too long");
     default:
         return fail(x, BH_E_UNAVAILABLE, "bad-answer", "%s: %s", x->origin,
                     *x->why ? x->why : curl_easy_strerror(code));

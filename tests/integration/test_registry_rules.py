@@ -1,0 +1,724 @@
+"""Registries and the administrator's rules for them: TLS, certificates, mirrors, policy, tokens, lists of tags, searches.
+
+The registries are small servers of this file, each with its own origin, that write down every request; where a real one
+is needed, docker-registry.  Everything is on the loopback.
+"""
+import base64, hashlib, http.server, io, json, os, re, signal, socket, ssl, subprocess, sys, tarfile, threading, time, urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import makeimage as mk  # noqa: E402
+from calls import CallError, as_room  # noqa: E402
+from cases import Skip, case, ends, fails, has, lacks, out, run, same, until  # noqa: E402
+from dockerregistry import DockerRegistry  # noqa: E402
+
+SECRET = "pa55-of-ann"
+BASIC = "Basic " + base64.b64encode(f"ann:{SECRET}".encode()).decode()
+IMAGE = mk.Image([mk.tar_of([("hello", b"hello\n", 0o644)])], created="2024-01-01T00:00:00Z")
+CONFIG = """[registry]
+registries_conf = "%(dir)s/registries.conf"
+certs_dir = "%(dir)s/certs.d"
+policy = "%(dir)s/policy.json"
+progress_timeout = 2
+"""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status, body=b"", **headers):
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def serve(self):
+        n = int(self.headers.get("Content-Length") or 0)
+        self.body = self.rfile.read(n) if n else b""
+        url = urllib.parse.urlsplit(self.path)
+        self.route, self.query = url.path, urllib.parse.parse_qs(url.query)
+        self.server.seen.append((self.command, self.path, dict((k.lower(), v) for k, v in self.headers.items()), self.body))
+        self.server.answer(self)
+
+    do_GET = do_HEAD = do_POST = do_DELETE = do_PUT = serve
+
+
+class Mini:
+    """A server; answer(handler) says what it does.  tls: (certificate, key) files; clients: CA that clients must have."""
+
+    def __init__(self, answer, tls=None, clients=None):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None
+        self.server.answer, self.server.seen = answer, []
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            if clients:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(clients)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.port = self.server.server_address[1]
+        self.host = f"127.0.0.1:{self.port}"
+        self.scheme = "https" if tls else "http"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def seen(self):
+        return self.server.seen
+
+    def headers(self, name):
+        return [h[name] for _, _, h, _ in self.seen if name in h]
+
+
+def tags(*names, repo="team/app"):
+    def answer(h):
+        if h.route == f"/v2/{repo}/tags/list":
+            h.reply(200, {"name": repo, "tags": list(names)}, Content_Type="application/json")
+        else:
+            h.reply(404, {"errors": [{"code": "NAME_UNKNOWN", "message": "no such repository"}]}, Content_Type="application/json")
+    return answer
+
+
+# ---- what the administrator says ----
+
+def rule(**more):
+    mirrors = more.pop("mirrors", [])
+    lines = ["[[registry]]"] + [f"{k.replace('_', '-')} = {json.dumps(v)}" for k, v in more.items()]
+    for mirror in mirrors:
+        lines += ["[[registry.mirror]]"] + [f"{k.replace('_', '-')} = {json.dumps(v)}" for k, v in mirror.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write(path, text, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    fresh = path + ".new"
+    with open(fresh, "w") as f:
+        os.chmod(fresh, mode)
+        f.write(text)
+    os.rename(fresh, path)
+
+
+def reload(e, good=True):
+    e.log.clear()
+    os.kill(e.process.pid, signal.SIGHUP)
+    e.wait_log("registry[", "reloaded" if good else "reload-failed")
+
+
+def rules(e, text="", policy='{"default":[{"type":"insecureAcceptAnything"}]}', good=True):
+    write(f"{DIR}/registries.conf", text)
+    write(f"{DIR}/policy.json", policy)
+    reload(e, good)
+
+
+def read(path):
+    with open(path) as f:
+        return f.read()
+
+
+def openssl(*words):
+    subprocess.run(["openssl", *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def make_certificates(folder):
+    os.makedirs(folder)
+    for ca in ("ca", "other"):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN=test {ca}",
+                "-keyout", f"{folder}/{ca}.key", "-out", f"{folder}/{ca}.crt")
+    for name in ("server", "client"):
+        write(f"{folder}/{name}.ext", "subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.csr")
+        openssl("x509", "-req", "-in", f"{folder}/{name}.csr", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key",
+                "-CAcreateserial", "-days", "2", "-extfile", f"{folder}/{name}.ext", "-out", f"{folder}/{name}.pem")
+
+
+def served():
+    return f"{KEYS}/server.pem", f"{KEYS}/server.key"
+
+
+def trust(host, ca="ca"):
+    write(f"{DIR}/certs.d/{host}/ca.crt", read(f"{KEYS}/{ca}.crt"))
+
+
+def forget_certs():
+    subprocess.run(["rm", "-rf", f"{DIR}/certs.d"], check=True)
+    os.makedirs(f"{DIR}/certs.d")
+
+
+# ---- TLS ----
+
+@case("TLS: an authority of certs.d is trusted for its host, and after a reload; without it the error names the place")
+def _(e):
+    with Mini(tags("1"), tls=served()) as r, Mini(tags("2"), tls=served()) as other:
+        name = f"{r.host}/team/app"
+        fails(e, "tags", name, error=rf"tls: .*certificate.*certs\.d/{re.escape(r.host)}/ca\.crt")
+        same(r.seen, [])
+        trust(r.host)
+        reload(e)
+        same(out(e, "tags", "-q", name), "1\n")
+        fails(e, "tags", f"{other.host}/team/app", error="certificate")
+        trust(r.host, "other")
+        reload(e)
+        fails(e, "tags", name, error="certificate")
+        forget_certs()
+
+
+@case("TLS: insecure = true is for its host alone; --tls-verify=false for root")
+def _(e):
+    with Mini(tags("1"), tls=served()) as r, Mini(tags("2"), tls=served()) as other:
+        rules(e, rule(location=r.host, insecure=True))
+        same(out(e, "tags", "-q", f"{r.host}/team/app"), "1\n")
+        fails(e, "tags", f"{other.host}/team/app", error="certificate")
+        same(out(e, "tags", "-q", "--tls-verify=false", f"{other.host}/team/app"), "2\n")
+        fails(e, "tags", f"{other.host}/team/app", error="certificate")  # the connection of before is not found again
+
+
+@case("TLS: what a mirror is allowed holds for that mirror alone")
+def _(e):
+    with Mini(lambda h: h.reply(503, retry_after="0"), tls=served()) as lax, Mini(tags("1"), tls=served()) as strict, \
+            Mini(tags("main"), tls=served()) as main:
+        rules(e, rule(prefix="images.test", location=main.host, mirrors=[{"location": lax.host, "insecure": True}, {"location": strict.host}]))
+        done = fails(e, "tags", "--retry", "0", "images.test/team/app", error="certificate")
+        assert lax.seen and not strict.seen and not main.seen, (lax.seen, strict.seen, main.seen)
+        has(done.stderr, rf"before it were tried: mirror {lax.host}: .*503.*; mirror {strict.host}: .*certificate")
+
+
+@case("TLS: a client certificate goes to its host; its key is root's alone")
+def _(e):
+    with Mini(tags("1"), tls=served(), clients=f"{KEYS}/ca.crt") as r:
+        trust(r.host)
+        reload(e)
+        fails(e, "tags", f"{r.host}/team/app", error=r"(?i)certificate|handshake|connection")
+        write(f"{DIR}/certs.d/{r.host}/client.cert", read(f"{KEYS}/client.pem"))
+        write(f"{DIR}/certs.d/{r.host}/client.key", read(f"{KEYS}/client.key"), 0o600)
+        reload(e)
+        same(out(e, "tags", "-q", f"{r.host}/team/app"), "1\n")
+        os.unlink(f"{DIR}/certs.d/{r.host}/client.key")
+        reload(e, good=False)
+        has(e.log_text(), "needs NAME.cert and NAME.key")
+        forget_certs()
+        reload(e)
+
+
+@case("TLS 1.1 is refused")
+def _(e):
+    with Mini(tags("1"), tls=served()) as r:
+        try:
+            r.server.socket.context.minimum_version = ssl.TLSVersion.TLSv1
+            r.server.socket.context.maximum_version = ssl.TLSVersion.TLSv1_1
+            r.server.socket.context.set_ciphers("ALL:@SECLEVEL=0")
+        except (ValueError, ssl.SSLError) as why:
+            raise Skip(str(why))
+        trust(r.host)
+        reload(e)
+        fails(e, "tags", f"{r.host}/team/app", error=r"(?i)tls|ssl|version|protocol")
+        same(r.seen, [])
+        forget_certs()
+        reload(e)
+
+
+def call(calls, method, request):
+    return calls.call("registry", method, request)
+
+
+@case("plain HTTP: on the loopback it is tried; where TLS is asked for the error names the setting")
+def _(e):
+    with Mini(tags("1")) as r:
+        same(out(e, "tags", "-q", f"{r.host}/team/app"), "1\n")
+        try:
+            as_room(e, "", call, "TagList", {"repository": f"{r.host}/team/app", "remote": {"tls_verify": 1}})
+            raise AssertionError("plain HTTP was taken for TLS")
+        except CallError as no:
+            same(no.reason, "plain-http")
+            has(no.message, "server gave HTTP response to HTTPS client")
+            has(no.hint, "insecure = true.*registries.conf")
+
+
+# ---- rules ----
+
+@case("rules: rewriting, the longest prefix, blocked, aliases, the first search registry; a reload holds at once")
+def _(e):
+    with Mini(tags("deep", repo="base/x")) as a, Mini(tags("wide", repo="pub/y")) as b:
+        rules(e, f'unqualified-search-registries = ["{b.host}"]\n' + rule(prefix="big.test", location=b.host + "/pub")
+              + rule(prefix="big.test/in", location=a.host + "/base") + rule(prefix="big.test/no", blocked=True)
+              + f'[aliases]\n"short" = "{a.host}/base/x"\n')
+        same(out(e, "tags", "-q", "big.test/in/x"), "deep\n")
+        same(out(e, "tags", "-q", "big.test/y"), "wide\n")
+        fails(e, "tags", "big.test/no/x", error='blocked by registries.conf .prefix "big.test/no"')
+        same(out(e, "tags", "-q", "short"), "deep\n")
+        same(out(e, "tags", "-q", "pub/y"), "wide\n")
+        n = len(b.seen)
+        rules(e, "[[registry]]\nlocaton = 3\n", good=False)
+        has(e.log_text(), r"registries.conf:2: .*localton|registries.conf:2: .*locaton")
+        same(out(e, "tags", "-q", "big.test/y"), "wide\n")
+        assert len(b.seen) > n
+        rules(e)
+        fails(e, "tags", "big.test/y", error="big.test")
+
+
+@case("rules: files that others may write are not read, and change nothing")
+def _(e):
+    os.chmod(f"{DIR}/policy.json", 0o666)
+    e.log.clear()
+    os.kill(e.process.pid, signal.SIGHUP)
+    e.wait_log("reload-failed", "can be changed by others than root")
+    os.chmod(f"{DIR}/policy.json", 0o644)
+    reload(e)
+
+
+@case("policy: reject and what cannot be verified refuse a pull before a byte of it is asked for")
+def _(e):
+    with Mini(tags("1")) as r:
+        accept, reject = [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
+        signed = [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}]
+        rules(e, "", json.dumps({"default": reject, "transports": {"docker": {f"{r.host}/team": accept, f"{r.host}/team/signed": signed}}}))
+        done = ends(e.cli("pull", f"{r.host}/else:1", check=False), 1)
+        has(done.stderr, "rejected by policy.json")
+        done = ends(e.cli("pull", f"{r.host}/team/signed:1", check=False), 1)
+        has(done.stderr, 'asks for "signedBy".*cannot be verified')
+        same(r.seen, [])
+        done = ends(e.cli("pull", f"{r.host}/team/app:1", check=False), 1)
+        assert r.seen
+        rules(e)
+
+
+@case("errors name the places in the order tried, host, port and reason")
+def _(e):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        dead = f"127.0.0.1:{s.getsockname()[1]}"
+    with Mini(tags("1")) as r:
+        rules(e, rule(prefix="gone.invalid", mirrors=[{"location": dead}, {"location": f"{r.host}/elsewhere"}]))
+        done = fails(e, "tags", "gone.invalid/team/app", error="repository does not exist or may require 'docker login'")
+        has(done.stderr, rf"also tried: mirror {dead}: .*connect to {dead}: Connection refused; gone\.invalid: .*no such host")
+        rules(e)
+        fails(e, "tags", f"{dead}/a", error=f"connect to {dead}: Connection refused")
+        fails(e, "tags", "no.such.invalid/a", error=r"no\.such\.invalid.*no such host")
+
+
+# ---- credentials and tokens ----
+
+def token_registry(served_tags, realm, scopes=None):
+    """Wants "Bearer good"; the realm is where tokens are."""
+    def answer(h):
+        if h.headers.get("Authorization") != f"Bearer {TOKEN['value']}":
+            h.reply(401, {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}, Content_Type="application/json",
+                    WWW_Authenticate=f'Bearer realm="{realm() if callable(realm) else realm}",service="svc",scope="repository:team/app:pull"')
+        elif h.route == "/v2/":
+            h.reply(200, {})
+        else:
+            served_tags(h)
+    return answer
+
+
+TOKEN = {"value": "good-1"}
+
+
+def token_server(h):
+    if h.command == "POST":
+        form = urllib.parse.parse_qs(h.body.decode())
+        ok = form.get("refresh_token") == ["refresh-of-ann"] and form.get("grant_type") == ["refresh_token"]
+        return h.reply(200, {"access_token": TOKEN["value"]}) if ok else h.reply(401, {"details": "bad refresh token"})
+    if h.headers.get("Authorization") not in (None, BASIC):
+        return h.reply(401, {"details": "incorrect username or password"})
+    body = {"token": TOKEN["value"], "expires_in": 300}
+    if "offline_token" in h.query:
+        body["refresh_token"] = "refresh-of-ann"
+    return h.reply(200, body)
+
+
+@case("tokens: anonymous, one for several calls, a new one when it is refused, another for a credential")
+def _(e):
+    with Mini(token_server) as t, Mini(token_registry(tags("1"), f"http://{t.host}/token")) as r:
+        name = f"{r.host}/team/app"
+        for _ in range(3):
+            same(out(e, "tags", "-q", name), "1\n")
+        same([(p, h.get("authorization")) for _, p, h, _ in t.seen], [("/token?service=svc&scope=repository%3Ateam%2Fapp%3Apull", None)])
+        TOKEN["value"] = "good-2"  # the old one is worth nothing now
+        same(out(e, "tags", "-q", name), "1\n")
+        same(len(t.seen), 2)
+        same(out(e, "tags", "-q", "--creds", f"ann:{SECRET}", name), "1\n")
+        same(t.seen[2][2].get("authorization"), BASIC)
+        has(t.seen[2][1], "account=ann")
+        fails(e, "tags", "--creds", "ann:wrong", name, error="incorrect username or password")
+        assert BASIC not in r.headers("authorization"), "the password reached the registry itself"
+
+
+@case("login: the identity token is kept in place of the password, and used")
+def _(e):
+    config = f"{e.folder}/cli"
+    with Mini(token_server) as t, Mini(token_registry(tags("1"), f"http://{t.host}/token")) as r:
+        done = e.cli("--config", config, "login", "-u", "ann", "--password-stdin", r.host, input=SECRET, check=False)
+        ends(done, 0)
+        has(done.stdout, "^Login Succeeded$")
+        entry = json.loads(read(f"{config}/config.json"))["auths"][r.host]
+        same(entry.get("identitytoken"), "refresh-of-ann")
+        lacks(read(f"{config}/config.json"), SECRET)
+        same(out(e, "--config", config, "tags", "-q", f"{r.host}/team/app"), "1\n")
+        same(t.seen[-1][0], "POST")
+        done = ends(e.cli("--config", config, "login", "-u", "ann", "--password-stdin", r.host, input="wrong", check=False), 1)
+        has(done.stderr, "incorrect username or password")
+
+
+@case("a realm is not followed to plain HTTP, other schemes, users in it, nor its redirects with the password")
+def _(e):
+    with Mini(lambda h: h.reply(200, {"token": "stolen"})) as thief, Mini(token_server) as t:
+        where = {}
+        with Mini(token_registry(tags("1"), lambda: where["realm"]), tls=served()) as r:
+            trust(r.host)
+            reload(e)
+            name, creds = f"{r.host}/team/app", ("--creds", f"ann:{SECRET}")
+            for realm in (f"http://{t.host}/token", "file:///etc/passwd", f"https://ann:x@{t.host}/", "gopher://127.0.0.1/", "nonsense", ""):
+                where["realm"] = realm
+                fails(e, "tags", *creds, name)
+            same(t.seen, [])
+            same([h for h in r.headers("authorization")], [])
+            forget_certs()
+            reload(e)
+        with Mini(lambda h: h.reply(307, Location=f"http://{thief.host}/steal")) as bouncer, \
+                Mini(token_registry(tags("1"), lambda: f"http://{bouncer.host}/token")) as r:
+            fails(e, "tags", *creds, f"{r.host}/team/app")
+            assert thief.seen, "the redirect was not followed"
+            same(thief.headers("authorization"), [])
+
+
+@case("answers of a token server: too long, no JSON, no token, a line break, 429, a slow one")
+def _(e):
+    bad = {"long": (200, b'{"token":"' + b"a" * 200000 + b'"}'), "text": (200, b"<html>"), "none": (200, {"expires_in": 5}),
+           "break": (200, {"token": "a\r\nX-Evil: 1"}), "number": (200, {"token": 3}), "busy": (429, {"details": "later"}), "broken": (500, b"")}
+    for kind, (status, body) in bad.items():
+        with Mini(lambda h: h.reply(status, body)) as t, Mini(token_registry(tags("1"), f"http://{t.host}/token")) as r:
+            fails(e, "tags", "--retry", "0", f"{r.host}/team/app", error="token")
+            assert all("x-evil" not in h for _, _, h, _ in r.seen), kind
+    with Mini(lambda h: time.sleep(8)) as t, Mini(token_registry(tags("1"), f"http://{t.host}/token")) as r:
+        begin = time.monotonic()
+        fails(e, "tags", "--retry", "0", f"{r.host}/team/app", error="in time")
+        assert time.monotonic() - begin < 6
+
+
+@case("redirects: the authorization stays behind, also on the way back; too many, circles and other schemes end")
+def _(e):
+    def bounce(target):
+        return lambda h: h.reply(401, WWW_Authenticate='Basic realm="x"') if not h.headers.get("Authorization") else h.reply(307, Location=target())
+    creds = ("--creds", f"ann:{SECRET}")
+    places = {}
+    with Mini(lambda h: h.reply(307, Location=f"http://{places['a']}/back")) as b, Mini(
+            lambda h: tags("1", repo="x")(h) if h.route == "/back" else bounce(lambda: f"http://{b.host}/over")(h)) as a:
+        places["a"] = a.host
+        fails(e, "tags", *creds, f"{a.host}/team/app")
+        back = [h for _, p, h, _ in a.seen if p == "/back"]
+        assert b.seen and back, (a.seen, b.seen)
+        same(b.headers("authorization"), [])
+        same([h for h in back if "authorization" in h], [])
+    for target in ("file:///etc/passwd", "ftp://127.0.0.1/", "http://u:p@127.0.0.1/", "", "http://127.0.0.1:0/", "//"):
+        with Mini(bounce(lambda: target)) as r:
+            fails(e, "tags", *creds, f"{r.host}/team/app", error="redirect|Location|address")
+    with Mini(lambda h: h.reply(302, Location=h.path)) as r:
+        fails(e, "tags", f"{r.host}/team/app", error="redirect")
+        same(len(r.seen), 11)
+    with Mini(lambda h: h.reply(200, {"tags": ["stolen"]})) as plain, Mini(lambda h: h.reply(302, Location=f"http://{plain.host}/")
+                                                                            , tls=served()) as r:
+        trust(r.host)
+        reload(e)
+        fails(e, "tags", f"{r.host}/team/app", error="https to http")
+        same(plain.seen, [])
+        forget_certs()
+        reload(e)
+
+
+# ---- what may pass is tried again, what does not end is ended ----
+
+@case("tried again: 503 and 429 with Retry-After, lost connections; given up: 400, and a wish of a day")
+def _(e):
+    def flaky(times, status, **headers):
+        left = [times]
+
+        def answer(h):
+            left[0] -= 1
+            if left[0] < 0:
+                return tags("1")(h)
+            if status == 0:
+                h.close_connection = True
+                return h.connection.shutdown(socket.SHUT_RDWR)
+            return h.reply(status, **headers)
+        return answer
+    for times, status, headers in ((2, 503, {}), (1, 429, {"Retry_After": "1"}), (2, 0, {}), (1, 504, {})):
+        with Mini(flaky(times, status, **headers)) as r:
+            same(out(e, "tags", "-q", f"{r.host}/team/app"), "1\n")
+            assert len(r.seen) >= times + 1, (status, len(r.seen))
+    with Mini(flaky(99, 429, Retry_After="86400")) as r:
+        fails(e, "tags", f"{r.host}/team/app", error="toomanyrequests.*86400 seconds")
+        same(len(r.seen), 1)
+    with Mini(flaky(99, 400)) as r:
+        fails(e, "tags", f"{r.host}/team/app", error="400")
+        same(len(r.seen), 1)
+    with Mini(flaky(99, 503)) as r:
+        fails(e, "tags", "--retry", "3", f"{r.host}/team/app", error="503")
+        assert len(r.seen) <= 3, len(r.seen)
+
+
+def raw(send):
+    """A server of raw bytes: send(socket) after a request."""
+    class Raw:
+        def __enter__(self):
+            self.socket = socket.create_server(("127.0.0.1", 0))
+            self.host = "127.0.0.1:%d" % self.socket.getsockname()[1]
+            threading.Thread(target=self.loop, daemon=True).start()
+            return self
+
+        def loop(self):
+            while True:
+                try:
+                    c, _ = self.socket.accept()
+                except OSError:
+                    return
+                threading.Thread(target=self.one, args=(c,), daemon=True).start()
+
+        def one(self, c):
+            with c:
+                try:
+                    if c.recv(65536)[:1] == b"\x16":
+                        return c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    send(c)
+                except OSError:
+                    pass
+
+        def __exit__(self, *_):
+            self.socket.close()
+    return Raw()
+
+
+@case("answers without end, without sense or without hurry end in time and in a bounded memory")
+def _(e):
+    def forever(prefix, piece, pause=0.0):
+        def send(c):
+            c.sendall(prefix)
+            while True:
+                c.sendall(piece)
+                time.sleep(pause)
+        return send
+    ok = b"HTTP/1.1 200 OK\r\n"
+    chunked = ok + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for send, error in ((forever(ok, b"X-A: " + b"a" * 1000 + b"\r\n"), "headers"),
+                        (forever(ok, b"X-A: a\r\n"), "headers"),
+                        (forever(ok + b"X: ", b"a" * 65536), "header|large"),
+                        (forever(chunked, b"10000\r\n" + b" " * 65536 + b"\r\n"), "more than 4194304 bytes"),
+                        (lambda c: c.sendall(ok + b"Content-Length: 99999999999999\r\n\r\n"), "more than 4194304 bytes"),
+                        (lambda c: c.sendall(b"SSH-2.0-x\r\n"), "."),
+                        (lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), "."),
+                        (lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nA: b\x00c\r\n\r\n"), "."),
+                        (lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"), "lost|closed"),
+                        (lambda c: time.sleep(6), "in time"),
+                        (forever(chunked, b"1\r\n \r\n", 0.2), "in time")):
+        with raw(send) as r:
+            begin = time.monotonic()
+            fails(e, "tags", "--retry", "0", f"{r.host}/team/app", error=error)
+            assert time.monotonic() - begin < 12, error
+    with open(f"/proc/{e.rooms()['registry']}/status") as f:
+        rss = int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1))
+    linked = subprocess.run(["ldd", f"{e.bin}/bulkhead-registry"], capture_output=True, text=True, check=True).stdout
+    assert rss < 64 * 1024 or "libasan" in linked, f"{rss} kB"
+
+
+@case("a call whose client leaves ends at once")
+def _(e):
+    gone = []
+
+    def wait(c):
+        c.settimeout(20)
+        gone.append(c.recv(1))
+    with raw(wait) as r:
+        p = e.cli_start("tags", f"{r.host}/team/app", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        p.send_signal(signal.SIGINT)
+        p.wait(10)
+        until("the end of its connection", lambda: gone == [b""], 1.5)
+
+
+# ---- lists and searches ----
+
+@case("tags: pages, limit, pattern, odd names; pages that lead elsewhere or in a circle")
+def _(e):
+    def paged(h):
+        last = h.query.get("last", [""])[0]
+        names = [f"v{i}" for i in range(10)]
+        at = names.index(last) + 1 if last else 0
+        more = {"Link": f'</v2/team/app/tags/list?n=3&last={names[at + 2]}>; rel="next"'} if at + 3 < 10 else {}
+        h.reply(200, {"name": "x", "tags": names[at:at + 3] + (["bad tag\x1b[31m", "-x"] if at == 0 else [])}, **more)
+    with Mini(paged) as r:
+        name = f"{r.host}/team/app"
+        same(out(e, "tags", "-q", name).split(), [f"v{i}" for i in range(10)])
+        same(out(e, "tags", "-q", "--limit", "4", name).split(), ["v0", "v1", "v2", "v3"])
+        same(out(e, "tags", "-q", "-f", "v[79]", name).split(), ["v7", "v9"])
+    for link in ('<http://127.0.0.1:1/x>; rel="next"', "nonsense", '</v2/team/app/tags/list?n=1000>; rel="next"', '<ftp://x/>; rel=next'):
+        with Mini(lambda h: h.reply(200, {"tags": ["a"]}, Link=link)) as r:
+            fails(e, "tags", f"{r.host}/team/app", error=".")
+    for body in ({"tags": None}, {}, {"tags": []}):
+        with Mini(lambda h: h.reply(200, body)) as r:
+            same(out(e, "tags", "-q", f"{r.host}/team/app"), "")
+    for body in (b"[]", b"{", {"tags": 3}, {"tags": {"a": 1}}, b'{"tags":["a"],"tags":["b"]}'):
+        with Mini(lambda h: h.reply(200, body)) as r:
+            fails(e, "tags", f"{r.host}/team/app")
+
+
+HITS = [{"name": f"team/web{i}", "description": "d\x1b[31m\nline", "star_count": i, "is_official": i == 9, "is_automated": False} for i in range(10)]
+
+
+@case("search: a registry's own, its limits and filters; the catalog of one that has none; the index that is configured")
+def _(e):
+    def hub(h):
+        if h.route != "/v1/search":
+            return h.reply(404)
+        return h.reply(200, {"results": HITS[:int(h.query["n"][0])]}, Content_Type="application/json")
+    with Mini(hub) as r:
+        shown = out(e, "search", "--format", "{{.Name}} {{.StarCount}} {{.IsOfficial}}", f"{r.host}/web")
+        has(shown, r"^team/web9 9 (true|\[OK\])$")
+        same(r.seen[-1][1], "/v1/search?q=web&n=25")
+        same(len(out(e, "search", "--limit", "3", "--format", "{{.Name}}", f"{r.host}/w%20&n=9").split()), 3)
+        same(r.seen[-1][1], "/v1/search?q=w%2520%26n%3D9&n=3")
+        same(out(e, "search", "-f", "stars=8", "--format", "{{.Name}}", f"{r.host}/w").split(), ["team/web8", "team/web9"])
+        same(out(e, "search", "-f", "is-official=true", "--format", "{{.Name}}", f"{r.host}/w").split(), ["team/web9"])
+        lacks(out(e, "search", f"{r.host}/w"), "\x1b")
+        fails(e, "search", "--limit", "101", f"{r.host}/w", error=r"\[1, 100\]")
+        fails(e, "search", "-f", "is-automated=true", f"{r.host}/w", error="filter")
+
+    def catalog(h):
+        if h.route != "/v2/_catalog":
+            return h.reply(404)
+        second = "last" in h.query
+        return h.reply(200, {"repositories": ["c/web"] if second else ["a/Web", "b/x"]},
+                       **({} if second else {"Link": '</v2/_catalog?last=b/x>; rel="next"'}))
+    with Mini(catalog) as r:
+        done = ends(e.cli("search", "--format", "{{.Name}}", f"{r.host}/web", check=False), 0)
+        same(done.stdout.split(), ["a/Web", "c/web"])
+        has(done.stderr, "has no search")
+
+
+@case("a wrong tag names near ones; inspect --remote, manifest inspect and delete on a real registry; htpasswd")
+def _(e):
+    if not DockerRegistry.program():
+        raise Skip("docker-registry is not installed")
+    import crypt  # here: a process with ASan cannot load it
+    folder = f"{e.folder}/real"
+    os.makedirs(folder)
+    write(f"{folder}/htpasswd", "ann:" + crypt.crypt(SECRET, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 5)) + "\n")
+    with DockerRegistry(f"{folder}/open") as r:
+        for tag in ("3.18", "3.19", "latest"):
+            r.put(IMAGE, f"team/app:{tag}")
+        digest = r.digest("team/app:3.19")
+        done = ends(e.cli("inspect", "--remote", f"{r.host}/team/app:3.1", check=False), 1)
+        has(done.stderr, r"manifest for .*team/app:3\.1 not found: manifest unknown.*3\.1[89]")
+        same(json.loads(out(e, "manifest", "inspect", f"{r.host}/team/app:3.19"))["schemaVersion"], 2)
+        has(out(e, "inspect", "--remote", f"{r.host}/team/app:3.19"), digest)
+        out(e, "image", "delete", f"{r.host}/team/app:3.19")
+        same(r.digest("team/app:3.19"), None)
+        fails(e, "image", "delete", f"{r.host}/team/app:3.19", error="not found|unknown")
+    auth = f"auth:\n  htpasswd: {{realm: test, path: {folder}/htpasswd}}\n"
+    with DockerRegistry(f"{folder}/closed", auth) as r:
+        config = f"{e.folder}/closed-cli"
+        done = ends(e.cli("--config", config, "tags", f"{r.host}/team/app", check=False), 1)
+        has(done.stderr, f"may require 'docker login': unauthorized: .*bulkhead login {r.host}")
+        done = ends(e.cli("--config", config, "login", "-u", "ann", "--password-stdin", r.host, input="wrong", check=False), 1)
+        has(done.stderr, "unauthorized")
+        ends(e.cli("--config", config, "login", "-u", "ann", "--password-stdin", r.host, input=SECRET, check=False), 0)
+        done = ends(e.cli("--config", config, "tags", f"{r.host}/team/app", check=False), 1)
+        has(done.stderr, "name unknown")
+
+
+# ---- ADD of an address ----
+
+def fetch(calls, request):
+    r, w = os.pipe()
+    data = []
+    reader = threading.Thread(target=lambda: [data.append(b) for b in iter(lambda: os.read(r, 65536), b"")])
+    reader.start()
+    stream = calls.open("registry", "Fetch", request, [w])
+    os.close(w)
+    try:
+        reply, error = stream.finish(), None
+    except CallError as no:
+        reply, error = None, (no.reason, no.message)
+    reader.join()
+    return reply, error, b"".join(data)
+
+
+@case("fetch: a body as a tar with its time and digest; conditions, checksums, unknown lengths; for builds alone")
+def _(e):
+    body = b"content of a file\n" * 5000
+    sha = "sha256:" + hashlib.sha256(body).hexdigest()
+
+    def answer(h):
+        if h.headers.get("If-None-Match") == '"v1"':
+            return h.reply(304)
+        if h.route == "/dir/file.txt":
+            return h.reply(200, body, ETag='"v1"', Last_Modified="Wed, 21 Oct 2015 07:28:00 GMT")
+        if h.route == "/chunked":
+            h.send_response(200)
+            h.send_header("Transfer-Encoding", "chunked")
+            h.end_headers()
+            for i in range(0, len(body), 10000):
+                piece = body[i:i + 10000]
+                h.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            return h.wfile.write(b"0\r\n\r\n")
+        return h.reply(404)
+
+    def file_of(data):
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            member = tar.getmembers()
+            same([m.name for m in member], ["body"])
+            return member[0], tar.extractfile(member[0]).read()
+    with Mini(answer) as r:
+        base = f"http://{r.host}"
+        reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/dir/file.txt?x=1", "checksum": sha})
+        same((error, reply["digest"], int(reply["size"]), reply["filename"], reply["etag"]), (None, sha, len(body), "file.txt", '"v1"'))
+        member, content = file_of(data)
+        same((content == body, member.mtime, member.mode), (True, 1445412480, 0o600))
+        reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/chunked"})
+        same((error, file_of(data)[1] == body), (None, True))
+        reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/dir/file.txt", "etag": '"v1"'})
+        same((error, reply["not_modified"], data), (None, True, b""))
+        reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/dir/file.txt", "checksum": "sha256:" + "0" * 64})
+        same(error[0], "digest-mismatch")
+        assert not data.endswith(b"\0" * 1024), "the end mark came all the same"
+        for url in (f"{base}/nothing", "file:///etc/passwd", "ftp://127.0.0.1/x", "x"):
+            reply, error, data = as_room(e, "build", fetch, {"url": url})
+            assert error and not data, url
+        try:
+            as_room(e, "", call, "Fetch", {"url": f"{base}/dir/file.txt"})
+            raise AssertionError("an administrator may fetch")
+        except CallError as no:
+            same(no.code, -7)
+
+
+@case("no secret is in the engine's log")
+def _(e):
+    lacks(e.log_text(), f"{SECRET}|{re.escape(BASIC)}|refresh-of-ann|good-1|good-2")
+
+
+if __name__ == "__main__":
+    import tempfile
+    DIR = tempfile.mkdtemp(prefix="bulkhead-rules-")
+    KEYS = f"{DIR}/keys"
+    os.chmod(DIR, 0o755)
+    write(f"{DIR}/registries.conf", "")
+    write(f"{DIR}/policy.json", '{"default":[{"type":"insecureAcceptAnything"}]}')
+    os.makedirs(f"{DIR}/certs.d")
+    make_certificates(KEYS)
+    try:
+        run(config=CONFIG % {"dir": DIR})
+    finally:
+        subprocess.run(["rm", "-rf", DIR], check=False)
