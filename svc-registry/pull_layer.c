@@ -13,6 +13,7 @@
 #include "svc-registry/body.h"
 #include "svc-registry/pull_int.h"
 
+#define URLS_MAX  8
 #define TRIES_MAX 8 /* of a layer, when others that bring it fail */
 
 /* The bytes on their way. */
@@ -21,7 +22,8 @@ struct fetch {
     struct reg_body body;
     struct reg_http_fd out;
     struct reg_http_response answer;
-    bool resumed; /* what the store has is not all of one answer */
+    const char *url; /* of a foreign layer: asked instead of the registry */
+    bool resumed;    /* what the store has is not all of one answer */
 };
 
 static int head(void *arg, const struct reg_http_response *answer, struct bh_err *err) {
@@ -71,6 +73,7 @@ static int fetch_once(struct fetch *f, struct reg_remote *remote, struct bh_err 
     snprintf(below, sizeof below, "blobs/%s", f->l->desc->digest_text);
     snprintf(range, sizeof range, "Range: bytes=%" PRIu64 "-", f->body.at);
     reg_body_init(&f->body, f->body.size, f->body.at);
+    req.url = f->url;
     if (reg_remote_send(remote, &req, below, &f->answer, err) != 0)
         return err->code;
     if (f->answer.status != 200 && f->answer.status != 206)
@@ -104,10 +107,23 @@ static int fetch_from(void *arg, struct reg_remote *remote, struct bh_err *err) 
     }
 }
 
+/* A foreign layer that the registry has not is where its descriptor says: without any proof of ours, and no nearer to
+ * this host than the registry. */
+static int fetch_elsewhere(struct fetch *f, struct bh_err *err) {
+    const struct bh_strlist *urls = &f->l->desc->urls;
+
+    for (size_t i = 0; i < urls->n && i < URLS_MAX && err->code != 0 && err->code != BH_E_CANCELLED; i++) {
+        bh_err_clear(err);
+        f->url = urls->v[i];
+        reg_source_ask(&f->l->im->source, fetch_from, f, NULL, err);
+    }
+    return err->code;
+}
+
 static int fetch(struct fetch *f, struct bh_err *err) {
-    if (f->body.at == f->body.size)
-        return 0;
-    return reg_source_ask(&f->l->im->source, fetch_from, f, NULL, err);
+    if (f->body.at == f->body.size || reg_source_ask(&f->l->im->source, fetch_from, f, NULL, err) != BH_E_NOT_FOUND)
+        return err->code;
+    return fetch_elsewhere(f, err);
 }
 
 /* ---- the store's side --------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@ import base64, json, os, random, signal, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import case, has, inspect, out, run, same, show, until  # noqa: E402
+from cases import Engine, case, has, inspect, out, run, same, show, until  # noqa: E402
 from faulty_registry import FAULTS, PASSWORD, USER, FaultyRegistry  # noqa: E402
 
 CONFIG = """
@@ -154,6 +154,22 @@ def _(e):
     done, _ = timed(e, "pull", f"{R.host}/manifest-unknown:1")
     has(done.stderr, r"1\.0|1\.1|11", done)
     same([r for r in R.elsewhere if r[1].startswith("/blob/manifest-with-foreign-layer/")], [])
+
+
+@case("a foreign layer is fetched where it lies when an administrator allows it, and nothing secret goes there")
+def _(e):
+    name = "manifest-with-foreign-layer"
+    with Engine(config="[registry]\nallow_foreign_layers = true\n") as other:
+        seen = len(R.elsewhere)
+        done = other.cli("pull", f"{R.host}/{name}:1", check=False, env=e.env)
+        same((done.returncode, done.stderr), (0, ""), done)
+        same(len(R.elsewhere) - seen, 0)  # the registry has it too
+        R.repo(name).gone = True
+        done = other.cli("rmi", f"{R.host}/{name}:1")
+        done = other.cli("pull", f"{R.host}/{name}:1", check=False, env=e.env)
+        same((done.returncode, done.stderr), (0, ""), done)
+        assert any(path.startswith(f"/blob/{name}/") for _, path, _ in R.elsewhere[seen:])
+        same(R.leaks(), [])
 
 
 @case("nobody sent a layer where it had no right; nothing of a refused repository is here")

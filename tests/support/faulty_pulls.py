@@ -703,7 +703,7 @@ class _(Repo):
 @fault("manifest-with-foreign-layer")
 class _(Repo):
     """An address elsewhere is not asked unless an administrator allowed it."""
-    want = r"foreign"
+    want, gone = r"foreign", False
 
     def make(self):
         super().make()
@@ -711,6 +711,9 @@ class _(Repo):
         document["layers"][1]["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
         document["layers"][1]["urls"] = [f"http://{self.registry.other}/blob/{self.name}/{self.large}"]
         self.tag("1", document)
+
+    def fault(self, h, digest, data):
+        return h.error(404, "BLOB_UNKNOWN") if self.gone else self.whole(h, digest)
 
 
 @fault("manifest-with-encrypted-layer")
