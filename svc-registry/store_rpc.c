@@ -17,14 +17,16 @@
 #include "base/str.h"
 #include "imageconf/imageconf.h"
 #include "proc/fdpass.h"
+#include "oci/digest.h"
 #include "rpc/client.h"
 #include "store.pb-c.h"
 
-#define SERVICE    "bulkhead.store.v1.Store/"
-#define CALL_MS    60000
-#define ST(name)   Bulkhead__Store__V1__##name
-#define DESC       Bulkhead__Image__V1__Descriptor
-#define TYPE(name) &bulkhead__store__v1__##name##__descriptor
+#define SERVICE       "bulkhead.store.v1.Store/"
+#define CALL_MS       60000
+#define DOCUMENT_PART ((size_t)512 << 10)
+#define ST(name)      Bulkhead__Store__V1__##name
+#define DESC          Bulkhead__Image__V1__Descriptor
+#define TYPE(name)    &bulkhead__store__v1__##name##__descriptor
 
 struct reg_store {
     struct bh_conn *conn;
@@ -236,10 +238,39 @@ static int keep_document(const ST(DocumentPutReply) * m, struct bh_arena *arena,
     return keep_config(m->image_config, arena, out, err);
 }
 
+/* What a request cannot hold goes ahead in parts, under the digest. */
+static int put_parts(struct reg_hold *h, ST(DocumentPutRequest) * req, char digest[BH_DIGEST_TEXT_SIZE],
+                     struct bh_err *err) {
+    ProtobufCBinaryData all = req->data;
+    struct bh_digest d;
+
+    if (all.len <= DOCUMENT_PART)
+        return 0;
+    if (req->digest[0] == '\0') {
+        if (bh_digest_of(BH_DIGEST_SHA256, all.data, all.len, &d, err) != 0)
+            return err->code;
+        bh_digest_format(&d, digest);
+        req->digest = digest;
+    }
+    req->more = true;
+    for (; all.len > DOCUMENT_PART; all.data += DOCUMENT_PART, all.len -= DOCUMENT_PART) {
+        SCOPE_MSG ProtobufCMessage *reply = NULL;
+
+        req->data = (ProtobufCBinaryData){DOCUMENT_PART, all.data};
+        if (bh_conn_call(h->store->conn, SERVICE "DocumentPut", &req->base, TYPE(document_put_reply), CALL_MS, 0,
+                         &reply, err) != 0)
+            return err->code;
+    }
+    req->more = false;
+    req->data = all;
+    return 0;
+}
+
 int reg_hold_document(struct reg_hold *h, const struct reg_document *doc, struct bh_arena *arena,
                       struct reg_document_info *out, struct bh_err *err) {
     SCOPE_MSG ProtobufCMessage *reply = NULL;
     ST(DocumentPutRequest) req = BULKHEAD__STORE__V1__DOCUMENT_PUT_REQUEST__INIT;
+    char digest[BH_DIGEST_TEXT_SIZE];
 
     req.hold = h->id;
     req.digest = (char *)(doc->digest ? doc->digest : "");
@@ -247,8 +278,8 @@ int reg_hold_document(struct reg_hold *h, const struct reg_document *doc, struct
     req.data = (ProtobufCBinaryData){doc->size, (uint8_t *)doc->data};
     req.config = doc->config;
     req.read_only = doc->read_only;
-    if (bh_conn_call(h->store->conn, SERVICE "DocumentPut", &req.base, TYPE(document_put_reply), CALL_MS, 0, &reply,
-                     err) != 0)
+    if (put_parts(h, &req, digest, err) != 0 || bh_conn_call(h->store->conn, SERVICE "DocumentPut", &req.base,
+                                                             TYPE(document_put_reply), CALL_MS, 0, &reply, err) != 0)
         return err->code;
     return keep_document((const ST(DocumentPutReply) *)reply, arena, out, err);
 }

@@ -262,6 +262,27 @@ static int stray(void *arg, const char *digest, const char *path, uint64_t size)
     return tell(l->c, "orphan", path, text, l->c->check->repair, err);
 }
 
+/* A row is there before its file and goes after it. */
+static int stray_partial(void *arg, int64_t k, const char *name, uint64_t size) {
+    struct stray_list *l = arg;
+    struct bh_err *err = l->c->err;
+    char path[280];
+    char text[80];
+    bool known = false;
+    int64_t n;
+
+    l->c->checked++;
+    if (k >= 0 && store_get_int(l->db, &n, &known, err, "SELECT k FROM partial WHERE k=?", "i", k) != 0)
+        return err->code;
+    if (known)
+        return 0;
+    if (l->c->check->repair)
+        unlinkat(l->c->s->place.partial_fd, name, 0);
+    snprintf(path, sizeof path, "partial/%s", name);
+    snprintf(text, sizeof text, "%llu bytes of a download that the index does not know", (unsigned long long)size);
+    return tell(l->c, "orphan", path, text, l->c->check->repair, err);
+}
+
 /* With the collector and all publishing held off, so that file and row agree. */
 static int check_strays(struct checking *c, struct bh_err *err) {
     STORE_SCOPE_READ struct store_db *db = NULL;
@@ -274,7 +295,9 @@ static int check_strays(struct checking *c, struct bh_err *err) {
     if (store_file_each(&c->s->place, STORE_LAYERS, stray, &l, err) != 0)
         return err->code;
     l.tree = STORE_BLOBS;
-    return store_file_each(&c->s->place, STORE_BLOBS, stray, &l, err);
+    if (store_file_each(&c->s->place, STORE_BLOBS, stray, &l, err) != 0)
+        return err->code;
+    return store_partial_each(&c->s->place, stray_partial, &l, err);
 }
 
 /* ---- names and images ---------------------------------------------------------------------- */

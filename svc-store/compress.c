@@ -39,7 +39,7 @@ static void tell_progress(void *arg) {
     const struct compressing *x = arg;
     uint64_t done = 0;
 
-    if (bh_pread_full(x->done_fd, &done, sizeof done, 0) == (ssize_t)sizeof done && done <= x->c->tar_size)
+    if (bh_pread_full(x->done_fd, &done, sizeof done, 0) == (ssize_t)sizeof done && done < x->c->tar_size)
         x->c->progress(x->c->arg, done);
 }
 

@@ -20,6 +20,7 @@
 #include "worker.pb-c.h"
 
 #define MSG(name) Bulkhead__Store__V1__##name
+#define REPLY_MAX (((size_t)1 << 20) - 4096)
 
 static int use_hold(struct store *s, const struct bh_call *call, uint64_t id, struct store_hold **out,
                     struct bh_err *err) {
@@ -97,19 +98,34 @@ static int document_reply(const struct bh_buf *packed, struct bh_arena *arena, M
     return 0;
 }
 
+/* A config that a message cannot hold: what a pull must know of it. */
+static void shorten(MSG(DocumentPutReply) * reply, Bulkhead__Image__V1__ImageConfig *to) {
+    const Bulkhead__Image__V1__ImageConfig *from = reply->image_config;
+
+    if (from == NULL || bulkhead__store__v1__document_put_reply__get_packed_size(reply) <= REPLY_MAX)
+        return;
+    bulkhead__image__v1__image_config__init(to);
+    to->platform = from->platform;
+    to->n_diff_ids = from->n_diff_ids;
+    to->diff_ids = from->diff_ids;
+    to->created_ns = from->created_ns;
+    reply->image_config = to;
+}
+
 static int document(struct store *s, struct bh_call *call, struct store_hold *h, const MSG(DocumentPutRequest) * req,
-                    struct bh_err *err) {
+                    const void *data, size_t n, struct bh_err *err) {
     const struct store_document_in in = {
         .digest = req->digest,
         .media = req->media_type,
-        .data = req->data.data,
-        .n = req->data.len,
+        .data = data,
+        .n = n,
         .config = req->config,
         .read_only = req->read_only,
         .cancel_fd = bh_call_cancel_fd(call),
     };
     MSG(DocumentPutReply) reply = BULKHEAD__STORE__V1__DOCUMENT_PUT_REPLY__INIT;
     BH_SCOPE_BUF struct bh_buf packed = BH_BUF_INIT;
+    Bulkhead__Image__V1__ImageConfig shortened;
     STORE_SCOPE_ARENA struct bh_arena arena;
     char digest[STORE_DIGEST_SIZE];
 
@@ -117,8 +133,34 @@ static int document(struct store *s, struct bh_call *call, struct store_hold *h,
     if (store_document_in(s, h, &in, &packed, digest, err) != 0 || document_reply(&packed, &arena, &reply, err) != 0)
         return err->code;
     reply.digest = digest;
-    reply.size = req->data.len;
+    reply.size = n;
+    shorten(&reply, &shortened);
     return bh_call_reply(call, &reply.base, err);
+}
+
+static int document_part(struct store *s, struct bh_call *call, struct store_hold *h,
+                         const MSG(DocumentPutRequest) * req, struct bh_err *err) {
+    MSG(DocumentPutReply) reply = BULKHEAD__STORE__V1__DOCUMENT_PUT_REPLY__INIT;
+    struct bh_digest d;
+
+    if (bh_digest_parse(req->digest, &d, err) != 0 ||
+        store_hold_part(s, h, req->digest, req->data.data, req->data.len, err) != 0)
+        return err->code;
+    return bh_call_reply(call, &reply.base, err);
+}
+
+static int document_whole(struct store *s, struct bh_call *call, struct store_hold *h,
+                          const MSG(DocumentPutRequest) * req, struct bh_err *err) {
+    BH_SCOPE_BUF struct bh_buf parts = BH_BUF_INIT;
+
+    if (req->digest[0] != '\0')
+        store_hold_parts(s, h, req->digest, &parts);
+    if (parts.len == 0)
+        return document(s, call, h, req, req->data.data, req->data.len, err);
+    bh_buf_add(&parts, req->data.data, req->data.len);
+    if (bh_buf_failed(&parts))
+        return bh_err_set(err, BH_E_LIMIT, "a document of more than %zu bytes", parts.max);
+    return document(s, call, h, req, parts.data, parts.len, err);
 }
 
 int store_rpc_document_put(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
@@ -127,7 +169,10 @@ int store_rpc_document_put(void *room, struct bh_call *call, const ProtobufCMess
 
     if (use_hold(room, call, req->hold, &h, err) != 0)
         return err->code;
-    document(room, call, h, req, err);
+    if (req->more)
+        document_part(room, call, h, req, err);
+    else
+        document_whole(room, call, h, req, err);
     store_hold_done(room, h);
     return err->code;
 }

@@ -10,12 +10,19 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "gc.h"
 #include "lease.h"
 #include "worker.h"
 
 #define HOLD_BYTES ((size_t)48 << 20)  /* documents of one hold */
 #define ALL_BYTES  ((size_t)256 << 20) /* of all */
+
+struct store_hold_part {
+    struct store_hold_part *next;
+    char digest[STORE_DIGEST_SIZE];
+    struct bh_buf data;
+};
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -33,8 +40,14 @@ static uint64_t new_id(const struct store_holds *t) {
 }
 
 static void hold_free(struct store_hold *h) {
+    struct store_hold_part *p;
     struct store_hold_doc *d;
 
+    while ((p = h->parts) != NULL) {
+        h->parts = p->next;
+        bh_buf_fini(&p->data);
+        free(p);
+    }
     while ((d = h->docs) != NULL) {
         h->docs = d->next;
         free(d);
@@ -129,6 +142,10 @@ void store_hold_done(struct store *s, struct store_hold *h) {
     pthread_mutex_unlock(&s->holds.lock);
 }
 
+static int too_much(struct bh_err *err) {
+    return bh_err_set(err, BH_E_LIMIT, "more than %zu MiB of manifests and configs at once", HOLD_BYTES >> 20);
+}
+
 /* ---- documents ----------------------------------------------------------------------------- */
 
 static struct store_hold_doc *find(struct store_hold *h, const char *digest, enum store_doc_kind kind) {
@@ -181,9 +198,58 @@ int store_hold_add(struct store *s, struct store_hold *h, const struct store_hol
     }
     pthread_mutex_unlock(&s->holds.lock);
     if (d == NULL)
-        return bh_err_set(err, BH_E_LIMIT, "more than %zu MiB of manifests and configs at once", HOLD_BYTES >> 20);
+        return too_much(err);
     *out = d;
     return 0;
+}
+
+static struct store_hold_part **part_find(struct store_hold *h, const char *digest) {
+    struct store_hold_part **at = &h->parts;
+
+    while (*at != NULL && strcmp((*at)->digest, digest) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+int store_hold_part(struct store *s, struct store_hold *h, const char *digest, const void *data, size_t n,
+                    struct bh_err *err) {
+    struct store_hold_part *p;
+    bool fits;
+
+    pthread_mutex_lock(&s->holds.lock);
+    fits = h->bytes + n <= HOLD_BYTES && s->holds.bytes + n <= ALL_BYTES;
+    p = *part_find(h, digest);
+    if (p == NULL && fits) {
+        p = bh_xcalloc(1, sizeof *p);
+        bh_str_copy(p->digest, sizeof p->digest, digest);
+        bh_buf_init(&p->data, HOLD_BYTES);
+        p->next = h->parts;
+        h->parts = p;
+    }
+    if (fits) {
+        bh_buf_add(&p->data, data, n);
+        h->bytes += n;
+        s->holds.bytes += n;
+    }
+    pthread_mutex_unlock(&s->holds.lock);
+    return fits ? 0 : too_much(err);
+}
+
+void store_hold_parts(struct store *s, struct store_hold *h, const char *digest, struct bh_buf *out) {
+    struct store_hold_part **at;
+    struct store_hold_part *p;
+
+    pthread_mutex_lock(&s->holds.lock);
+    at = part_find(h, digest);
+    p = *at;
+    if (p != NULL) {
+        *at = p->next;
+        h->bytes -= p->data.len;
+        s->holds.bytes -= p->data.len;
+        *out = p->data;
+    }
+    pthread_mutex_unlock(&s->holds.lock);
+    free(p);
 }
 
 /* ---- readers ------------------------------------------------------------------------------- */

@@ -37,8 +37,9 @@ struct store_hold {
     /* below: under the lock of the holds */
     unsigned uses;
     bool ended;
-    struct store_reader *reader; /* started ahead, or NULL */
-    struct store_hold_doc *docs; /* newest first; what is there stays as it is */
+    struct store_reader *reader;   /* started ahead, or NULL */
+    struct store_hold_doc *docs;   /* newest first; what is there stays as it is */
+    struct store_hold_part *parts; /* documents that come in several calls */
     size_t bytes;
 };
 
@@ -59,6 +60,11 @@ int store_hold_add(struct store *s, struct store_hold *h, const struct store_hol
 /* NULL when it was not brought under this hold. */
 const struct store_hold_doc *store_hold_find(struct store *s, struct store_hold *h, const char *digest,
                                              enum store_doc_kind kind);
+
+/* A document that comes in parts: one more; all so far as one, and forgotten (nothing: *out stays empty). */
+int store_hold_part(struct store *s, struct store_hold *h, const char *digest, const void *data, size_t n,
+                    struct bh_err *err);
+void store_hold_parts(struct store *s, struct store_hold *h, const char *digest, struct bh_buf *out);
 
 /* The reader that was started ahead, or a new one. */
 int store_hold_take_reader(struct store *s, struct store_hold *h, struct store_reader **out, struct bh_err *err);

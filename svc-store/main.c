@@ -19,6 +19,7 @@
 #include "worker.h"
 
 #define STATE BH_ROOM_STATE
+#define CALLS 192
 
 _Static_assert((int)BH_ROLE_ADMIN == (int)BH_ROOM_ADMIN && (int)BH_ROLE_USER == (int)BH_ROOM_USER &&
                    (int)BH_ROLE_STORE == (int)BH_ROOM_STORE && (int)BH_ROLE_REGISTRY == (int)BH_ROOM_REGISTRY &&
@@ -104,6 +105,8 @@ static int serve(int argc, char **argv, struct bh_err *err) {
         .n_services = 1,
         .room = &store,
         .roles_of = roles_of,
+        .threads = CALLS, /* a pull has a hold and a few layers at once, each for as long as the network takes */
+        .calls_per_peer = CALLS,
     };
 
     if (bh_server_listen(&config, &server, err) != 0 || bh_room_confine(&room, err) != 0 || open_store(err) != 0 ||

@@ -215,8 +215,12 @@ int store_partial_recover(struct store *s, struct bh_err *err) {
 
     if (drop_strays(s, err) != 0 || list_rows(s, &all, true, &v, &n, err) != 0)
         return err->code;
-    for (size_t i = 0; i < n; i++)
-        if (store_partial_size(&s->place, v[i].k) == 0 && forget_row(s, v[i].k, err) != 0)
+    for (size_t i = 0; i < n; i++) {
+        if (store_partial_size(&s->place, v[i].k) > 0)
+            continue;
+        store_partial_unlink(&s->place, v[i].k);
+        if (forget_row(s, v[i].k, err) != 0)
             return err->code;
+    }
     return store_partial_sweep(s, &all, false, &gone, err);
 }

@@ -222,6 +222,21 @@ def _(e):
     sound(e)
 
 
+@case("documents: what is longer than a message comes in parts; over the limit it is refused")
+def _(e):
+    tool = Tool(e)
+    for n in (700, 1500):
+        long = mk.busybox({"Cmd": ["sh"], "Labels": {f"label{i}": "x" * 1000 for i in range(n)}})
+        layout, manifest = layout_of(long)
+        said, error = tool(0, "-n", f"docker.io/library/long:{n}", "pull", blobs(e, layout), manifest)
+        same((said[-1:], error), ([long.id + " new"], ""))
+        same(len(out(e, "images", "-q", "--filter", f"label=label{n - 1}").split()), 1)
+    over = mk.busybox({"Cmd": ["sh"], "Labels": {f"label{i}": "x" * 1000 for i in range(4500)}})
+    layout, manifest = layout_of(over)
+    has(tool(0, "pull", blobs(e, layout), manifest)[1], "limits.document")
+    clean(e)
+
+
 @case("pull by an index; names move; the index is known again for its platform only")
 def _(e):
     tool = Tool(e)

@@ -32,6 +32,7 @@
 #define MSG(name)      Bulkhead__Store__V1__##name
 #define CALL(name)     "bulkhead.store.v1.Store/" name
 #define LAYERS_AT_ONCE 3
+#define PART           ((size_t)256 << 10)
 
 struct options {
     const char *index;
@@ -134,9 +135,21 @@ static int put_document(struct tool *t, const struct bh_buf *data, const char *d
     req.hold = t->hold;
     req.digest = (char *)digest;
     req.media_type = (char *)media;
+    req.config = config;
     req.data.data = (uint8_t *)bh_buf_str(data);
     req.data.len = data->len;
-    req.config = config;
+    while (digest[0] != '\0' && req.data.len > PART) {
+        size_t left = req.data.len - PART;
+
+        req.more = true;
+        req.data.len = PART;
+        if (call(t, CALL("DocumentPut"), &req.base, &bulkhead__store__v1__document_put_reply__descriptor, &reply,
+                 err) != 0)
+            return err->code;
+        req.data.data += PART;
+        req.data.len = left;
+        req.more = false;
+    }
     if (call(t, CALL("DocumentPut"), &req.base, &bulkhead__store__v1__document_put_reply__descriptor, &reply, err) != 0)
         return err->code;
     *out = (MSG(DocumentPutReply) *)reply;
