@@ -29,6 +29,8 @@
 /* How long the end of an exec session waits to be fetched before it is written down. */
 #define LINGER_EXEC_NS (60 * BH_NSEC)
 #define LINGER_NS      (2 * BH_NSEC)
+/* How long a session waits for the first who would hear of its end before that is noted. */
+#define UNWATCHED_NS (BH_NSEC / 5)
 
 static int read_orders(struct monitor *m, struct bh_err *err) {
     ssize_t r = bh_pread_full(RT_MFD_ORDERS, &m->orders, sizeof(m->orders), 0);
@@ -155,7 +157,9 @@ static void finish(struct monitor *m) {
 static int timeout_ms(const struct monitor *m) {
     if (m->state.phase == RT_MONITOR_EXITED)
         return 250;
-    return m->exited ? 20 : 30000;
+    if (m->exited)
+        return 20;
+    return m->orders.exec_id[0] != 0 && !m->noted && mon_peers_done(m) ? 250 : 30000;
 }
 
 static void one_round(struct monitor *m) {
@@ -188,17 +192,26 @@ static void socket_remove(const struct monitor *m) {
 }
 
 /* What a runtime that is started again finds of an exec session. */
-static void note_session(const struct monitor *m, bool gone) {
+static void note_session(struct monitor *m, bool gone) {
     struct bh_err err = BH_ERR_INIT;
     char name[RT_ID_SIZE + 8];
 
-    if (m->orders.exec_id[0] == 0)
-        return;
     snprintf(name, sizeof(name), RT_EXEC_NOTE "%s", m->orders.exec_id);
     if (gone)
         unlinkat(RT_MFD_STATE, name, 0);
     else if (bh_file_replace(RT_MFD_STATE, name, &m->state, sizeof(m->state), 0640, false, &err) != 0)
         bh_log_err("session-not-noted", &err);
+    m->noted = !gone;
+}
+
+/* Most sessions are short and watched from their start to their end: no note is made of them. */
+static void note_unwatched(struct monitor *m) {
+    bool now = !mon_peers_done(m);
+
+    if (m->orders.exec_id[0] != 0 && !m->noted && !now &&
+        (m->watched || bh_now_ns() - m->state.started_ns > UNWATCHED_NS))
+        note_session(m, false);
+    m->watched = m->watched || now;
 }
 
 static void watch(struct monitor *m) {
@@ -206,10 +219,11 @@ static void watch(struct monitor *m) {
     int64_t end;
     bool told = false;
 
-    note_session(m, false);
     reap(m); /* it may have ended already */
-    while (!m->exited || !mon_streams_drained(m))
+    while (!m->exited || !mon_streams_drained(m)) {
         one_round(m);
+        note_unwatched(m);
+    }
     finish(m);
     end = bh_mono_ns() + linger;
     while (bh_mono_ns() < end && !(told && mon_peers_done(m))) {
@@ -217,7 +231,8 @@ static void watch(struct monitor *m) {
             told = told || m->peer[i].told_phase == RT_MONITOR_EXITED;
         one_round(m);
     }
-    note_session(m, told);
+    if (m->orders.exec_id[0] != 0 && (m->noted || !told))
+        note_session(m, told);
     socket_remove(m);
 }
 

@@ -57,6 +57,8 @@ struct monitor {
     int signal_fd;
     ino_t socket_ino; /* of the socket's name: a later monitor of this container may have taken it over */
     bool exited;
+    bool watched; /* somebody has been connected */
+    bool noted;   /* an exec session: runtime would find it after a restart */
     int64_t exited_mono_ns;
     struct mon_client client[MON_MAX_CLIENTS];
     struct mon_peer peer[MON_MAX_PEERS];

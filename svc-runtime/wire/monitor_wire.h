@@ -10,7 +10,7 @@
  * state/monitor/<id>/exit: one struct rt_monitor_state with RT_MONITOR_EXITED, written durably
  * before EXITED is sent.
  *
- * state/monitor/<id>/exec-<exec_id>: the same of an exec session, while it runs and until its end has been fetched:
+ * state/monitor/<id>/exec-<exec_id>: the same of an exec session that nobody watches, until its end has been fetched:
  * RT_MONITOR_RUNNING (ask its monitor), or RT_MONITOR_EXITED when nobody came for it.
  *
  * state/monitor/<id>/log: entries, each struct rt_log_entry followed by `len` bytes, appended as

@@ -152,9 +152,9 @@ def cmdline(pid):
 def _(e):
     start(e, "ses")
     notes = f"{e.root}/state/monitor/{inspect(e, 'ses')['Id']}"
-    p = e.cli_start("exec", "ses", "sh", "-c", "while [ ! -e /go ]; do sleep 0.1; done; exit 7", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    session = until("it is listed", lambda: inspect(e, "ses")["ExecIDs"])[0]
-    until("it is noted", lambda: os.path.exists(f"{notes}/exec-{session}"))
+    p = e.cli_start("exec", "ses", "sh", "-c", "touch /in; while [ ! -e /go ]; do sleep 0.1; done; exit 7", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until("it runs", lambda: e.cli("exec", "ses", "test", "-e", "/in", check=False).returncode == 0)
+    session = until("it is the only one", lambda: (lambda ids: ids[0] if len(ids) == 1 else None)(inspect(e, "ses")["ExecIDs"]))
     ended = "e" * 64
     with open(f"{notes}/exec-{ended}", "wb") as f:  # as a monitor leaves it when nobody came for the end
         f.write(struct.pack("<IIiiiiIIQqq", 16, 3, 99, 0, 9, 0, 0, 0, 1, 1, 2))
@@ -164,6 +164,7 @@ def _(e):
     kill_room(e, "runtime")
     p.kill(), p.wait()
     same(inspect(e, "ses")["ExecIDs"], [session])
+    assert os.path.exists(f"{notes}/exec-{session}")
     calls = Calls(e.host)
     same(calls.call("runtime", "ExecWait", {"exec_id": ended})["exit_code"], 9)
     out(e, "exec", "ses", "touch", "/go")
