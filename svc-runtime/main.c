@@ -55,8 +55,11 @@ static void launch_gone(void *arg) {
 
 static int try_host(struct program *p, struct bh_err *err) {
     BH_SCOPE_CLOSE int state = open(BH_ROOM_STATE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const struct rt_trial t = {
-        .launch = p->rt.launch, .monitors = p->rt.monitors, .state_dir = state, .config = &p->room.config};
+    const struct rt_trial t = {.launch = p->rt.launch,
+                               .monitors = p->rt.monitors,
+                               .monitor_dir = p->rt.monitor_dir,
+                               .state_dir = state,
+                               .config = &p->room.config};
 
     return rt_trial_run(&t, &p->rt.host, err);
 }

@@ -15,6 +15,7 @@ struct rt_trial {
     struct rt_launch *launch;
     int state_dir; /* the layer of the trial lies here meanwhile */
     struct rt_monitors *monitors;
+    int monitor_dir;             /* the end of the container is read here once its monitor has gone */
     const struct bh_buf *config; /* of the engine: storage_form = "extracted" */
 };
 

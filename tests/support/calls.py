@@ -18,6 +18,22 @@ import sys
 from engine import build_dir
 
 
+def _with_sanitizer():
+    """A library that was built with ASan wants its runtime loaded first: this program starts itself again with it."""
+    lib = os.path.join(build_dir(), "lib", "libbulkhead.so")
+    linked = subprocess.run(["ldd", lib], capture_output=True, text=True, check=False).stdout
+    runtime = next((line.split()[2] for line in linked.splitlines() if "libasan" in line and "=>" in line), None)
+    if runtime and not os.environ.pop("BULKHEAD_SANITIZED", None):
+        env = dict(os.environ, LD_PRELOAD=runtime, BULKHEAD_SANITIZED="1", ASAN_OPTIONS="detect_leaks=0")
+        os.execve(sys.executable, sys.orig_argv, env)
+    if runtime:  # not for the programs that a test starts
+        os.environ.pop("LD_PRELOAD", None)
+        os.environ.pop("ASAN_OPTIONS", None)
+
+
+_with_sanitizer()
+
+
 class CallError(Exception):
     def __init__(self, code, reason, message, hint):
         super().__init__(message)

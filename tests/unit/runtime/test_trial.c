@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 
 struct world {
     bool mounts;        /* the kernel mounts layer files */
+    bool left;          /* the monitor has gone before it could be asked */
     int ends[RT_OCI_N]; /* exit code of the container; -1: it does not start */
     char dir[24];       /* of the monitor's sockets, and of the layer */
     int fd, dirfd;
@@ -53,6 +55,19 @@ static void make_monitor(struct world *w, const char *id, int exit_code) {
     int *fd = bh_xcalloc(2, sizeof *fd);
     pthread_t t;
 
+    if (w->left) {
+        const struct rt_monitor_state s = {.phase = RT_MONITOR_EXITED, .exit_code = exit_code};
+        int dir, file;
+
+        assert_int_equal(mkdirat(w->dirfd, id, 0700), 0);
+        dir = openat(w->dirfd, id, O_RDONLY | O_DIRECTORY);
+        file = openat(dir, "exit", O_WRONLY | O_CREAT, 0600);
+        assert_int_equal(write(file, &s, sizeof s), sizeof s);
+        close(file);
+        close(dir);
+        free(fd);
+        return;
+    }
     snprintf(a.sun_path, sizeof a.sun_path, "%s/%s.sock", w->dir, id);
     unlink(a.sun_path);
     fd[0] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -129,7 +144,8 @@ static void try_world(struct world *w, const char *config, struct rt_launch_info
     assert_int_equal(rt_launch_new(pair[0], on_gone, NULL, &kept[n], &err), 0);
     assert_int_equal(rt_monitors_new(w->dir, &monitors[n], &err), 0);
     bh_buf_adds(&text, config);
-    w->trial = (struct rt_trial){.launch = kept[n], .monitors = monitors[n], .state_dir = w->dirfd, .config = &text};
+    w->trial = (struct rt_trial){
+        .launch = kept[n], .monitors = monitors[n], .monitor_dir = w->dirfd, .state_dir = w->dirfd, .config = &text};
     n++;
     *out = (struct rt_launch_info){0};
     assert_int_equal(rt_trial_run(&w->trial, out, &err), expect);
@@ -195,6 +211,17 @@ static void extracted_by_choice(void **state) {
     end_world(&w);
 }
 
+static void monitor_that_left(void **state) {
+    struct world w = {.mounts = true, .left = true, .ends = {4, 0, 0}};
+    struct rt_launch_info info;
+
+    (void)state;
+    try_world(&w, "", &info, 0);
+    assert_string_equal(info.runtime, "runc");
+    assert_string_equal(info.runtime_why, "crun: it ran, but ended with 4");
+    end_world(&w);
+}
+
 static void nothing_works(void **state) {
     struct world w = {.mounts = true, .ends = {3, -1, -1}};
     struct rt_launch_request q;
@@ -222,9 +249,10 @@ static void bad_config(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(first_that_works), cmocka_unit_test(layers_that_do_not_mount),
-                                       cmocka_unit_test(extracted_by_choice), cmocka_unit_test(nothing_works),
-                                       cmocka_unit_test(bad_config)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_that_works),    cmocka_unit_test(layers_that_do_not_mount),
+        cmocka_unit_test(extracted_by_choice), cmocka_unit_test(monitor_that_left),
+        cmocka_unit_test(nothing_works),       cmocka_unit_test(bad_config)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
