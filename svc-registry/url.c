@@ -41,11 +41,19 @@ static bool clean(const char *text) {
     return true;
 }
 
-static bool has_user(CURLU *u) {
-    SCOPE_PART char *user = NULL, *password = NULL;
+static bool has_part(CURLU *u, CURLUPart part) {
+    SCOPE_PART char *text = NULL;
 
-    return curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK ||
-           curl_url_get(u, CURLUPART_PASSWORD, &password, 0) == CURLUE_OK;
+    return curl_url_get(u, part, &text, 0) == CURLUE_OK;
+}
+
+/* Nothing that another reader could take for something else: no %, no zone. */
+static bool clean_host(const char *host) {
+    size_t n = strlen(host);
+
+    if (host[0] == '[')
+        return n > 2 && host[n - 1] == ']' && strspn(host + 1, "0123456789abcdef:.") == n - 2;
+    return n > 0 && strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == n;
 }
 
 static int take_parts(CURLU *u, const char *text, struct reg_url *out, struct bh_err *err) {
@@ -64,6 +72,8 @@ static int take_parts(CURLU *u, const char *text, struct reg_url *out, struct bh
         return bad(err, text, "it is too long");
     for (char *c = out->host; *c; c++)
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c);
+    if (!clean_host(out->host))
+        return bad(err, text, "its host is none");
     out->plain = strcmp(scheme, "http") == 0;
     out->port = (uint16_t)number;
     return 0;
@@ -82,7 +92,9 @@ int reg_url_parse(const char *text, const char *base, struct reg_url *out, struc
     if ((base && curl_url_set(u, CURLUPART_URL, base, 0) != CURLUE_OK) ||
         curl_url_set(u, CURLUPART_URL, text, 0) != CURLUE_OK)
         return bad(err, text, "it cannot be understood");
-    if (has_user(u))
+    if (has_part(u, CURLUPART_ZONEID))
+        return bad(err, text, "its host is none");
+    if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD))
         return bad(err, text, "a user name or password in it is refused");
     if (curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK || take_parts(u, text, &made, err) != 0)
         return err->code ? err->code : bad(err, text, "it cannot be understood");

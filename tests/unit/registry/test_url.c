@@ -62,7 +62,9 @@ static void test_refused(void **state) {
                                        "data:text/plain,x",
                                        "https://[::1/",
                                        "dict://a/",
-                                       "\t"};
+                                       "\t",
+                                       "https://[fe80::1%25eth0]/",
+                                       "https://a,b/"};
     char *longest = malloc(REG_URL_SIZE + 32);
     struct bh_err err = BH_ERR_INIT;
     struct reg_url u;
