@@ -101,6 +101,23 @@ static void df_verbose(struct cli_ctx *ctx, const bulkhead_value *df, const bulk
     }
 }
 
+static int df_cache(struct cli_ctx *ctx, json_t *rows) {
+    bulkhead_value *reply = NULL;
+    const bulkhead_value *records;
+    int status = cli_call(ctx, "store", "CacheList", NULL, &reply);
+    uint64_t active = 0;
+
+    if (status != 0)
+        return status;
+    records = bulkhead_get(reply, "record");
+    for (size_t i = 0; i < bulkhead_count(records); i++)
+        active += bulkhead_get_bool(bulkhead_at(records, i), "in_use");
+    df_row(rows, "Build Cache", bulkhead_count(records), active, bulkhead_get_uint(reply, "total"),
+           bulkhead_get_uint(reply, "reclaimable"));
+    bulkhead_value_free(reply);
+    return 0;
+}
+
 int cmd_system_df(struct cli_ctx *ctx, const struct cli_args *args) {
     struct cli_list_opts opts = {.format = cli_str(args, "format")};
     bulkhead_value *df = NULL, *list = NULL, *request = bulkhead_map_new();
@@ -132,10 +149,10 @@ int cmd_system_df(struct cli_ctx *ctx, const struct cli_args *args) {
            bulkhead_get_uint(df, "images_size"), bulkhead_get_uint(df, "images_reclaimable"));
     df_row(rows, "Containers", bulkhead_count(containers), running, size_rw, idle);
     df_row(rows, "Local Volumes", 0, 0, 0, 0);
-    df_row(rows, "Build Cache", 0, 0, 0, 0);
-    if (cli_bool(args, "verbose"))
+    status = df_cache(ctx, rows);
+    if (status == 0 && cli_bool(args, "verbose"))
         df_verbose(ctx, df, containers);
-    else if (cli_list_print(ctx->out, &df_list, &opts, rows, &err) != 0)
+    else if (status == 0 && cli_list_print(ctx->out, &df_list, &opts, rows, &err) != 0)
         status = cli_fail(ctx->out, &err);
     json_decref(rows);
     bulkhead_value_free(df);

@@ -56,6 +56,23 @@ static int prune_images(struct cli_ctx *ctx, const struct cli_args *args, uint64
     return 0;
 }
 
+/* What builds have left; labels are nothing that it has, so a filter by one leaves it alone. */
+static int prune_cache(struct cli_ctx *ctx, const struct cli_args *args, uint64_t *reclaimed) {
+    bulkhead_value *request;
+    int status;
+
+    for (size_t i = 0; i < cli_count(args, "filter"); i++)
+        if (strncmp(cli_item(args, "filter", i), "label", 5) == 0)
+            return 0;
+    request = bulkhead_map_new();
+    bulkhead_set_bool(request, "all", cli_bool(args, "all"));
+    if ((status = cli_set_filters(ctx, args, request)) != 0) {
+        bulkhead_value_free(request);
+        return status;
+    }
+    return cli_prune_cache(ctx, request, reclaimed);
+}
+
 int cmd_system_prune(struct cli_ctx *ctx, const struct cli_args *args) {
     char size[CLI_CELL_SIZE];
     uint64_t reclaimed = 0;
@@ -63,13 +80,14 @@ int cmd_system_prune(struct cli_ctx *ctx, const struct cli_args *args) {
 
     if (!cli_bool(args, "force") &&
         !cli_confirm(ctx->out, 0,
-                     cli_bool(args, "all") ? "WARNING! This will remove:\n  - all stopped containers\n  - all images "
-                                             "without at least one container associated to them\n\n"
-                                           : "WARNING! This will remove:\n  - all stopped containers\n  - all dangling "
-                                             "images\n\n"))
+                     cli_bool(args, "all")
+                         ? "WARNING! This will remove:\n  - all stopped containers\n  - all images "
+                           "without at least one container associated to them\n  - all build cache\n\n"
+                         : "WARNING! This will remove:\n  - all stopped containers\n  - all dangling "
+                           "images\n  - unused build cache\n\n"))
         return 0;
     if ((status = cli_prune_containers(ctx, args, &reclaimed)) != 0 ||
-        (status = prune_images(ctx, args, &reclaimed)) != 0)
+        (status = prune_images(ctx, args, &reclaimed)) != 0 || (status = prune_cache(ctx, args, &reclaimed)) != 0)
         return status;
     cli_cell_size(size, sizeof size, reclaimed);
     cli_put(ctx->out, "Total reclaimed space: %s\n", size);
