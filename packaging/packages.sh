@@ -5,7 +5,7 @@ zlib1g-dev libzstd-dev libisal-dev uthash-dev libcmocka-dev scdoc"
 RUN_PACKAGES="busybox-static"
 DEMO_PACKAGES="mmdebstrap python3"
 TEST_PACKAGES="git python3 cppcheck busybox-static clang-14 clang-format-14 libclang-rt-14-dev llvm-14 skopeo umoci crun runc
-mmdebstrap docker-registry erofs-utils strace attr acl xz-utils bzip2 zstd python3-protobuf protobuf-compiler file docker-registry openssl"
+mmdebstrap erofs-utils strace attr acl xz-utils bzip2 zstd python3-protobuf protobuf-compiler file docker-registry openssl"
 
 # install_missing PACKAGE... : only what is not there, and only as root.
 install_missing() {
