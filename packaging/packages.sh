@@ -3,7 +3,7 @@ BUILD_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config libprotobuf-c-dev pro
 libsqlite3-dev libcurl4-openssl-dev libarchive-dev libssl-dev libjansson-dev libseccomp-dev libcap-ng-dev
 zlib1g-dev libzstd-dev libisal-dev uthash-dev libcmocka-dev scdoc"
 RUN_PACKAGES="busybox-static"
-DEMO_PACKAGES="mmdebstrap python3"
+DEMO_PACKAGES="mmdebstrap python3 docker-registry"
 TEST_PACKAGES="git python3 cppcheck busybox-static clang-14 clang-format-14 libclang-rt-14-dev llvm-14 skopeo umoci crun runc
 mmdebstrap erofs-utils strace attr acl xz-utils bzip2 zstd python3-protobuf protobuf-compiler file docker-registry openssl"
 
