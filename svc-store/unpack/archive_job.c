@@ -20,7 +20,7 @@ static int open_archive(struct unp_archive *a, const struct unp_fds *fds, const 
     enum unp_codec codec;
     uint64_t spooled = 0;
     struct stat st;
-    int rc = unp_spool(fds, p, &codec, &spooled, err);
+    int rc = unp_spool(fds, p, 0, &codec, &spooled, err);
     if (rc != 0)
         return rc;
     plan->pb.codec = (Bulkhead__Worker__V1__Codec)codec;

@@ -20,6 +20,7 @@ struct spool {
     struct unp_ring out;
     struct bh_err inflate_err;
     struct bh_err write_err;
+    uint64_t at; /* where in the file it starts */
     uint64_t size;
 };
 
@@ -39,7 +40,7 @@ static void write_all(void *arg) {
     const unsigned char *p;
     size_t n;
     while ((p = unp_ring_next(&s->out, 1, &n)) != NULL) {
-        if (bh_pwrite_all(s->fds->out, p, n, (off_t)s->size) != 0) {
+        if (bh_pwrite_all(s->fds->out, p, n, (off_t)(s->at + s->size)) != 0) {
             bh_err_errno(&s->write_err, errno, "write of the uncompressed archive");
             fail(s);
             return;
@@ -84,8 +85,8 @@ static int inflate_source(struct spool *s, struct bh_err *err) {
     return first->code != 0 ? first->code : rc;
 }
 
-int unp_spool(const struct unp_fds *fds, const struct bh_job_params *p, enum unp_codec *out_codec, uint64_t *out_size,
-              struct bh_err *err) {
+int unp_spool(const struct unp_fds *fds, const struct bh_job_params *p, uint64_t at, enum unp_codec *out_codec,
+              uint64_t *out_size, struct bh_err *err) {
     static struct spool spool;
     unsigned char first[512];
     struct spool *s = &spool;
@@ -98,6 +99,7 @@ int unp_spool(const struct unp_fds *fds, const struct bh_job_params *p, enum unp
     memset(s, 0, sizeof *s);
     s->fds = fds;
     s->params = p;
+    s->at = at;
     s->codec = *out_codec;
     unp_ring_init(&s->in, 1);
     unp_ring_init(&s->out, 1);

@@ -71,6 +71,7 @@ struct unp_data {
     const unsigned char *bytes; /* NULL: in fd */
     uint64_t at;
     int fd;
+    const struct unp_sparse_file *sparse; /* NULL: all of it, one byte after the other; else its pieces */
 };
 
 struct unp_compose {
@@ -117,8 +118,10 @@ struct unp_tarout {
     struct bh_buf head; /* headers and inline data */
     size_t head_at;
     const struct unp_data *data;
-    uint64_t at;
+    uint64_t at;   /* of the next byte in data->fd */
+    uint64_t done; /* of the file */
     uint64_t left;
+    size_t piece; /* of a sparse file: the one that is next */
     unsigned pad;
     bool ended;
 };

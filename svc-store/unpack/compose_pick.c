@@ -360,8 +360,6 @@ static int pick_item(struct unp_compose *c, uint32_t number, struct bh_err *err)
 
     if (p.item->from == NULL)
         return 0;
-    if (p.item->unpack)
-        return bh_err_set(err, BH_E_UNIMPLEMENTED, "archives are not unpacked by ADD yet");
     if (unp_compose_view(c, p.item->from, &c->views[number], &p.view, err) != 0)
         return err->code;
     rc = unp_filter_open(&p.filter, p.item, err);

@@ -290,6 +290,8 @@ static int put_content(struct unp_tarout *t, const struct unp_inode *i, struct b
     }
     t->data = d;
     t->at = d->at;
+    t->done = 0;
+    t->piece = 0;
     t->left = i->size;
     t->pad = (unsigned)(UNP_TAR_BLK - i->size % UNP_TAR_BLK) % UNP_TAR_BLK;
     return 0;
@@ -328,15 +330,43 @@ static size_t take_head(struct unp_tarout *t, unsigned char *to, size_t n) {
     return part;
 }
 
+/* Bytes of a hole at this place; 0: there is data, at most *out_data bytes in one piece. */
+static uint64_t hole_at(struct unp_tarout *t, uint64_t *out_data) {
+    const struct unp_sparse_file *s = t->data->sparse;
+
+    while (t->piece < s->n && s->map[t->piece].at + s->map[t->piece].len <= t->done)
+        t->piece++;
+    if (t->piece == s->n)
+        return t->left;
+    if (s->map[t->piece].at > t->done)
+        return s->map[t->piece].at - t->done;
+    *out_data = s->map[t->piece].at + s->map[t->piece].len - t->done;
+    return 0;
+}
+
 static int take_data(struct unp_tarout *t, unsigned char *to, size_t n, size_t *out_n, struct bh_err *err) {
     size_t part = t->left < n ? (size_t)t->left : n;
-    ssize_t got = bh_pread_full(t->data->fd, to, part, (off_t)t->at);
+    uint64_t data = part;
+    uint64_t hole = t->data->sparse != NULL ? hole_at(t, &data) : 0;
+    ssize_t got;
+
+    if (hole > 0) {
+        part = hole < part ? (size_t)hole : part;
+        memset(to, 0, part);
+        t->done += part;
+        t->left -= part;
+        *out_n = part;
+        return 0;
+    }
+    part = data < part ? (size_t)data : part;
+    got = bh_pread_full(t->data->fd, to, part, (off_t)t->at);
 
     if (got < 0)
         return bh_err_errno(err, errno, "read of a file to copy");
     if ((size_t)got != part)
         return bh_err_set(err, BH_E_DATA_LOSS, "a file to copy is shorter than it should be");
     t->at += part;
+    t->done += part;
     t->left -= part;
     *out_n = part;
     return 0;

@@ -209,7 +209,7 @@ static int find_dir(struct unp_context *c, struct unp_text path, uint32_t *out, 
         struct unp_text part = {rest.s, slash == NULL ? rest.n : (size_t)(slash - rest.s)};
         size_t cut = part.n + (slash != NULL);
 
-        if (!part_ok(part))
+        if (!part_ok(part) || (slash != NULL && rest.n == cut)) /* "a//b" has the folder "a/" */
             return refuse(err, path, "is a name with an empty, '.', '..' or too long part");
         if (++depth >= c->tree.limits.max_depth) {
             bh_err_set(err, BH_E_LIMIT, "context: a name is too deep, limits.depth is %u", c->tree.limits.max_depth);

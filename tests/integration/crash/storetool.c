@@ -2,8 +2,8 @@
  * storetool.c - one act on a store without its room: for tests that kill it, starve it, make its calls fail.
  *
  *   storetool DIR load FILE | import FILE NAME | commit PARENT TAR NAME | save FILE NAME.. | list | rmi NAME.. |
- *             tag SRC DST | untag NAME | prune | check | repair | inspect NAME | history NAME | none
- * Exit status 0 done, 1 refused or failed (one line on stderr), 3 check has found something.
+ *             build FOLDER NAME | tag SRC DST | untag NAME | prune | check | repair | inspect NAME | history NAME |
+ * none Exit status 0 done, 1 refused or failed (one line on stderr), 3 check has found something.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "act_build.h"
 #include "base/mem.h"
 #include "direct_worker.h"
 #include "svc-store/check.h"
@@ -202,14 +203,18 @@ static int act_history(char **a, struct bh_err *err) {
     return 0;
 }
 
+static int act_build_of(char **a, struct bh_err *err) {
+    return act_build(&store, a[0], a[1], err);
+}
+
 static const struct {
     const char *name;
     int (*act)(char **a, struct bh_err *err);
 } acts[] = {
-    {"load", act_load},   {"import", act_import}, {"commit", act_commit}, {"save", act_save},
-    {"list", act_list},   {"rmi", act_rmi},       {"tag", act_tag},       {"untag", act_untag},
-    {"prune", act_prune}, {"check", act_check},   {"repair", act_repair}, {"history", act_history},
-    {"none", act_none},
+    {"load", act_load},   {"import", act_import},  {"commit", act_commit}, {"save", act_save},
+    {"list", act_list},   {"rmi", act_rmi},        {"tag", act_tag},       {"untag", act_untag},
+    {"prune", act_prune}, {"check", act_check},    {"repair", act_repair}, {"history", act_history},
+    {"none", act_none},   {"build", act_build_of},
 };
 
 static int run(int argc, char **argv, struct bh_err *err) {

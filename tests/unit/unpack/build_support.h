@@ -76,6 +76,8 @@ static inline int made_layer(const struct made *v, size_t n) {
 
 /* ---- contexts ------------------------------------------------------------------------------ */
 
+static int64_t made_mtime __attribute__((unused)) = 1000000000000000000;
+
 struct made_entry {
     const char *path;
     char type;        /* 'f', 'd', 'l', or another: refused */
@@ -83,7 +85,12 @@ struct made_entry {
     unsigned mode;    /* 0: 0644 or 0755 */
     uint64_t hard_link;
     const char *xattr; /* "user.name=value" */
+    size_t size;       /* of data; 0: strlen */
 };
+
+static inline size_t made_size(const struct made_entry *e) {
+    return e->size != 0 ? e->size : strlen(e->data);
+}
 
 static inline void made_varint(struct bh_buf *b, uint64_t v) {
     for (; v >= 0x80; v >>= 7)
@@ -104,10 +111,10 @@ static inline void made_list_add(struct bh_buf *list, const struct made_entry *e
     m.path = (ProtobufCBinaryData){strlen(e->path), (uint8_t *)e->path};
     m.type = e->type == 'f' ? S_IFREG : e->type == 'd' ? S_IFDIR : e->type == 'l' ? S_IFLNK : S_IFIFO;
     m.mode = e->mode != 0 ? e->mode : e->type == 'd' ? 0755 : 0644;
-    m.mtime_ns = 1000000000000000000;
+    m.mtime_ns = made_mtime;
     m.hard_link = e->hard_link;
     if (e->type == 'f' && e->hard_link == 0) {
-        m.size = strlen(e->data);
+        m.size = made_size(e);
         bh_digest_of(BH_DIGEST_SHA256, e->data, m.size, &d, &err);
         m.sha256 = (ProtobufCBinaryData){32, d.bytes};
     }
@@ -151,7 +158,7 @@ static inline void *made_feed(void *arg) {
     uint64_t number;
 
     while (bh_read_full(f->asks, &number, sizeof number) == (ssize_t)sizeof number) {
-        bh_buf_adds(&all, f->v[number].data);
+        bh_buf_add(&all, f->v[number].data, made_size(&f->v[number]));
         f->asked++;
     }
     if (all.len > f->cut)

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "build_support.h"
 #include "unpack/compose.h"
@@ -231,6 +232,181 @@ static void modes(void **state) {
             fail_msg("%s", bad[i]);
 }
 
+/* ---- stacks -------------------------------------------------------------------------------- */
+
+static void stacks(void **state) {
+    struct maker k = {0};
+    struct bh_err err = BH_ERR_INIT;
+    BH_SCOPE_BUF struct bh_buf got = BH_BUF_INIT;
+    int low = MADE_LAYER({.name = "a/", .type = '5', .mode = 0700}, {.name = "a/gone", .data = "1"},
+                         {.name = "a/kept", .data = "2"}, {.name = "b/old", .data = "3"}, {.name = "c", .data = "4"},
+                         {.name = "d/in", .data = "5"});
+    int high = MADE_LAYER({.name = "a/.wh.gone"}, {.name = "a/new", .data = "6"}, {.name = "b/.wh..wh..opq"},
+                          {.name = "b/fresh", .data = "7"}, {.name = "c/", .type = '5', .mode = 0711},
+                          {.name = "c/file", .data = "8"}, {.name = ".wh.d"});
+    const struct made_item all = {.from = "low high", .source = {"/"}, .target = "/", .keep = true};
+    const struct made_item gone = {.from = "low high", .source = {"/a/gone"}, .target = "/"};
+    const struct made_item under = {.from = "low high", .source = {"/c/file"}, .target = "/d/in"};
+    int fd;
+
+    (void)state;
+    maker_layer(&k, "low", low);
+    maker_layer(&k, "high", high);
+    assert_int_equal(made_compose(&k, NULL, &all, 1, &fd, &err), 0);
+    shown_layers(&fd, 1, &got);
+    assert_string_equal(bh_buf_str(&got),
+                        "d 0755 0:0 /a\nf 0644 0:0 /a/kept = 2\nf 0644 0:0 /a/new = 6\nd 0755 0:0 /b\n"
+                        "f 0644 0:0 /b/fresh = 7\nd 0711 0:0 /c\nf 0644 0:0 /c/file = 8\n");
+    assert_int_equal(made_compose(&k, NULL, &gone, 1, NULL, &err), BH_E_NOT_FOUND);
+    bh_err_clear(&err);
+    /* the target lies on the stack as it is seen: "d" is gone, so it is made */
+    bh_buf_reset(&got);
+    close(fd);
+    assert_int_equal(made_compose(&k, "low high", &under, 1, &fd, &err), 0);
+    shown_layers(&fd, 1, &got);
+    assert_string_equal(bh_buf_str(&got), "d 0755 0:0 /d\nf 0644 0:0 /d/in = 8\n");
+    close(fd);
+    close(low);
+    close(high);
+}
+
+/* Times lowered to a clamp, and whole seconds: the bytes are the same whenever files were written. */
+static void same_bytes(void **state) {
+    const struct made_item item = {.from = "ctx:1", .source = {"app"}, .target = "/x"};
+    struct made_entry later[sizeof entries / sizeof entries[0]];
+    struct maker a = maker(), b;
+    struct made_context saved = ctx;
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)state;
+    a.clamp = 1000000000;
+    assert_int_equal(made_compose(&a, "base", &item, 1, NULL, &err), 0);
+    memcpy(later, entries, sizeof later);
+    made_mtime = 1700000000123456789;
+    assert_int_equal(made_context_try(later, sizeof later / sizeof later[0], NULL, &ctx, &err), 0);
+    made_mtime = 1000000000000000000;
+    b = maker();
+    b.clamp = 1000000000;
+    assert_int_equal(made_compose(&b, "base", &item, 1, NULL, &err), 0);
+    assert_string_equal(a.diff_id, b.diff_id);
+    assert_string_equal(a.content, b.content);
+    b.clamp = 0;
+    assert_int_equal(made_compose(&b, "base", &item, 1, NULL, &err), 0);
+    assert_string_not_equal(a.diff_id, b.diff_id);
+    assert_string_equal(a.content, b.content);
+    ctx = saved;
+}
+
+/* Names that need more than a plain header has room for. */
+static void long_names(void **state) {
+    char path[600], link[400];
+    struct made_entry v[] = {{.path = "d", .type = 'd'},
+                             {.path = path, .type = 'f', .data = "deep"},
+                             {.path = "l", .type = 'l', .data = link}};
+    const struct made_item item = {.from = "ctx:1", .source = {"/"}, .target = "/", .chown = "3000000:4000000"};
+    struct made_context saved = ctx;
+    BH_SCOPE_BUF struct bh_buf got = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf want = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    struct maker k;
+    int fd;
+
+    (void)state;
+    memset(path, 'n', 250);
+    memcpy(path, "d/", 2);
+    path[250] = '\0';
+    memset(link, 't', 399);
+    link[399] = '\0';
+    if (made_context_try(v, 3, NULL, &ctx, &err) != 0)
+        fail_msg("%s", err.msg);
+    k = maker();
+    assert_int_equal(made_compose(&k, "base", &item, 1, &fd, &err), 0);
+    shown_layers(&fd, 1, &got);
+    bh_buf_addf(&want,
+                "d 0755 3000000:4000000 /d\nf 0644 3000000:4000000 /%s = deep\nl 0777 3000000:4000000 /l -> %s\n", path,
+                link);
+    assert_string_equal(bh_buf_str(&got), bh_buf_str(&want));
+    close(fd);
+    ctx = saved;
+}
+
+/* ---- ADD of archives ----------------------------------------------------------------------- */
+
+static void gzip_of(const struct bh_buf *in, struct bh_buf *out) {
+    z_stream z = {.next_in = (Bytef *)in->data, .avail_in = (uInt)in->len};
+
+    assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    z.avail_out = (uInt)deflateBound(&z, (uLong)in->len);
+    size_t room = z.avail_out;
+    z.next_out = bh_buf_room(out, room);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    bh_buf_grew(out, room - z.avail_out);
+    deflateEnd(&z);
+}
+
+static void archive_of(struct bh_buf *tar) {
+    made_add(tar, (struct made){.name = "bin/added", .data = "new", .mode = 0755, .uid = 9});
+    made_add(tar, (struct made){.name = "bin/added2", .type = '1', .link = "bin/added"});
+    made_add(tar, (struct made){.name = "etc/", .type = '5', .mode = 0711, .uid = 4});
+    made_add(tar, (struct made){.name = "etc/passwd", .type = '2', .link = "shadow"});
+    made_add(tar, (struct made){.name = "usr", .data = "no folder any more"});
+    made_add(tar, (struct made){.name = ".wh.gone"});
+    made_add(tar, (struct made){.name = "null", .type = '3'});
+    made_end(tar);
+}
+
+static void add_is(const struct bh_buf *archive, const struct made_item *item, const char *want) {
+    const struct made_entry v[] = {{.path = "a.tar", .type = 'f', .data = archive->data, .size = archive->len}};
+    struct made_context saved = ctx;
+    struct bh_err err = BH_ERR_INIT;
+
+    if (made_context_try(v, 1, NULL, &ctx, &err) != 0)
+        fail_msg("%s", err.msg);
+    made_is("base", item, 1, want);
+    ctx = saved;
+}
+
+static void archives(void **state) {
+    const struct made_item root = {.from = "ctx:1", .source = {"a.tar"}, .target = "/", .unpack = true, .keep = true};
+    const struct made_item owned = {
+        .from = "ctx:1", .source = {"a.tar"}, .target = "/x", .unpack = true, .chown = "5:6"};
+    const char *in_x =
+        "d 0755 5:6 /x\nd 0755 5:6 /x/bin\nf 0755 5:6 /x/bin/added = new (+)\nf 0755 5:6 /x/bin/added2 = "
+        "new (+)\nd 0711 5:6 /x/etc\nl 0777 5:6 /x/etc/passwd -> shadow\nf 0644 5:6 /x/usr = no folder "
+        "any more\n";
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf packed = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf other = BH_BUF_INIT;
+
+    (void)state;
+    archive_of(&tar);
+    gzip_of(&tar, &packed);
+    add_is(&tar, &owned, in_x);
+    add_is(&packed, &owned, in_x);
+    /* over a root: bin is a link there, which an archive that does not describe bin follows; usr goes after that */
+    add_is(&tar, &root, "d 0711 4:0 /etc\nl 0777 0:0 /etc/passwd -> shadow\nf 0644 0:0 /usr = no folder any more\n");
+    /* not an archive: a file */
+    bh_buf_adds(&text, "no archive, but more than a block? no. and not compressed either");
+    gzip_of(&text, &other);
+    const struct made_item file = {.from = "ctx:1", .source = {"a.tar"}, .target = "/f/", .unpack = true};
+    add_is(&text, &file,
+           "d 0755 0:0 /f\nf 0644 0:0 /f/a.tar = no archive, but more than a block? no. and not compressed "
+           "either\n");
+    struct maker k;
+
+    other.len--; /* cut off */
+    const struct made_entry v[] = {{.path = "a.tar", .type = 'f', .data = other.data, .size = other.len}};
+    struct made_context saved = ctx;
+    struct bh_err err = BH_ERR_INIT;
+    assert_int_equal(made_context_try(v, 1, NULL, &ctx, &err), 0);
+    k = maker();
+    if (made_compose(&k, "base", &file, 1, NULL, &err) != 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(k.files, 2);
+    ctx = saved;
+}
+
 static void digest_of(const struct made_item *v, size_t n, unsigned flags, char out[160]) {
     struct maker k = maker();
     struct bh_err err = BH_ERR_INIT;
@@ -268,6 +444,8 @@ int main(void) {
         cmocka_unit_test(files),       cmocka_unit_test(folders), cmocka_unit_test(links),
         cmocka_unit_test(patterns),    cmocka_unit_test(parents), cmocka_unit_test(conflicts),
         cmocka_unit_test(made_things), cmocka_unit_test(modes),   cmocka_unit_test(digests),
+        cmocka_unit_test(archives),    cmocka_unit_test(stacks),  cmocka_unit_test(same_bytes),
+        cmocka_unit_test(long_names),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
