@@ -58,7 +58,8 @@ static int take_request(const struct reg_conf *conf, const REG_MSG(SearchRequest
 
 static int reply_hits(struct bh_call *call, const struct run *run, struct bh_err *err) {
     REG_MSG(SearchReply) reply = BULKHEAD__REGISTRY__V1__SEARCH_REPLY__INIT;
-    REG_MSG(SearchHit) hits[MAX_LIMIT], *list[MAX_LIMIT];
+    REG_MSG(SearchHit) hits[MAX_LIMIT];
+    REG_MSG(SearchHit) * list[MAX_LIMIT];
 
     for (size_t i = 0; i < run->search.n_hits; i++) {
         const struct reg_hit *h = &run->search.hits[i];

@@ -174,9 +174,9 @@ struct bulkhead_context_entry {
     uint32_t type, mode;
     uint64_t size;
     int64_t mtime_ns;
-    const char *link;          /* of a symlink */
-    unsigned char sha256[32];  /* of a regular file */
-    uint64_t hard_link;        /* number + 1 of an earlier entry that is the same file, 0: none */
+    const char *link;         /* of a symlink */
+    unsigned char sha256[32]; /* of a regular file */
+    uint64_t hard_link;       /* number + 1 of an earlier entry that is the same file, 0: none */
 };
 /* The entries, sorted by path, as they travel; malloc'd, freed by the caller.  The SHA-256 of these bytes is
  * what "ctx:" in the id of the context stands before. */
