@@ -33,6 +33,7 @@ static void on_stop(void *server) {
 
 static int open_parts(struct build_room *b, struct bh_err *err) {
     pthread_mutex_init(&b->rows_lock, NULL);
+    build_caches_init(&b->caches);
     if (build_store_open(BH_ROOM_RUN "/store", &b->store, err) != 0 ||
         build_runner_open(BH_ROOM_RUN "/runtime", &b->runner, err) != 0)
         return err->code;

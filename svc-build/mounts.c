@@ -1,48 +1,393 @@
 /*
  * mounts.c - see mounts.h.
  *
- * Room: build.
+ * Room: build.  The layer of mounts has each target as a folder that hides what is below it, with the bound files
+ * in it.  A cache is a list of layers, each the change of one step; when it gets long they become one.
  */
 #include "mounts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "room.h"
+
+#define SCRIPT_FOLDER "/dev/pipes/"
+#define CACHE_LAYERS  8 /* of one cache; more become one */
+#define SECRET_MODE   0400
+#define CACHE_MODE    0755
+#define SECRET_MAX    ((size_t)512 << 10)
+
+static const char *all_files[] = {"/"};
+static const struct bh_strlist whole = {.present = true, .n = 1, .v = all_files};
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int bad(const struct build_mount_text *text, struct bh_err *err, const char *why) {
+    return bh_err_set(err, BH_E_INVALID, "line %u: RUN --mount=%.200s: %s", text->text.at.line, text->text.s, why);
+}
+
+static int find_target(struct build_site *site, struct build_mounted *x, const struct build_mount_text *text,
+                       struct bh_err *err) {
+    const char *folder = site->image.config.working_dir;
+
+    if (x->m.target == NULL || x->m.target[0] == '\0')
+        return 0;
+    if (build_path_join(folder[0] != '\0' ? folder : "/", x->m.target, &site->arena, &x->m.target, err) != 0)
+        return err->code;
+    return strcmp(x->m.target, "/") == 0 ? bad(text, err, "it would hide everything") : 0;
+}
+
+/* Files of the context, or of what from= means. */
+static int find_files(struct build_mounts *m, struct build_mounted *x, const struct build_mount_text *text,
+                      struct bh_err *err) {
+    const struct build_ask *ask = m->site->job->ask;
+
+    if (x->m.from != NULL)
+        return build_source_stack(m->site, m->v, x->m.from, &x->from, err);
+    if (x->m.type == BUILD_MOUNT_CACHE)
+        return 0;
+    if (ask->context[0] == '\0')
+        return bad(text, err, "it needs files of the build context, and there is none");
+    x->from = (struct build_stack){.context = ask->context};
+    x->ignore = ask->ignore;
+    return 0;
+}
+
+static struct bh_strlist source_list(struct build_mounts *m, const struct build_mounted *x) {
+    const char **v = bh_arena_alloc(&m->site->arena, sizeof *v);
+
+    if (v == NULL || x->m.source == NULL || x->m.source[0] == '\0')
+        return whole;
+    *v = x->m.source;
+    return (struct bh_strlist){.present = true, .n = 1, .v = v};
+}
+
+static struct build_item bound_item(struct build_mounts *m, const struct build_mounted *x) {
+    return (struct build_item){.has_from = true,
+                               .from = x->from,
+                               .sources = source_list(m, x),
+                               .target = x->m.target,
+                               .uid = -1,
+                               .gid = -1,
+                               .ignore = x->ignore,
+                               .contents = true,
+                               .opaque = true};
+}
+
+static int look_at(struct build_mounts *m, struct build_mounted *x, struct bh_err *err) {
+    struct build_job *job = m->site->job;
+    const struct build_item item = bound_item(m, x);
+    const struct build_compose c = {
+        .hold = build_hold_number(job->hold), .items = &item, .n_items = 1, .only_digest = true};
+    struct build_composed seen;
+
+    if (build_compose(job->room->store, &c, &job->cancel, &m->site->arena, &seen, err) != 0)
+        return err->code;
+    x->content = seen.content;
+    return 0;
+}
+
+static int find_secret(struct build_mounts *m, struct build_mounted *x, const struct build_mount_text *text,
+                       struct bh_err *err) {
+    const struct build_ask *ask = m->site->job->ask;
+
+    for (size_t i = 0; i < ask->n_secrets; i++)
+        if (strcmp(ask->secrets[i].id, x->m.id) == 0)
+            x->secret = &ask->secrets[i];
+    if (x->secret == NULL && x->m.required)
+        return bh_err_set(err, BH_E_NOT_FOUND, "line %u: secret %s: not found", text->text.at.line, x->m.id);
+    if (x->secret != NULL && x->secret->n > SECRET_MAX)
+        return bh_err_set(err, BH_E_LIMIT, "secret %s has more than 512 KiB", x->m.id);
+    return 0;
+}
+
+static int cache_key(struct build_mounted *x, struct bh_err *err) {
+    struct build_key k;
+
+    if (build_key_begin(&k, "cache mount", err) != 0)
+        return err->code;
+    build_key_text(&k, x->m.id != NULL && x->m.id[0] != '\0' ? x->m.id : x->m.target);
+    return build_key_end(&k, &x->key, err);
+}
+
+static int read_one(struct build_mounts *m, const struct build_mount_text *text, struct build_mounted *x,
+                    struct bh_err *err) {
+    if (build_mount_read(text, &m->site->scope, &m->site->arena, &x->m, err) != 0 ||
+        find_target(m->site, x, text, err) != 0)
+        return err->code;
+    switch (x->m.type) {
+    case BUILD_MOUNT_BIND:
+        return find_files(m, x, text, err) != 0 ? err->code : look_at(m, x, err);
+    case BUILD_MOUNT_CACHE:
+        return find_files(m, x, text, err) != 0 ? err->code : cache_key(x, err);
+    case BUILD_MOUNT_SECRET:
+        return find_secret(m, x, text, err);
+    case BUILD_MOUNT_SSH:
+        if (!x->m.required)
+            return 0;
+        bh_err_set(err, BH_E_UNIMPLEMENTED, "line %u: an agent's socket in a RUN comes with a later version",
+                   text->text.at.line);
+        return bh_err_hint(err, "give the key as a secret");
+    default:
+        return 0;
+    }
+}
+
+/* "#!" names who runs it: the script becomes a file. */
+static int take_script(struct build_mounts *m, const struct build_instruction *in, struct bh_strlist *args,
+                       struct bh_err *err) {
+    const char *name = in->run.heredocs.n > 0 ? in->run.heredocs.v[0].name : "script";
+    BH_SCOPE_FREE char *path = bh_xasprintf(SCRIPT_FOLDER "%s", name);
+
+    m->script = in->run.script;
+    m->n_script = strlen(in->run.script);
+    m->script_path = bh_oci_strdup(&m->site->arena, path, strlen(path), err);
+    if (m->script_path == NULL)
+        return err->code;
+    *args = (struct bh_strlist){0};
+    return bh_strlist_add(args, &m->site->arena, m->script_path, err);
+}
 
 int build_mounts_read(struct build_mounts *m, struct build_site *site, const struct build_instruction *in,
                       struct build_vertex_ref v, struct bh_strlist *args, struct bh_err *err) {
-    (void)args;
-    *m = (struct build_mounts){.site = site, .v = v, .n = in->run.n_mounts};
-    if (in->run.n_mounts > 0 || in->run.shebang)
-        return bh_err_set(err, BH_E_UNIMPLEMENTED, "line %u: RUN --mount comes with a later version", in->at.line);
-    return 0;
+    *m = (struct build_mounts){.site = site, .v = v};
+    if (in->run.n_mounts > BUILD_MOUNTS_MAX)
+        return bh_err_set(err, BH_E_LIMIT, "line %u: more than %d mounts in one RUN", in->at.line, BUILD_MOUNTS_MAX);
+    m->v_mounts = bh_oci_alloc(&site->arena, (in->run.n_mounts + 1) * sizeof *m->v_mounts, err);
+    if (m->v_mounts == NULL)
+        return err->code;
+    for (; m->n < in->run.n_mounts; m->n++)
+        if (read_one(m, &in->run.mounts[m->n], &m->v_mounts[m->n], err) != 0)
+            return err->code;
+    return in->run.shebang ? take_script(m, in, args, err) : 0;
 }
+
+/* ---- the key --------------------------------------------------------------------------------- */
 
 void build_mounts_key(const struct build_mounts *m, struct build_key *k) {
     build_key_number(k, (int64_t)m->n);
+    for (size_t i = 0; i < m->n; i++) {
+        const struct build_mounted *x = &m->v_mounts[i];
+
+        build_key_number(k, x->m.type);
+        build_key_text(k, x->m.target);
+        build_key_number(k, x->m.read_only);
+        build_key_number(k, (int64_t)x->m.size);
+        build_key_text(k, x->m.id);
+        build_key_text(k, x->m.env);
+        build_key_number(k, x->m.has_mode ? (int64_t)x->m.mode : -1);
+        build_key_number(k, x->m.has_uid ? (int64_t)x->m.uid : -1);
+        build_key_number(k, x->m.has_gid ? (int64_t)x->m.gid : -1);
+        build_key_digests(k, &x->content, x->m.type == BUILD_MOUNT_BIND);
+    }
+    build_key_bytes(k, m->script, m->n_script);
 }
 
-int build_mounts_make(struct build_mounts *m, struct bh_err *err) {
-    (void)m;
-    (void)err;
-    return 0;
+/* ---- mounts of the container ------------------------------------------------------------------- */
+
+static void add_file(struct build_mounts *m, const char *target, const void *data, size_t n, uint32_t mode,
+                     uint32_t uid, uint32_t gid) {
+    m->exec[m->n_exec++] = (struct build_exec_mount){
+        .type = "file", .target = target, .data = data, .n_data = n, .mode = mode, .uid = uid, .gid = gid};
+}
+
+static int add_exec(struct build_mounts *m, const struct build_mounted *x, struct bh_err *err) {
+    if (x->m.type == BUILD_MOUNT_TMPFS)
+        m->exec[m->n_exec++] = (struct build_exec_mount){.type = "tmpfs", .target = x->m.target, .size = x->m.size};
+    else if (x->m.type == BUILD_MOUNT_SECRET && x->secret != NULL && x->m.target[0] != '\0')
+        add_file(m, x->m.target, x->secret->data, x->secret->n, x->m.has_mode ? x->m.mode : SECRET_MODE,
+                 x->m.has_uid ? x->m.uid : 0, x->m.has_gid ? x->m.gid : 0);
+    else
+        return 0;
+    return bh_strlist_add(&m->exclude, &m->site->arena, x->m.target, err);
 }
 
 int build_mounts_env(const struct build_mounts *m, struct bh_strlist *env, struct bh_err *err) {
-    (void)m;
-    (void)env;
-    (void)err;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct build_mounted *x = &m->v_mounts[i];
+        char *value;
+
+        if (x->m.type != BUILD_MOUNT_SECRET || x->secret == NULL || x->m.env == NULL)
+            continue;
+        value = bh_oci_alloc(&m->site->arena, x->secret->n + 1, err);
+        if (value == NULL)
+            return err->code;
+        if (x->secret->n > 0)
+            memcpy(value, x->secret->data, x->secret->n);
+        if (strlen(value) != x->secret->n)
+            return bh_err_set(err, BH_E_INVALID, "secret %s holds a NUL and can be no variable", x->m.id);
+        if (bh_env_set(env, &m->site->arena, x->m.env, value, err) != 0)
+            return err->code;
+    }
     return 0;
+}
+
+/* ---- the layer ------------------------------------------------------------------------------- */
+
+/* An empty folder first, so that nothing of the image's own shows; then what the cache holds. */
+static int cache_items(struct build_mounts *m, struct build_mounted *x, struct build_item *items, size_t *n,
+                       struct bh_err *err) {
+    struct build_job *job = m->site->job;
+    BH_SCOPE_FREE char *inside = bh_xasprintf("%s/", x->m.target);
+    bool own = true;
+
+    if (build_cache_enter(&job->room->caches, &x->key, x->m.sharing, &job->cancel, &x->use, &own, err) != 0)
+        return err->code;
+    x->wants_keep = own && !x->m.read_only;
+    if (own && build_cache_get(job->room->store, build_hold_number(job->hold), &x->key, &m->site->arena, &x->kept,
+                               err) != 0)
+        return err->code;
+    items[(*n)++] = (struct build_item){.target = x->m.target,
+                                        .mkdir = true,
+                                        .opaque = true,
+                                        .mode = x->m.has_mode ? x->m.mode : CACHE_MODE,
+                                        .uid = x->m.has_uid ? (int64_t)x->m.uid : 0,
+                                        .gid = x->m.has_gid ? (int64_t)x->m.gid : 0};
+    if (!x->kept.found && x->m.from == NULL)
+        return 0;
+    items[*n] = bound_item(m, x);
+    if (x->kept.found) {
+        items[*n].from = (struct build_stack){.layers = x->kept.layers, .n = x->kept.n};
+        items[*n].sources = whole;
+    }
+    items[*n].opaque = false;
+    items[*n].target = bh_oci_strdup(&m->site->arena, inside, strlen(inside), err);
+    return items[(*n)++].target == NULL ? err->code : 0;
+}
+
+/* What is where: one item each, two for a cache. */
+static int layer_items(struct build_mounts *m, struct build_item *items, size_t *n, size_t *of, struct bh_err *err) {
+    for (size_t i = 0; i < m->n; i++) {
+        struct build_mounted *x = &m->v_mounts[i];
+
+        of[i] = *n;
+        if (x->m.type == BUILD_MOUNT_BIND)
+            items[(*n)++] = bound_item(m, x);
+        else if (x->m.type == BUILD_MOUNT_CACHE && cache_items(m, x, items, n, err) != 0)
+            return err->code;
+    }
+    return 0;
+}
+
+/* Targets as they are once links are followed: that is where the command's changes would be. */
+static int leave_out(struct build_mounts *m, const struct build_composed *made, const size_t *of, struct bh_err *err) {
+    for (size_t i = 0; i < m->n; i++) {
+        struct build_mounted *x = &m->v_mounts[i];
+        const char *target;
+
+        if (x->m.type != BUILD_MOUNT_BIND && x->m.type != BUILD_MOUNT_CACHE)
+            continue;
+        target = of[i] < made->targets.n ? made->targets.v[of[i]] : x->m.target;
+        if (target[0] != '/' || target[1] == '\0')
+            return bh_err_set(err, BH_E_INVALID, "RUN --mount: the target %s leads to %s", x->m.target, target);
+        if (x->m.type == BUILD_MOUNT_CACHE && x->wants_keep) {
+            x->separate = m->separate.n;
+            if (bh_strlist_add(&m->separate, &m->site->arena, target, err) != 0)
+                return err->code;
+        } else if (bh_strlist_add(&m->exclude, &m->site->arena, target, err) != 0) {
+            return err->code;
+        }
+    }
+    return 0;
+}
+
+static int make_layer(struct build_mounts *m, struct bh_err *err) {
+    struct build_job *job = m->site->job;
+    struct build_item *items = bh_oci_alloc(&m->site->arena, (2 * m->n + 1) * sizeof *items, err);
+    struct build_compose c = {.hold = build_hold_number(job->hold),
+                              .onto = {.layers = m->site->image.diff_ids, .n = m->site->image.n_diff_ids}};
+    struct build_composed made = {0};
+    size_t of[BUILD_MOUNTS_MAX];
+
+    if (items == NULL || layer_items(m, items, &c.n_items, of, err) != 0)
+        return err->code;
+    c.items = items;
+    if (c.n_items == 0)
+        return 0;
+    if (build_compose(job->room->store, &c, &job->cancel, &m->site->arena, &made, err) != 0)
+        return err->code;
+    m->layer = made.layer;
+    m->n_layers = !made.empty;
+    return leave_out(m, &made, of, err);
+}
+
+int build_mounts_make(struct build_mounts *m, struct bh_err *err) {
+    m->exec = bh_oci_alloc(&m->site->arena, (m->n + 1) * sizeof *m->exec, err);
+    if (m->exec == NULL || make_layer(m, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < m->n; i++)
+        if (add_exec(m, &m->v_mounts[i], err) != 0)
+            return err->code;
+    if (m->script != NULL)
+        add_file(m, m->script_path, m->script, m->n_script, 0755, 0, 0);
+    return 0;
+}
+
+/* ---- what caches become ------------------------------------------------------------------------ */
+
+static int join_layers(struct build_mounts *m, struct bh_digest *layers, size_t *n, struct bh_err *err) {
+    struct build_job *job = m->site->job;
+    const struct build_item item = {.has_from = true,
+                                    .from = {.layers = layers, .n = *n},
+                                    .sources = whole,
+                                    .target = "/",
+                                    .uid = -1,
+                                    .gid = -1,
+                                    .contents = true};
+    const struct build_compose c = {.hold = build_hold_number(job->hold), .items = &item, .n_items = 1};
+    struct build_composed made;
+
+    if (build_compose(job->room->store, &c, &job->cancel, &m->site->arena, &made, err) != 0)
+        return err->code;
+    layers[0] = made.layer;
+    *n = !made.empty;
+    return 0;
+}
+
+/* Somebody else may have added to a shared one meanwhile: his change stays, ours comes above it. */
+static int keep_one(struct build_mounts *m, const struct build_mounted *x, const struct bh_digest *change,
+                    struct bh_err *err) {
+    struct build_job *job = m->site->job;
+    BH_SCOPE_FREE char *text = bh_xasprintf("cache mount %s", x->m.id != NULL ? x->m.id : x->m.target);
+    struct build_cache_put p = {.kind = "exec.cachemount", .description = text, .note = "1", .n_note = 1, .replace = true};
+    struct build_cached now = {0};
+    struct bh_digest *layers;
+    size_t n = 0;
+
+    if (build_cache_get(job->room->store, build_hold_number(job->hold), &x->key, &m->site->arena, &now, err) != 0)
+        return err->code;
+    layers = bh_oci_alloc(&m->site->arena, (now.n + 2) * sizeof *layers, err);
+    if (layers == NULL)
+        return err->code;
+    for (; n < now.n; n++)
+        layers[n] = now.layers[n];
+    layers[n++] = *change;
+    if (n > CACHE_LAYERS && join_layers(m, layers, &n, err) != 0)
+        return err->code;
+    p.layers = layers;
+    p.n = n;
+    return build_cache_put(job->room->store, build_hold_number(job->hold), &x->key, &p, err);
 }
 
 int build_mounts_keep(struct build_mounts *m, const struct bh_digest *separate, struct bh_err *err) {
-    (void)m;
-    (void)separate;
-    (void)err;
-    return 0;
+    struct build_caches *caches = &m->site->job->room->caches;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < m->n; i++) {
+        const struct build_mounted *x = &m->v_mounts[i];
+
+        if (x->m.type != BUILD_MOUNT_CACHE || !x->wants_keep || separate[x->separate].alg == BH_DIGEST_NONE)
+            continue;
+        pthread_mutex_lock(&caches->write);
+        r = keep_one(m, x, &separate[x->separate], err);
+        pthread_mutex_unlock(&caches->write);
+    }
+    return r;
 }
 
 void build_mounts_leave(struct build_mounts *m) {
-    (void)m;
+    for (size_t i = 0; i < m->n; i++)
+        build_cache_leave(&m->site->job->room->caches, &m->v_mounts[i].use);
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "proc/room.h"
+#include "caches.h"
 #include "registry.h"
 #include "runner.h"
 #include "store.h"
@@ -18,6 +19,7 @@ struct build_room {
     struct build_store *store;
     struct build_runner *runner;
     struct build_registry *registry;
+    struct build_caches caches;
     pthread_mutex_t rows_lock; /* one writer of a list of builds at a time */
 };
 

@@ -59,18 +59,30 @@ static struct build_compose compose_of(const struct build_site *site, const stru
                                   .clamp_ns = site->job->ask->epoch_ns};
 }
 
-static int key_of(const struct build_site *site, const struct bh_digest *content, struct bh_digest *out,
-                  struct bh_err *err) {
+/* What the files are is told by the store; where they go is looked at in the layers below, unless --link forbids. */
+static int key_of(struct build_site *site, const struct build_compose *c, struct bh_digest *out, struct bh_err *err) {
+    const struct build_item *first = &c->items[0];
+    struct build_composed seen = {0};
     struct build_key k;
 
-    if (build_key_begin(&k, "files", err) != 0)
+    if (!first->mkdir && build_compose(site->job->room->store, c, &site->job->cancel, &site->arena, &seen, err) != 0)
         return err->code;
-    build_key_digests(&k, content, 1);
+    if (build_key_begin(&k, first->mkdir ? "folder" : "files", err) != 0)
+        return err->code;
+    if (first->mkdir) {
+        build_key_text(&k, first->target);
+        build_key_number(&k, first->uid);
+        build_key_number(&k, first->gid);
+    } else {
+        build_key_digests(&k, &seen.content, 1);
+    }
+    build_key_digests(&k, c->onto.layers, first->link ? 0 : c->onto.n);
     build_key_number(&k, site->job->ask->has_epoch);
     build_key_number(&k, site->job->ask->epoch_ns);
     return build_key_end(&k, out, err);
 }
 
+/* A WORKDIR that is there already has no layer, a COPY has one in any case. */
 static int make_layer(struct build_site *site, struct build_compose *c, const struct bh_digest *key, const char *text,
                       struct build_result *out, struct bh_err *err) {
     struct build_composed made;
@@ -84,26 +96,21 @@ static int make_layer(struct build_site *site, struct build_compose *c, const st
     if (r != 0)
         return r;
     *out = (struct build_result){.has_layer = true, .layer = made.layer, .created_ns = bh_now_ns()};
-    if (made.empty && build_nothing(site->job, &out->layer, err) != 0)
+    if (made.empty && c->items[0].mkdir)
+        out->has_layer = false;
+    else if (made.empty && build_nothing(site->job, &out->layer, err) != 0)
         return err->code;
     return build_cache_keep(site, key, out, text, err);
 }
 
-/* *out_empty: nothing had to be done (a WORKDIR that exists). */
 static int files_layer(struct build_site *site, const struct build_item *items, size_t n, const char *text,
-                       bool *out_cached, bool *out_empty, struct build_result *out, struct bh_err *err) {
+                       bool *out_cached, struct build_result *out, struct bh_err *err) {
     struct build_compose c = compose_of(site, items, n);
-    struct build_composed seen;
     struct bh_digest key;
 
     *out_cached = false;
     c.only_digest = true;
-    if (build_compose(site->job->room->store, &c, &site->job->cancel, &site->arena, &seen, err) != 0)
-        return err->code;
-    *out_empty = seen.empty;
-    if (seen.empty && items[0].mkdir)
-        return 0;
-    if (key_of(site, &seen.content, &key, err) != 0 || build_cache_look(site, &key, out_cached, out, err) != 0)
+    if (key_of(site, &c, &key, err) != 0 || build_cache_look(site, &key, out_cached, out, err) != 0)
         return err->code;
     return *out_cached ? 0 : make_layer(site, &c, &key, text, out, err);
 }
@@ -319,7 +326,7 @@ int build_step_copy(struct build_site *site, const struct build_instruction *in,
     struct copying x = {.site = site, .in = in, .v = build_vertex_begin(site, in, "")};
     struct build_instruction expanded;
     BH_SCOPE_FREE char *text = NULL;
-    bool cached = false, empty = false;
+    bool cached = false;
     struct build_result result;
     int r = build_instruction_expand(in, &site->scope, &expanded, err);
 
@@ -328,7 +335,7 @@ int build_step_copy(struct build_site *site, const struct build_instruction *in,
         r = make_items(&x, err);
     if (r == 0) {
         text = history_text(&x);
-        r = files_layer(site, x.items, x.n_items, text, &cached, &empty, &result, err);
+        r = files_layer(site, x.items, x.n_items, text, &cached, &result, err);
     }
     if (r == 0)
         r = build_history_layer(site, text, &result, err);
@@ -355,14 +362,13 @@ static int workdir(struct build_site *site, const char *path, bool *out_cached, 
     BH_SCOPE_FREE char *text = NULL;
     struct build_result result = {0};
     struct build_item item;
-    bool empty = false;
 
     if (build_path_join(old[0] != '\0' ? old : "/", path, &site->arena, &site->image.config.working_dir, err) != 0)
         return err->code;
     text = bh_xasprintf("WORKDIR %s", site->image.config.working_dir);
     if (strcmp(site->image.config.working_dir, "/") != 0) {
         if (folder_item(site, &item, err) != 0 ||
-            files_layer(site, &item, 1, text, out_cached, &empty, &result, err) != 0)
+            files_layer(site, &item, 1, text, out_cached, &result, err) != 0)
             return err->code;
     }
     if (!result.has_layer)

@@ -102,7 +102,7 @@ static int step_image(struct running *x, struct build_made *out, struct bh_err *
     for (size_t i = 0; i < config.n_diff_ids; i++)
         layers[i] = config.diff_ids[i];
     for (size_t i = 0; i < x->mounts.n_layers; i++)
-        layers[config.n_diff_ids + i] = x->mounts.layers[i];
+        layers[config.n_diff_ids + i] = x->mounts.layer;
     config.diff_ids = layers;
     config.n_diff_ids = n;
     config.history = NULL; /* nobody reads it */

@@ -68,6 +68,7 @@ struct build_item {
     const char *chmod;
     struct bh_strlist exclude, ignore;
     bool parents, unpack, mkdir, link, contents;
+    bool opaque; /* the target hides what the layers below have there */
     const void *data; /* without a from */
     size_t n_data;
     uint32_t mode;
@@ -86,6 +87,7 @@ struct build_composed {
     struct bh_digest layer, content;
     bool empty; /* there was nothing to do, and there is no layer */
     uint64_t size, files;
+    struct bh_strlist targets; /* of each item, links followed; in the arena */
 };
 int build_compose(struct build_store *s, const struct build_compose *c, struct build_cancel *cancel,
                   struct bh_arena *arena, struct build_composed *out, struct bh_err *err);

@@ -231,6 +231,7 @@ static int item_msg(const struct build_item *item, ST_MSG(ComposeItem) * m, stru
     m->mtime_ns = item->mtime_ns;
     m->link = item->link;
     m->contents = item->contents;
+    m->opaque = item->opaque;
     return 0;
 }
 
@@ -272,9 +273,12 @@ static int long_call(struct build_store *s, const char *method, const ProtobufCM
     return r;
 }
 
-static int keep_composed(const ST_MSG(LayerComposeReply) * r, bool only_digest, struct build_composed *out,
-                         struct bh_err *err) {
+static int keep_composed(const ST_MSG(LayerComposeReply) * r, bool only_digest, struct bh_arena *arena,
+                         struct build_composed *out, struct bh_err *err) {
     *out = (struct build_composed){.empty = r->empty, .size = r->tar_size, .files = r->files};
+    for (size_t i = 0; i < r->n_target; i++)
+        if (bh_strlist_add(&out->targets, arena, r->target[i], err) != 0)
+            return err->code;
     if (bh_digest_parse(r->content, &out->content, err) != 0)
         return err->code;
     return only_digest || r->empty ? 0 : bh_digest_parse(r->diff_id, &out->layer, err);
@@ -297,7 +301,7 @@ int build_compose(struct build_store *s, const struct build_compose *c, struct b
         return r;
     if (reply == NULL)
         return no_answer("a new layer", err);
-    return keep_composed((const ST_MSG(LayerComposeReply) *)reply, c->only_digest, out, err);
+    return keep_composed((const ST_MSG(LayerComposeReply) *)reply, c->only_digest, arena, out, err);
 }
 
 int build_layer_file(struct build_store *s, uint64_t hold, const struct build_stack *from, const char *path,
