@@ -236,8 +236,8 @@ static int cache_items(struct build_mounts *m, struct build_mounted *x, struct b
     if (build_cache_enter(&job->room->caches, &x->key, x->m.sharing, &job->cancel, &x->use, &own, err) != 0)
         return err->code;
     x->wants_keep = own && !x->m.read_only;
-    if (own && build_cache_get(job->room->store, build_hold_number(job->hold), &x->key, &m->site->arena, &x->kept,
-                               err) != 0)
+    if (own &&
+        build_cache_get(job->room->store, build_hold_number(job->hold), &x->key, &m->site->arena, &x->kept, err) != 0)
         return err->code;
     items[(*n)++] = (struct build_item){.target = x->m.target,
                                         .mkdir = true,
@@ -351,7 +351,8 @@ static int keep_one(struct build_mounts *m, const struct build_mounted *x, const
                     struct bh_err *err) {
     struct build_job *job = m->site->job;
     BH_SCOPE_FREE char *text = bh_xasprintf("cache mount %s", x->m.id != NULL ? x->m.id : x->m.target);
-    struct build_cache_put p = {.kind = "exec.cachemount", .description = text, .note = "1", .n_note = 1, .replace = true};
+    struct build_cache_put p = {
+        .kind = "exec.cachemount", .description = text, .note = "1", .n_note = 1, .replace = true};
     struct build_cached now = {0};
     struct bh_digest *layers;
     size_t n = 0;

@@ -367,8 +367,7 @@ static int workdir(struct build_site *site, const char *path, bool *out_cached, 
         return err->code;
     text = bh_xasprintf("WORKDIR %s", site->image.config.working_dir);
     if (strcmp(site->image.config.working_dir, "/") != 0) {
-        if (folder_item(site, &item, err) != 0 ||
-            files_layer(site, &item, 1, text, out_cached, &result, err) != 0)
+        if (folder_item(site, &item, err) != 0 || files_layer(site, &item, 1, text, out_cached, &result, err) != 0)
             return err->code;
     }
     if (!result.has_layer)

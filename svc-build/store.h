@@ -68,7 +68,7 @@ struct build_item {
     const char *chmod;
     struct bh_strlist exclude, ignore;
     bool parents, unpack, mkdir, link, contents;
-    bool opaque; /* the target hides what the layers below have there */
+    bool opaque;      /* the target hides what the layers below have there */
     const void *data; /* without a from */
     size_t n_data;
     uint32_t mode;

@@ -104,8 +104,12 @@ static int layer_compose(struct store *s, struct bh_call *call, const struct sto
     const struct store_for f = for_hold(call, h);
     struct store_composed c;
 
-    if (store_compose(s, &f, req, &c, err) != 0)
+    if (store_compose(s, &f, req, &c, err) != 0) {
+        store_composed_fini(&c);
         return err->code;
+    }
+    reply.target = c.targets;
+    reply.n_target = c.n_targets;
     reply.content = c.content;
     reply.files = c.files;
     reply.empty = c.empty;
@@ -113,7 +117,9 @@ static int layer_compose(struct store *s, struct bh_call *call, const struct sto
         reply.diff_id = c.layer.diff_id;
         reply.tar_size = c.layer.tar_size;
     }
-    return bh_call_reply(call, &reply.base, err);
+    bh_call_reply(call, &reply.base, err);
+    store_composed_fini(&c);
+    return err->code;
 }
 
 int store_rpc_layer_compose(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {

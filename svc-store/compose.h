@@ -35,7 +35,10 @@ struct store_composed {
     char content[STORE_DIGEST_SIZE];
     uint64_t files;
     bool empty;
+    char **targets; /* of each item, links followed; store_composed_fini frees them */
+    size_t n_targets;
 };
+void store_composed_fini(struct store_composed *c);
 int store_compose(struct store *s, const struct store_for *f, const struct Bulkhead__Store__V1__LayerComposeRequest *q,
                   struct store_composed *out, struct bh_err *err);
 /* *out: the file's bytes, in the arena. */

@@ -335,13 +335,15 @@ static int compose_into(struct sources *x, const compose_msg *q, unsigned flags,
 
     if (run(x, BH_JOB_COMPOSE, flags, layer->fd, scratch->fd, &packed, err) != 0)
         return err->code;
-    if (store_result_composed(&packed, &found.layer, found.content, &found.files, &found.empty, &made, err) != 0)
+    if (store_result_composed(&packed, &found, &made, err) != 0)
         return store_worker_full(&x->s->place, "copy of files", UINT64_MAX, err);
     if ((flags & BH_JOB_F_NO_DIGEST) == 0)
         memcpy(out->content, found.content, sizeof out->content);
     out->files = found.files;
     out->empty = found.empty;
     out->layer = found.layer;
+    out->targets = found.targets;
+    out->n_targets = found.n_targets;
     if (q->only_digest || found.empty)
         return 0;
     if (!made)

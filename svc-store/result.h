@@ -108,9 +108,9 @@ struct store_context_found {
     unsigned char in_use[8]; /* a bit for each pack of the context before */
 };
 int store_result_context(const struct bh_buf *packed, struct store_context_found *out, struct bh_err *err);
+struct store_composed;
 /* Job "compose"; *out_made: there is a layer. */
-int store_result_composed(const struct bh_buf *packed, struct store_layer_result *out, char content[STORE_DIGEST_SIZE],
-                          uint64_t *out_files, bool *out_empty, bool *out_made, struct bh_err *err);
+int store_result_composed(const struct bh_buf *packed, struct store_composed *out, bool *out_made, struct bh_err *err);
 /* Job "file": its bytes, in the arena. */
 int store_result_file(const struct bh_buf *packed, struct bh_arena *arena, const void **out, size_t *out_n,
                       uint32_t *out_mode, struct bh_err *err);

@@ -8,7 +8,9 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
+#include "compose.h"
 #include "imageconf/imageconf.h"
 #include "unpack/jobs.h"
 #include "worker.pb-c.h"
@@ -128,27 +130,43 @@ int store_result_context(const struct bh_buf *packed, struct store_context_found
     return err->code;
 }
 
-static int composed_of(const Bulkhead__Worker__V1__ComposeResult *c, struct store_layer_result *out,
-                       char content[STORE_DIGEST_SIZE], struct bh_err *err) {
-    content[0] = '\0';
-    if (c->content[0] != '\0' && !digest_ok(c->content))
-        return broken("a digest of files", err);
-    bh_str_copy(content, STORE_DIGEST_SIZE, c->content);
-    *out = (struct store_layer_result){.codec = "none"};
-    return c->layer != NULL ? layer_of(c->layer, out, err) : 0;
+/* Paths, which are shown to nobody and go back into requests. */
+static int targets_of(const Bulkhead__Worker__V1__ComposeResult *c, struct store_composed *out, struct bh_err *err) {
+    for (size_t i = 0; i < c->n_target; i++)
+        if (c->target[i][0] != '/')
+            return broken("a target of files", err);
+    out->targets = bh_xcalloc(c->n_target + 1, sizeof *out->targets);
+    for (; out->n_targets < c->n_target; out->n_targets++)
+        out->targets[out->n_targets] = bh_xstrdup(c->target[out->n_targets]);
+    return 0;
 }
 
-int store_result_composed(const struct bh_buf *packed, struct store_layer_result *out, char content[STORE_DIGEST_SIZE],
-                          uint64_t *out_files, bool *out_empty, bool *out_made, struct bh_err *err) {
+void store_composed_fini(struct store_composed *c) {
+    for (size_t i = 0; i < c->n_targets; i++)
+        free(c->targets[i]);
+    free(c->targets);
+    c->targets = NULL;
+    c->n_targets = 0;
+}
+
+static int composed_of(const Bulkhead__Worker__V1__ComposeResult *c, struct store_composed *out, struct bh_err *err) {
+    if (c->content[0] != '\0' && !digest_ok(c->content))
+        return broken("a digest of files", err);
+    *out = (struct store_composed){.files = c->files, .empty = c->empty, .layer = {.codec = "none"}};
+    bh_str_copy(out->content, sizeof out->content, c->content);
+    if (c->layer != NULL && layer_of(c->layer, &out->layer, err) != 0)
+        return err->code;
+    return targets_of(c, out, err);
+}
+
+int store_result_composed(const struct bh_buf *packed, struct store_composed *out, bool *out_made, struct bh_err *err) {
     struct bh_arena arena;
     result_msg *m;
 
     bh_arena_init(&arena, LAYER_ARENA);
     if (unpack(packed, &arena, BULKHEAD__WORKER__V1__RESULT__RESULT_COMPOSE, &m, err) == 0) {
-        *out_files = m->compose->files;
-        *out_empty = m->compose->empty;
         *out_made = m->compose->layer != NULL;
-        composed_of(m->compose, out, content, err);
+        composed_of(m->compose, out, err);
     }
     bh_arena_fini(&arena);
     return err->code;

@@ -210,6 +210,8 @@ static int compose(struct unp_compose *c, struct bh_buf *result, struct bh_err *
             return err->code;
         pb.files = c->placed;
         pb.empty = c->placed == 0;
+        pb.target = c->targets;
+        pb.n_target = c->job->request->n_item;
         if (!pb.empty && write_layer(c, &pb, &made, err) != 0)
             return err->code;
     }

@@ -241,6 +241,65 @@ static int place_matches(struct unp_placing *p, uint32_t *next, uint32_t item, s
     return 0;
 }
 
+/* ---- targets ------------------------------------------------------------------------------- */
+
+static int note_target(struct unp_placing *p, const struct unp_route *r, uint32_t item, struct bh_err *err) {
+    size_t n = 1;
+    char *text;
+
+    for (size_t i = 1; i <= r->depth; i++)
+        n += r->name[i].n + 1;
+    text = bh_arena_alloc(&p->c->arena, n + 1);
+    if (text == NULL)
+        return unp_compose_no_memory(err);
+    p->c->targets[item] = text;
+    for (size_t i = 1; i <= r->depth; i++) {
+        *text++ = '/';
+        memcpy(text, r->name[i].s, r->name[i].n);
+        text += r->name[i].n;
+    }
+    if (r->depth == 0)
+        *text++ = '/';
+    *text = '\0';
+    return 0;
+}
+
+/* A folder that hides what is below it.  One that is only made has the attributes that were asked for. */
+static int make_opaque(struct unp_placing *p, struct unp_route *r, struct bh_err *err) {
+    const unp_item_msg *item = p->item;
+    uint16_t mode = item->mode != 0 ? (uint16_t)(item->mode & 07777) : 0755;
+    struct unp_dent *d;
+
+    if (r->depth == 0)
+        return unp_target_refuse("the root can hide nothing", (struct unp_text){"/", 1}, err);
+    if (unp_target_make(p, r, r->depth, mode, err) != 0)
+        return err->code;
+    p->c->placed++;
+    d = unp_dent_at(&p->c->tree, r->at[r->depth].dent);
+    d->flags |= UNP_D_OPAQUE;
+    if (item->mkdir) {
+        struct unp_inode *i = unp_inode_at(&p->c->tree, d->inode);
+
+        i->mode = (uint16_t)(S_IFDIR | mode);
+        i->uid = item->uid > 0 ? (uint32_t)item->uid : 0;
+        i->gid = item->gid > 0 ? (uint32_t)item->gid : 0;
+    }
+    return 0;
+}
+
+static int begin_item(struct unp_placing *p, uint32_t next, uint32_t item, struct bh_err *err) {
+    static struct unp_route r;
+    const struct unp_picks *k = &p->c->picks;
+    struct unp_text target = {(char *)p->item->target.data, p->item->target.len};
+    bool folder = p->item->mkdir || (next < k->n_match && k->match[next].item == item &&
+                                     unp_vnode_is_dir(k->v[k->match[next].first].node));
+
+    if (check_target(p->item, err) != 0 || unp_target_resolve(p, target, &r, err) != 0 ||
+        note_target(p, &r, item, err) != 0)
+        return err->code;
+    return p->item->opaque && folder ? make_opaque(p, &r, err) : 0;
+}
+
 int unp_compose_place(struct unp_compose *c, struct bh_err *err) {
     const Bulkhead__Store__V1__LayerComposeRequest *q = c->job->request;
     struct unp_placing p = {.c = c};
@@ -248,9 +307,12 @@ int unp_compose_place(struct unp_compose *c, struct bh_err *err) {
 
     if (q->onto != NULL && unp_compose_view(c, q->onto, &c->views[q->n_item], &p.onto, err) != 0)
         return err->code;
+    c->targets = bh_arena_alloc(&c->arena, (q->n_item + 1) * sizeof *c->targets);
+    if (c->targets == NULL)
+        return unp_compose_no_memory(err);
     for (uint32_t i = 0; i < q->n_item; i++) {
         p.item = q->item[i];
-        if (check_target(p.item, err) != 0)
+        if (begin_item(&p, next, i, err) != 0)
             return err->code;
         int rc = p.item->mkdir          ? place_folder(&p, err)
                  : p.item->from == NULL ? place_bytes(&p, err)

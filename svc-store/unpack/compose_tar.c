@@ -297,6 +297,34 @@ static int put_content(struct unp_tarout *t, const struct unp_inode *i, struct b
     return 0;
 }
 
+/* The mark that hides what layers below have in the folder. */
+static int put_opaque(struct unp_tarout *t, uint32_t dent, struct bh_err *err) {
+    static const char mark[] = ".wh..wh..opq";
+    static char path[NAME_MAX_BYTES + sizeof mark];
+    BH_SCOPE_BUF struct bh_buf records = BH_BUF_INIT_MAX((size_t)1 << 20);
+    size_t n = path_of(&t->c->tree, dent, path, true);
+    struct header h;
+
+    memcpy(path + n, mark, sizeof mark - 1);
+    n += sizeof mark - 1;
+    memset(&h, 0, sizeof h);
+    if (!fits(&h, path, n)) {
+        put_record(&records, "path", path, n);
+        memcpy(h.name, path, n < sizeof h.name ? n : sizeof h.name);
+    }
+    h.type = '0';
+    octal(h.mode, sizeof h.mode, 0);
+    octal(h.uid, sizeof h.uid, 0);
+    octal(h.gid, sizeof h.gid, 0);
+    octal(h.size, sizeof h.size, 0);
+    octal(h.mtime, sizeof h.mtime, 0);
+    finish(&h);
+    if (records.len > 0)
+        put_extension(&t->head, &records);
+    bh_buf_add(&t->head, &h, sizeof h);
+    return bh_buf_failed(&records) || bh_buf_failed(&t->head) ? no_memory(err) : 0;
+}
+
 static int next_entry(struct unp_tarout *t, struct bh_err *err) {
     static const char zeros[2 * UNP_TAR_BLK];
 
@@ -316,6 +344,8 @@ static int next_entry(struct unp_tarout *t, struct bh_err *err) {
         i->nid = first;
     if (put_entry(t, dent, i, first, err) != 0)
         return err->code;
+    if ((unp_dent_at(&t->c->tree, dent)->flags & UNP_D_OPAQUE) != 0)
+        return put_opaque(t, dent, err);
     return first == 0 && (i->mode & 0170000) == 0100000 && i->size > 0 ? put_content(t, i, err) : 0;
 }
 

@@ -42,6 +42,11 @@ uint16_t unp_spot_mode(const struct unp_compose *c, const struct unp_spot *s) {
     return i != NULL ? i->mode : s->under != NULL ? s->under->mode : 0;
 }
 
+/* What the layers below have in it is not there any more. */
+static bool hides(const struct unp_compose *c, const struct unp_spot *dir) {
+    return dir->dent != 0 && (unp_dent_at(&c->tree, dir->dent)->flags & UNP_D_OPAQUE) != 0;
+}
+
 int unp_spot_child(const struct unp_compose *c, const struct unp_spot *dir, struct unp_text name, struct unp_spot *out,
                    struct bh_err *err) {
     const struct unp_inode *i;
@@ -49,7 +54,7 @@ int unp_spot_child(const struct unp_compose *c, const struct unp_spot *dir, stru
     *out = (struct unp_spot){0};
     if (dir->dent != 0)
         out->dent = unp_tree_lookup(&c->tree, dir->dent, name);
-    if (dir->under != NULL && unp_view_lookup(dir->under, name, &out->under, err) != 0)
+    if (dir->under != NULL && !hides(c, dir) && unp_view_lookup(dir->under, name, &out->under, err) != 0)
         return err->code;
     i = unp_spot_made(c, out);
     if (i != NULL && (!unp_inode_is_dir(i) || (out->under != NULL && !unp_vnode_is_dir(out->under))))

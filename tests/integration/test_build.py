@@ -1,0 +1,363 @@
+"""Builds from outside: Dockerfiles and contexts become images; what a failure, a cancel and a second time do."""
+import json, os, re, signal, subprocess, sys, time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import makeimage as mk  # noqa: E402
+from cases import case, fails, has, inspect, lacks, out, run, same, until  # noqa: E402
+
+BB = mk.busybox({"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+                [[("etc", None, 0o755), ("etc/passwd", b"root:x:0:0:r:/root:/bin/sh\nneko:x:77:88:n:/:/bin/sh\n", 0o644),
+                  ("etc/group", b"root:x:0:\ncat:x:99:\n", 0o644), ("tmp", None, 0o1777), ("run", None, 0o755), ("var", None, 0o755),
+                  ("var/run", "../run", 0o777), ("old", None, 0o755), ("old/file", b"old\n", 0o644), ("root", None, 0o700)]])
+TRIGGER = mk.busybox({"Env": ["PATH=/bin"], "OnBuild": ["RUN echo trigger > /trigger", "ENV T=1"]}, [[("base", b"", 0o644)]])
+
+
+def setup(e):
+    out(e, "load", "-q", input=mk.docker_archive([(BB, ["bb:latest"]), (TRIGGER, ["trigger:latest"])]), text=False)
+
+
+def context(e, name, files):
+    """A folder of files, by their paths."""
+    folder = os.path.join(e.folder, name)
+    os.makedirs(folder, exist_ok=True)
+    for path, content in files.items():
+        whole = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(whole), exist_ok=True)
+        mk.write(whole, content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+_numbers = iter(range(10000))
+
+
+def build(e, dockerfile, *flags, files=None, tag="t:1", **more):
+    """The command's result; the image has the name `tag`."""
+    folder = context(e, f"ctx{next(_numbers)}", {"Dockerfile": dockerfile, **(files or {})})
+    return e.cli("build", "-t", tag, *flags, folder, check=False, **more)
+
+
+def good(done):
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def sh(e, script, tag="t:1", *flags):
+    return out(e, "run", "--rm", "--entrypoint", "/bin/sh", *flags, tag, "-c", script)
+
+
+def layers(e, tag="t:1"):
+    return inspect(e, tag)["RootFS"]["Layers"]
+
+
+def rows(e, tag="t:1"):
+    return [json.loads(line)["CreatedBy"] for line in out(e, "history", "--no-trunc", "--format", "json", tag).splitlines()]
+
+
+def folders(e):
+    return os.listdir(f"{e.root}/state/launch/containers")
+
+
+# ---- config ----
+
+@case("build: every metadata instruction, its config and its row in the history")
+def _(e):
+    good(build(e, """FROM bb
+MAINTAINER neko
+ARG WHO=me
+ENV A=1 B="x $A y"
+ENV A=2 C=$A
+LABEL one=1 "two words"="a b"
+EXPOSE 80 443/udp
+VOLUME /data /more
+USER neko:cat
+WORKDIR /w
+WORKDIR d
+STOPSIGNAL SIGINT
+SHELL ["/bin/sh", "-ec"]
+HEALTHCHECK --interval=30s --retries=3 CMD true
+ONBUILD RUN echo later
+ENTRYPOINT ["cat"]
+CMD ["-", "a\\"b"]
+"""))
+    i = inspect(e, "t:1")
+    c = i["Config"]
+    same((c["Env"], c["Labels"], sorted(c["ExposedPorts"]), sorted(c["Volumes"]), c["User"], c["WorkingDir"], c["StopSignal"], c["Shell"], c["OnBuild"],
+          c["Entrypoint"], c["Cmd"], c["Healthcheck"], i["Author"]),
+         (["PATH=/bin", "A=2", "B=x  y", "C=1"], {"one": "1", "two words": "a b"}, ["443/udp", "80/tcp"], ["/data", "/more"], "neko:cat", "/w/d", "SIGINT",
+          ["/bin/sh", "-ec"], ["RUN echo later"], ["cat"], ["-", 'a"b'], {"Test": ["CMD-SHELL", "true"], "Interval": 30000000000, "Retries": 3}, "neko"))
+    same(rows(e)[:16], ['CMD ["-" "a\\"b"]', 'ENTRYPOINT ["cat"]', "ONBUILD RUN echo later",
+                        'HEALTHCHECK &{["CMD-SHELL" "true"] "30s" "0s" "0s" "0s" \'\\x03\'}', "SHELL [/bin/sh -ec]", "STOPSIGNAL SIGINT", "WORKDIR /w/d",
+                        "WORKDIR /w", "USER neko:cat", "VOLUME [/data /more]", "EXPOSE map[443/udp:{} 80/tcp:{}]", "LABEL one=1 two words=a b", "ENV A=2 C=1",
+                        "ENV A=1 B=x  y", "ARG WHO=me", "MAINTAINER neko"])
+    same(sh(e, "stat -c %u:%g /w /w/d"), "77:99\n77:99\n")
+
+
+@case("build: ENTRYPOINT drops the base's CMD, not the stage's own; --label; several tags; same image again")
+def _(e):
+    good(build(e, "FROM bb\nCMD [\"one\"]\n", tag="base:1"))
+    good(build(e, "FROM base:1\nENTRYPOINT [\"e\"]\n", tag="base:2"))
+    same((inspect(e, "base:2")["Config"]["Cmd"], inspect(e, "base:2")["Config"]["Entrypoint"]), (None, ["e"]))
+    good(build(e, "FROM base:1\nCMD two\nENTRYPOINT [\"e\"]\n", "-t", "base:4", "--label", "l=m", tag="base:3"))
+    c = inspect(e, "base:3")["Config"]
+    same((c["Cmd"], c["Labels"]), (["/bin/sh", "-c", "two"], {"l": "m"}))
+    same(inspect(e, "base:4")["Id"], inspect(e, "base:3")["Id"])
+    good(build(e, "FROM base:1\nCMD two\nENTRYPOINT [\"e\"]\n", "--label", "l=m", tag="base:5"))
+    same(inspect(e, "base:5")["Id"], inspect(e, "base:3")["Id"])
+
+
+@case("build: RUN has its shell, variables, arguments, user, folder; each is a layer; the history tells the arguments")
+def _(e):
+    done = good(build(e, """FROM bb
+ARG WHO=none
+ARG EMPTY
+ENV E=env
+WORKDIR /w
+RUN echo $WHO $E > a && pwd >> a && id -u >> a
+USER neko
+RUN ["/bin/sh", "-c", "id -u > /tmp/b"]
+USER root
+SHELL ["/bin/sh", "-c", "echo shell; eval $0"]
+RUN echo x > /c
+RUN true
+""", "--build-arg", "WHO=you"))
+    same(sh(e, "cat /w/a /tmp/b /c"), "you env\n/w\n0\n77\nx\n")
+    same(len(layers(e)), len(layers(e, "bb")) + 5)
+    has("\n".join(rows(e)), r"(?m)^RUN \|1 WHO=you /bin/sh -c echo \$WHO \$E > a && pwd >> a && id -u >> a # buildkit$")
+    has(done.stderr, r"\[[0-9]+/[0-9]+\] RUN echo")
+    has(done.stderr, r"(?m)^#[0-9]+ [0-9.]+ shell$")
+
+
+@case("build: here-documents: script for the shell, with an interpreter, as files")
+def _(e):
+    good(build(e, """FROM bb
+RUN <<EOF
+echo one > /one
+echo two > /two
+EOF
+RUN <<EOF
+#!/bin/sh -e
+echo "$0" > /zero
+EOF
+ARG V=val
+COPY <<a.txt <<"b.txt" /docs/
+plain $V
+a.txt
+raw $V
+b.txt
+RUN cat <<E > /cat
+text
+E
+"""))
+    same(sh(e, "cat /one /two /zero /docs/a.txt /docs/b.txt /cat; stat -c '%a %u' /docs/a.txt; ls /dev/pipes 2>&1 | wc -l"),
+         "one\ntwo\n/dev/pipes/EOF\nplain val\nraw $V\ntext\n644 0\n1\n")
+
+
+# ---- COPY and ADD ----
+
+@case("build: COPY and ADD: folders, patterns, owners, modes, excludes, links, .dockerignore, archives")
+def _(e):
+    packed = mk.compress(mk.tar_of([("in", None, 0o755), ("in/side", b"inside", 0o600)]), "gzip")
+    good(build(e, """FROM bb
+WORKDIR /w
+COPY src ./
+COPY src/*.txt txt/
+COPY --chown=neko src/a.txt owned
+COPY --chown=5:cat --chmod=750 src/a.txt /mode
+COPY --exclude=*.md src/deep deep2/
+ADD --unpack=false pack.tgz kept.tgz
+COPY --from=bb /old/file /from
+COPY src/a.txt /var/run/linked
+""", files={"src/a.txt": "A", "src/b.txt": "B", "src/deep/c.md": "C", "src/deep/d": "D", "src/x.key": "no", "pack.tgz": packed, ".dockerignore": "**/*.key\n"}))
+    same(sh(e, "find /w -type f | sort; cat /from; stat -c '%n %a %u:%g' /w/owned /mode /run/linked"),
+         "/w/a.txt\n/w/b.txt\n/w/deep/c.md\n/w/deep/d\n/w/deep2/d\n/w/kept.tgz\n/w/owned\n/w/txt/a.txt\n/w/txt/b.txt\n"
+         "old\n/w/owned 644 77:88\n/mode 750 5:99\n/run/linked 644 0:0\n")
+    for text, words in (("COPY nothere /x", "nothere"), ("COPY --chown=nobodyhere src /x", "nobodyhere"), ("COPY --from=nosuchimage:9 / /x", "nosuchimage"),
+                        ("COPY src/*.none /x", "none"), ("ADD git@example.com:a/b.git /x", "git")):
+        done = build(e, f"FROM bb\n{text}\n", files={"src/a.txt": "A"}, tag="bad:1")
+        same((text, done.returncode), (text, 1))
+        has(done.stderr, words)
+        fails(e, "inspect", "bad:1")
+
+
+@case("build: stages: only what the target needs, COPY --from by name and number, --target, ONBUILD")
+def _(e):
+    file = """ARG BASE=bb
+FROM $BASE AS first
+RUN echo 1 > /one
+FROM first AS second
+RUN echo 2 > /two
+FROM bb AS never
+RUN exit 9
+FROM scratch AS last
+COPY --from=second /one /two /
+COPY --from=0 /one /again
+FROM bb
+RUN exit 8
+"""
+    done = good(build(e, file, "--target", "last"))
+    lacks(done.stderr, "exit [89]")
+    i = inspect(e, "t:1")
+    same((len(i["RootFS"]["Layers"]), i["Config"]["Env"], i["Config"]["WorkingDir"]),
+         (2, ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "/"))
+    good(build(e, "FROM t:1 AS t\nFROM bb\nCOPY --from=t / /t\n", tag="t:2"))
+    same(sh(e, "cat /t/one /t/two /t/again", "t:2"), "1\n2\n1\n")
+    good(build(e, "FROM trigger\nRUN cat /trigger > /copied; echo $T >> /copied\n", tag="t:3"))
+    same((sh(e, "cat /copied", "t:3"), inspect(e, "t:3")["Config"]["OnBuild"]), ("trigger\n1\n", None))
+    has(build(e, file, "--target", "lst").stderr, "lst.*could not be found|did you mean")
+
+
+# ---- errors ----
+
+@case("build: a mistake in the file is told with line and word before anything happens; a step that fails, too")
+def _(e):
+    done = build(e, "ROM bb\nRUN true\n", tag="bad:1")
+    same(done.returncode, 1)
+    has(done.stderr, r"Dockerfile:1:1: unknown instruction: ROM")
+    has(done.stderr, r"did you mean FROM\?")
+    done = build(e, "FROM bb\nRUN echo before; exit 3\nRUN echo after\n", tag="bad:1")
+    same(done.returncode, 1)
+    has(done.stderr, r"before")
+    has(done.stderr, r'process "/bin/sh -c echo before; exit 3" did not complete successfully: exit code: 3')
+    lacks(done.stderr, r"#[0-9]+ [0-9.]+ after")
+    fails(e, "inspect", "bad:1")
+    has(build(e, "FROM nosuchimage:1\nRUN true\n", tag="bad:1").stderr, "nosuchimage")
+    has(build(e, "FROM bb\nRUN [\"/nosuch\"]\n", tag="bad:1").stderr, "exit code: 127")
+    has(build(e, "FROM bb\n", tag="Bad:1").stderr, "invalid reference format|must be lowercase")
+    until("no step is left", lambda: folders(e) == [])
+    same(out(e, "ps", "-aq"), "")
+
+
+@case("build: the same again comes from the cache and is the same image; what differs is done again")
+def _(e):
+    file = "FROM bb\nARG X=1\nCOPY src /src\nRUN echo $X > /x; date >> /x\nENV A=b\nRUN cat /x > /y\n"
+    files = {"src/a": "1", "src/b": "2"}
+    first = good(build(e, file, files=files))
+    lacks(first.stderr, "CACHED")
+    one = inspect(e, "t:1")["Id"]
+    second = good(build(e, file, files=files))
+    same((inspect(e, "t:1")["Id"], len(re.findall("CACHED", second.stderr))), (one, 3))
+    other = good(build(e, file, files={**files, "src/a": "3"}, tag="t:2"))
+    same(len(re.findall("CACHED", other.stderr)), 0)
+    good(build(e, file.replace("A=b", "A=c"), files=files, tag="t:3"))
+    same(layers(e, "t:3")[:-1], layers(e)[:-1])
+    arg = good(build(e, file, "--build-arg", "X=2", files=files, tag="t:4"))
+    same(len(re.findall("CACHED", arg.stderr)), 1)
+    fresh = good(build(e, file, "--no-cache", files=files, tag="t:5"))
+    same((len(re.findall("CACHED", fresh.stderr)), inspect(e, "t:5")["Id"] != one), (0, True))
+
+
+@case("build: SOURCE_DATE_EPOCH: nothing in the image is younger, and two cold builds give the same image")
+def _(e):
+    file = "FROM bb\nCOPY a /a\nWORKDIR /new\nRUN echo x > /x\nLABEL l=m\n"
+    ids = []
+    for i in range(2):
+        good(build(e, file, "--no-cache", "--source-date-epoch", "1700000000", files={"a": "1"}, tag=f"epoch:{i}"))
+        ids.append(inspect(e, f"epoch:{i}")["Id"])
+        time.sleep(1.1)
+    same(ids[0], ids[1])
+    same(inspect(e, "epoch:0")["Created"][:19], "2023-11-14T22:13:20")
+    same(sh(e, "stat -c %Y /a /new /x", "epoch:0"), "1700000000\n" * 3)
+
+
+@case("build: cancelled or its client gone, nothing is left and nothing has a name")
+def _(e):
+    folder = context(e, "cancel", {"Dockerfile": "FROM bb\nRUN echo up; sleep 60\n"})
+    for how in (signal.SIGINT, signal.SIGKILL):
+        p = subprocess.Popen([e.client(), "--host", e.host, "build", "-t", "bad:1", folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in p.stderr:
+            if re.search(r"^#[0-9]+ [0-9.]+ up", line):
+                break
+        p.send_signal(how)
+        p.wait(20)
+        p.stderr.close()
+        p.stdout.close()
+        until("no step is left", lambda: folders(e) == [], 30)
+        fails(e, "inspect", "bad:1")
+    out(e, "system", "check")
+
+
+# ---- mounts ----
+
+@case("build: RUN --mount: bind of context, stage, image; what is written there is dropped")
+def _(e):
+    good(build(e, """FROM bb AS st
+RUN echo stage > /s
+FROM bb
+WORKDIR /w
+RUN --mount=type=bind,target=/ctx,rw cat /ctx/sub/f > /one; touch /ctx/new; ls /ctx > /list
+RUN --mount=source=sub,target=/old,rw cat /old/f > /two; ls /old >> /two; echo more > /old/more; mkdir /old/dir
+RUN --mount=from=st,target=here cat here/s > /three
+RUN --mount=from=bb,source=/old/file,target=/var/run/x cat /run/x > /four
+""", files={"sub/f": "content\n"}))
+    same(sh(e, "cat /one /list /two /three /four; ls /old /w /run"),
+         "content\nDockerfile\nnew\nsub\ncontent\nf\nstage\nold\n/old:\nfile\n\n/run:\n\n/w:\n")
+    lacks(sh(e, "ls -A /"), "ctx")
+    again = good(build(e, "FROM bb\nRUN --mount=type=bind,target=/c cat /c/f > /one\n", files={"f": "1"}, tag="b:1"))
+    changed = good(build(e, "FROM bb\nRUN --mount=type=bind,target=/c cat /c/f > /one\n", files={"f": "2"}, tag="b:2"))
+    lacks(again.stderr + changed.stderr, "CACHED")
+    same(sh(e, "cat /one", "b:2"), "2")
+
+
+@case("build: RUN --mount=type=cache keeps from build to build, is in no layer, and has rules for several")
+def _(e):
+    file = "FROM bb\nARG N\nRUN --mount=type=cache,target=/root/.cache/x echo $N >> /root/.cache/x/log; cat /root/.cache/x/log > /seen; ls -ld /root/.cache/x > /mode\n"
+    for i in range(1, 12):
+        good(build(e, file, "--build-arg", f"N={i}"))
+        same(sh(e, "cat /seen"), "".join(f"{k}\n" for k in range(1, i + 1)))
+    same(sh(e, "ls -A /root; cut -c1-10 /mode"), "drwxr-xr-x\n")
+    good(build(e, "FROM bb\nRUN --mount=type=cache,id=/root/.cache/x,target=/other rm /other/log; touch /other/b\n"))
+    good(build(e, "FROM bb\nRUN --mount=type=cache,id=/root/.cache/x,target=/z ls -A /z > /seen\n"))
+    same(sh(e, "cat /seen"), "b\n")
+    good(build(e, "FROM bb\nRUN --mount=type=cache,target=/old ls -A /old > /seen; echo 1 > /old/x\nRUN --mount=type=cache,target=/old,mode=0700,uid=5 ls -A /old > /seen2\n"))
+    same(sh(e, "cat /seen /seen2; ls /old"), "x\nfile\n")
+    has(out(e, "builder", "du"), "exec.cachemount")
+
+
+@case("build: secrets as files and variables, in no layer, key, history or log; tmpfs")
+def _(e):
+    secret = os.path.join(e.folder, "secret")
+    mk.write(secret, b"s3cr3t-value\n")
+    file = """FROM bb
+RUN --mount=type=secret,id=a wc -c < /run/secrets/a > /n; stat -c '%a %u' /run/secrets/a >> /n
+RUN --mount=type=secret,id=a,target=/root/.netrc,mode=0444 id -u > /m; wc -c < /root/.netrc >> /m
+RUN --mount=type=secret,id=a,env=TOKEN echo ${#TOKEN} > /k
+RUN --mount=type=secret,id=none test ! -e /run/secrets/none
+RUN --mount=type=tmpfs,target=/scratch,size=1m echo x > /scratch/x; grep -c ' /scratch tmpfs' /proc/mounts > /t
+"""
+    done = good(build(e, file, "--secret", f"id=a,src={secret}"))
+    same(sh(e, "cat /n /m /k /t; ls -A /run /root; ls -d /scratch 2>&1 | grep -c 'No such'"), "13\n400 0\n0\n13\n13\n1\n/root:\n\n/run:\n1\n")
+    everything = done.stderr + done.stdout + out(e, "history", "--no-trunc", "t:1") + out(e, "inspect", "t:1")
+    lacks(everything, "s3cr3t")
+    found = subprocess.run(["grep", "-rl", "s3cr3t-value", f"{e.root}/state"], capture_output=True, text=True, check=False).stdout
+    same(found, "")
+    has(build(e, "FROM bb\nRUN --mount=type=secret,id=q,required=true true\n", tag="bad:1").stderr, "secret q: not found")
+
+
+# ---- logs ----
+
+@case("build: logs are kept, also long ones; history lists builds")
+def _(e):
+    good(build(e, "FROM bb\nRUN i=0; while [ $i -lt 60000 ]; do echo line $i of a long log that goes on and on; i=$((i+1)); done\n", tag="log:1"))
+    ids = out(e, "builder", "history", "-q").split()
+    done = e.cli("builder", "logs", ids[0])
+    text = done.stdout + done.stderr
+    has(text, "line 0 of a long log")
+    has(text, "line 59999 of a long log")
+    same(len(re.findall("line [0-9]+ of", text)), 60000)
+    has(out(e, "builder", "history"), "log:1")
+    fails(e, "builder", "logs", "0123456789abcdef")
+
+
+@case("build: stages side by side; what both need is made once")
+def _(e):
+    file = "FROM bb AS base\nRUN sleep 1; echo x > /x\n" + "".join(f"FROM base AS s{i}\nRUN sleep 1; echo {i} > /s\n" for i in range(4))
+    file += "FROM bb\n" + "".join(f"COPY --from=s{i} /s /s{i}\n" for i in range(4))
+    start = time.monotonic()
+    good(build(e, file, "--jobs", "4"))
+    took = time.monotonic() - start
+    same(sh(e, "cat /s0 /s1 /s2 /s3"), "0\n1\n2\n3\n")
+    assert took < 5, f"{took:.1f} s: not side by side"
+
+
+if __name__ == "__main__":
+    run(setup)
