@@ -164,13 +164,14 @@ COPY src/*.txt txt/
 COPY --chown=neko src/a.txt owned
 COPY --chown=5:cat --chmod=750 src/a.txt /mode
 COPY --exclude=*.md src/deep deep2/
+ADD pack.tgz unpacked/
 ADD --unpack=false pack.tgz kept.tgz
 COPY --from=bb /old/file /from
 COPY src/a.txt /var/run/linked
 """, files={"src/a.txt": "A", "src/b.txt": "B", "src/deep/c.md": "C", "src/deep/d": "D", "src/x.key": "no", "pack.tgz": packed, ".dockerignore": "**/*.key\n"}))
-    same(sh(e, "find /w -type f | sort; cat /from; stat -c '%n %a %u:%g' /w/owned /mode /run/linked"),
-         "/w/a.txt\n/w/b.txt\n/w/deep/c.md\n/w/deep/d\n/w/deep2/d\n/w/kept.tgz\n/w/owned\n/w/txt/a.txt\n/w/txt/b.txt\n"
-         "old\n/w/owned 644 77:88\n/mode 750 5:99\n/run/linked 644 0:0\n")
+    same(sh(e, "find /w -type f | sort; cat /w/unpacked/in/side /from; stat -c '%n %a %u:%g' /w/owned /mode /w/unpacked/in/side /run/linked"),
+         "/w/a.txt\n/w/b.txt\n/w/deep/c.md\n/w/deep/d\n/w/deep2/d\n/w/kept.tgz\n/w/owned\n/w/txt/a.txt\n/w/txt/b.txt\n/w/unpacked/in/side\n"
+         "insideold\n/w/owned 644 77:88\n/mode 750 5:99\n/w/unpacked/in/side 600 0:0\n/run/linked 644 0:0\n")
     for text, words in (("COPY nothere /x", "nothere"), ("COPY --chown=nobodyhere src /x", "nobodyhere"), ("COPY --from=nosuchimage:9 / /x", "nosuchimage"),
                         ("ADD git@example.com:a/b.git /x", "git")):
         done = build(e, f"FROM bb\n{text}\n", files={"src/a.txt": "A"}, tag="bad:1")
