@@ -254,7 +254,8 @@ static int refused_token(const struct reg_auth *a, const struct reg_http_respons
 
     reg_answer_text(answer, text, sizeof text);
     if (answer->status == 401 || answer->status == 403) {
-        bh_err_set(err, BH_E_UNAUTHENTICATED, "%s: %s", what,
+        bool said = !*text || bh_str_starts(text, "unauthorized") || bh_str_starts(text, "denied");
+        bh_err_set(err, BH_E_UNAUTHENTICATED, "%s: %s%s", what, said ? "" : "unauthorized: ",
                    *text                        ? text
                    : reg_auth_has_credential(a) ? "unauthorized: incorrect username or password"
                                                 : "unauthorized");
@@ -309,6 +310,7 @@ static int ask_by_post(struct reg_auth *a, const struct reg_url *base, const str
     struct reg_http_request req;
     int rc;
 
+    (void)bh_buf_room(&form, 3 * strlen(a->s.credential->identity_token) + 32768); /* no copy of it stays behind */
     for (unsigned i = 0; i < a->n_scopes; i++)
         bh_buf_addf(&scopes, "%s%s", i ? " " : "", a->scopes[i]);
     add_form(&form, "grant_type", "refresh_token");

@@ -109,8 +109,8 @@ const char *reg_http_header(const struct reg_http_response *r, const char *name)
  * What was lost after the first byte of the sink is the caller's to resume: BH_E_UNAVAILABLE, reason
  * "connection-lost", out->received tells how far.
  * Errors, by reason: "cancelled" (CANCELLED), "dns", "connect", "connection-lost", "timeout" (all UNAVAILABLE),
- * "tls", "plain-http" (a server without TLS answered), "redirect", "too-large" (LIMIT), "bad-answer".
- * A sink's or head's own error comes back as it is.
+ * "tls", "no-tls" (none could be begun), "plain-http" (a server without TLS answered), "redirect", "too-large" (LIMIT),
+ * "bad-answer". A sink's or head's own error comes back as it is.
  */
 int reg_http_send(struct reg_http *http, const struct reg_http_request *req, struct reg_http_response *out,
                   struct bh_err *err);

@@ -324,6 +324,7 @@ static int set_headers(struct exchange *x) {
         ok = add_line(x, req->headers[i]);
     if (ok && x->hop->authorize && req->authorization && *req->authorization) {
         BH_SCOPE_BUF struct bh_buf line = BH_BUF_INIT_MAX((size_t)256 << 10);
+        (void)bh_buf_room(&line, strlen(req->authorization) + 32); /* no copy of it stays behind */
         bh_buf_addf(&line, "Authorization: %s", req->authorization);
         ok = !bh_buf_failed(&line) && add_line(x, bh_buf_str(&line));
         OPENSSL_cleanse(line.data, line.len);
@@ -369,7 +370,8 @@ static int tls_failed(struct exchange *x, CURLcode code) {
         return bh_err_hint(x->err,
                            "if plain HTTP is right here, set `insecure = true` for this host in registries.conf");
     }
-    (void)fail(x, BH_E_UNAVAILABLE, "tls", "%s: tls: %s", x->origin, *x->why ? x->why : curl_easy_strerror(code));
+    (void)fail(x, BH_E_UNAVAILABLE, code == CURLE_SSL_CONNECT_ERROR && !strstr(x->why, " alert ") ? "no-tls" : "tls",
+               "%s: tls: %s", x->origin, *x->why ? x->why : curl_easy_strerror(code));
     if (verified)
         bh_err_hint(x->err, "put the authority that signed it into certs.d/%s/ca.crt (certs_dir in bulkhead.toml)",
                     strchr(x->origin, '/') + 2);

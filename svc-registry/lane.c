@@ -20,7 +20,7 @@
 
 /* ---- memory of libcurl: it holds headers with tokens, so what it gives back is wiped ------------- */
 
-static void wipe_free(void *p) {
+void reg_wipe_free(void *p) {
     if (p)
         OPENSSL_cleanse(p, malloc_usable_size(p));
     free(p);
@@ -35,14 +35,14 @@ static void *wipe_realloc(void *p, size_t n) {
     if (fresh && p)
         memcpy(fresh, p, had < n ? had : n);
     if (fresh)
-        wipe_free(p);
+        reg_wipe_free(p);
     return fresh;
 }
 
 int reg_http_new(struct reg_http **out, struct bh_err *err) {
     static bool started;
 
-    if (!started && curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wipe_free, wipe_realloc, strdup, calloc) != 0)
+    if (!started && curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, reg_wipe_free, wipe_realloc, strdup, calloc) != 0)
         return bh_err_set(err, BH_E_INTERNAL, "start libcurl");
     started = true;
     struct reg_http *http = bh_xcalloc(1, sizeof *http);

@@ -11,6 +11,9 @@
 
 #include "svc-registry/http.h"
 
+/* Memory that held tokens is wiped when it is given back: for libcurl and for the JSON of token servers. */
+void reg_wipe_free(void *p);
+
 struct reg_lane {
     struct reg_lane *next;
     CURLM *multi;

@@ -171,7 +171,9 @@ static bool try_plain(const struct reg_remote *r, const struct bh_err *e) {
 
     if (!r->place.may_plain)
         return false;
-    return strcmp(e->reason, "plain-http") == 0 || (!with_port && strcmp(e->reason, "connect") == 0);
+    if (strcmp(e->reason, "plain-http") == 0 || strcmp(e->reason, "no-tls") == 0)
+        return true;
+    return !with_port && strcmp(e->reason, "connect") == 0;
 }
 
 static int send_first(struct reg_remote *r, struct reg_http_request *req, const char *below,
@@ -201,7 +203,8 @@ static int discover(struct reg_remote *r, struct reg_http_request *req, const ch
     if (rc != 0 && try_plain(r, &first)) {
         struct bh_err second = BH_ERR_INIT;
         rc = send_first(r, req, below, out, PLAIN, &second);
-        if (rc == 0 || strcmp(second.reason, "connect") != 0 || strcmp(first.reason, "plain-http") == 0) {
+        bool better = strcmp(first.reason, "connect") == 0 && strcmp(second.reason, "connect") != 0;
+        if (rc == 0 || better || strcmp(first.reason, "plain-http") == 0) {
             r->scheme = PLAIN;
             first = second;
         }

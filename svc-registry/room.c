@@ -5,6 +5,7 @@
  */
 #include "svc-registry/room.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "oci/digest.h"
 #include "oci/json.h"
 #include "proc/room.h"
+#include "svc-registry/lane.h"
 
 /* One text: the engine's config, a NUL, the files; without files there is no NUL. */
 static int make_conf(const struct bh_buf *text, struct reg_conf **out, struct bh_err *err) {
@@ -24,6 +26,7 @@ static int make_conf(const struct bh_buf *text, struct reg_conf **out, struct bh
 
 int reg_room_open(struct reg_room *room, const struct bh_buf *config, const char *store_dir, struct bh_err *err) {
     pthread_mutex_init(&room->lock, NULL);
+    json_set_alloc_funcs(malloc, reg_wipe_free);
     bh_json_startup();
     if (bh_digest_startup(err) != 0 || make_conf(config, &room->conf, err) != 0 ||
         reg_http_new(&room->http, err) != 0 || reg_store_open(store_dir, &room->store, err) != 0)

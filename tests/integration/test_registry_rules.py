@@ -471,8 +471,8 @@ def _(e):
         assert len(r.seen) <= 3, len(r.seen)
 
 
-def raw(send):
-    """A server of raw bytes: send(socket) after a request."""
+def raw(send, tls_answer=b"HTTP/1.1 400 Bad Request\r\n\r\n"):
+    """A server of raw bytes: send(socket) after a request, tls_answer to who begins with TLS."""
     class Raw:
         def __enter__(self):
             self.socket = socket.create_server(("127.0.0.1", 0))
@@ -492,7 +492,7 @@ def raw(send):
             with c:
                 try:
                     if c.recv(65536)[:1] == b"\x16":
-                        return c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                        return c.sendall(tls_answer)
                     send(c)
                 except OSError:
                     pass
@@ -547,6 +547,14 @@ def _(e):
         p.send_signal(signal.SIGINT)
         p.wait(10)
         until("the end of its connection", lambda: gone == [b""], 1.5)
+
+
+@case("plain HTTP: a server that hangs up on a TLS greeting is asked again without")
+def _(e):
+    def answer(c):
+        c.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"tags":["1"]}')
+    with raw(answer, tls_answer=b"") as r:
+        same(out(e, "tags", "-q", f"{r.host}/team/app"), "1\n")
 
 
 # ---- lists and searches ----
