@@ -3,7 +3,7 @@ import json, os, random, re, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import case, ends, fails, has, inspect, lacks, out, run, same, until  # noqa: E402
+from cases import Engine, case, ends, fails, has, inspect, lacks, out, run, same, until  # noqa: E402
 from dockerregistry import DockerRegistry  # noqa: E402
 
 CONFIG = """
@@ -183,8 +183,6 @@ def _(e):
 
 @case("pull: a mirror is asked first, and the registry when the mirror has it not or is ill")
 def _(e):
-    """The rules are the engine's: another engine with them."""
-    from cases import Engine
     with DockerRegistry(os.path.join(e.folder, "mirror")) as mirror:
         both, only = image("on both"), image("only at home")
         mirror.put(both, "proxy/team/both:1")
@@ -201,6 +199,24 @@ def _(e):
             same(inspect(other, "example.test/team/only:1")["Id"], only.id)
             done = fails(other, "pull", "example.test/team/neither:1", error="not found|denied")
             has(done.stderr, re.escape(mirror.host), done)
+
+
+@case("pull: each user has images of his own; that another has a layer is no right to it")
+def _(e):
+    im = image("of users", mk.tar_of([("data", random.Random("users").randbytes(200000), 0o644)]))
+    R.put(im, "team/users:1")
+    name = f"{R.host}/team/users:1"
+    with Engine(config='[socket]\nmode = "0666"\n') as other:
+        env = {**other.client_for_users()[1], "HOME": "/nonexistent"}
+        ann, bob = ({"user": uid, "group": uid, "extra_groups": [], "env": env} for uid in (23001, 23002))
+        pull(other, name, **ann)
+        same(out(other, "images", "-q", **bob), "")
+        done = pull(other, name, **bob)
+        same(len(re.findall("Pull complete", done.stdout)), 2, done)
+        has(pull(other, name, **bob).stdout, "up to date")
+        out(other, "rmi", name, **ann)
+        same(out(other, "images", "-q", **ann), "")
+        same(len(out(other, "images", "-q", **bob).split()), 1)
 
 
 @case("pull: --progress json tells states and bytes; a pulled image runs")
