@@ -172,6 +172,18 @@ bool bh_utf8_valid(const char *s, size_t n) {
     return true;
 }
 
+/* Marks of direction, and ends of lines and paragraphs: what follows them would be shown in another order. */
+static bool turns_text(const char *s, size_t seq) {
+    const unsigned char *u = (const unsigned char *)s;
+
+    if (seq == 2)
+        return u[0] == 0xd8 && u[1] == 0x9c; /* U+061C */
+    if (seq != 3 || u[0] != 0xe2)
+        return false;
+    return (u[1] == 0x80 && (u[2] == 0x8e || u[2] == 0x8f || (u[2] >= 0xa8 && u[2] <= 0xae))) || /* U+200E.. U+2028.. */
+           (u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9);                                       /* U+2066.. */
+}
+
 void bh_str_escape(char *dst, size_t size, const char *src, size_t n, bool keep_newlines) {
     size_t out = 0, i = 0;
 
@@ -180,7 +192,8 @@ void bh_str_escape(char *dst, size_t size, const char *src, size_t n, bool keep_
     while (i < n) {
         unsigned char c = (unsigned char)src[i];
         size_t seq = bh_utf8_len(src + i, n - i);
-        bool control = c < 0x20 || c == 0x7f || (seq == 2 && c == 0xc2 && (unsigned char)src[i + 1] < 0xa0);
+        bool control = c < 0x20 || c == 0x7f || (seq == 2 && c == 0xc2 && (unsigned char)src[i + 1] < 0xa0) ||
+                       turns_text(src + i, seq);
 
         if (keep_newlines && (c == '\n' || c == '\t'))
             control = false;

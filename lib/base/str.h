@@ -32,8 +32,8 @@ bool bh_unhex(const char *in, size_t in_len, unsigned char *out /* in_len / 2 */
 size_t bh_utf8_len(const char *s, size_t n);
 bool bh_utf8_valid(const char *s, size_t n);
 
-/* Make foreign bytes fit to print: control bytes (C0, DEL, C1 as UTF-8) and invalid UTF-8 become
- * \xNN; keep_newlines lets \n and \t through.  Always NUL-terminated, cut when too long. */
+/* Make foreign bytes fit to print: control bytes (C0, DEL, C1 as UTF-8), marks that turn the direction of text and
+ * invalid UTF-8 become \xNN; keep_newlines lets \n and \t through.  Always NUL-terminated, cut when too long. */
 void bh_str_escape(char *dst, size_t size, const char *src, size_t n, bool keep_newlines);
 
 /* "1.23MB", docker's units.HumanSize: decimal, 4 significant digits; prec 3 for the SIZE columns. */

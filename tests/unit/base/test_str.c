@@ -161,6 +161,11 @@ static void test_escape(void **state) {
     check_escape("\0\x7f", 2, false, "\\x00\\x7f");
     check_escape("\xc2\x9b", 2, false, "\\xc2\\x9b"); /* CSI as one character */
     check_escape("\xff\xc3", 2, false, "\\xff\\xc3");
+    check_escape("a\xe2\x80\xae"
+                 "b",
+                 5, false, "a\\xe2\\x80\\xaeb"); /* right to left from here on */
+    check_escape("\xe2\x81\xa6\xd8\x9c", 5, true, "\\xe2\\x81\\xa6\\xd8\\x9c");
+    check_escape("\xe2\x80\xa6", 3, false, "\xe2\x80\xa6"); /* three dots are none */
     bh_str_escape(tiny, sizeof tiny,
                   "ab\x01"
                   "cd",
