@@ -45,7 +45,7 @@ static int flush_chunk(struct stream *s, struct bh_err *err) {
         uint64_t before = s->up.at;
 
         if (reg_upload_chunk(&s->up, s->buffer + done, s->n - done, err) != 0) {
-            if (reg_retry_wait(&retry, s->up.answer.status != 0 ? &s->up.answer : NULL, false, err) != 0)
+            if (reg_retry_wait(&retry, s->up.answer.status != 0 ? &s->up.answer : NULL, 0, err) != 0)
                 return err->code;
             bh_err_clear(err);
             if (reg_upload_where(&s->up, err) != 0)
@@ -87,6 +87,17 @@ static int sink(void *arg, const void *data, size_t n, struct bh_err *err) {
     return 0;
 }
 
+/* It is the source that is named: the target has no part in it. */
+static int refused(struct stream *s, struct reg_remote *remote, struct bh_err *err) {
+    char name[BH_REF_TEXT_SIZE];
+
+    snprintf(name, sizeof name, "%s/%s", reg_remote_host(remote), reg_remote_path(remote));
+    if (s->answer.status != 404)
+        return reg_remote_status(remote, &s->answer, name, err);
+    bh_err_set(err, BH_E_NOT_FOUND, "%s: the registry has a manifest that names it, and not the blob", name);
+    return bh_err_reason(err, "blob-unknown");
+}
+
 static int fetch_once(struct stream *s, struct reg_remote *remote, struct bh_err *err) {
     char below[BH_DIGEST_TEXT_MAX + 16], range[48];
     const char *headers[] = {range};
@@ -105,7 +116,7 @@ static int fetch_once(struct stream *s, struct reg_remote *remote, struct bh_err
     if (reg_remote_send(remote, &req, below, &s->answer, err) != 0)
         return err->code;
     if (s->answer.status != 200 && s->answer.status != 206)
-        return reg_remote_status(remote, &s->answer, s->c->familiar, err);
+        return refused(s, remote, err);
     return reg_body_end(&s->body, err);
 }
 
@@ -121,7 +132,7 @@ static int fetch_from(void *arg, struct reg_remote *remote, struct bh_err *err) 
 
         if (fetch_once(s, remote, err) == 0)
             return 0;
-        if (reg_retry_wait(&retry, s->answer.status != 0 ? &s->answer : NULL, s->body.at > before, err) != 0)
+        if (reg_retry_wait(&retry, s->answer.status != 0 ? &s->answer : NULL, s->body.at - before, err) != 0)
             return err->code;
         bh_err_clear(err);
     }

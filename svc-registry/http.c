@@ -119,7 +119,7 @@ int reg_http_send(struct reg_http *http, const struct reg_http_request *req, str
         bool good = rc == 0 && !reg_retry_status(out->status);
         if (!good && may_resend(req, out, rc)) {
             struct bh_err waited = now;
-            if (reg_retry_wait(&retry, rc == 0 ? out : NULL, false, &waited) == 0)
+            if (reg_retry_wait(&retry, rc == 0 ? out : NULL, 0, &waited) == 0)
                 continue;
             if (waited.code == BH_E_CANCELLED) {
                 now = waited;

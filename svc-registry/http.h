@@ -128,9 +128,10 @@ struct reg_retry {
 };
 void reg_retry_init(struct reg_retry *r, unsigned max /* 0: REG_TRIES */, int cancel_fd);
 /* Is this worth another try?  Waits and returns 0; else returns err->code with err as it was (or CANCELLED).
- * response may be NULL; its Retry-After is honoured up to two minutes.  Progress since the last time (bytes
- * came) makes `tries` start anew. */
-int reg_retry_wait(struct reg_retry *r, const struct reg_http_response *response, bool progress, struct bh_err *err);
+ * response may be NULL; its Retry-After is honoured up to two minutes.  `moved` bytes since the last time make
+ * `tries` start anew when they are REG_RETRY_STEP or more: a byte for each try would never end. */
+#define REG_RETRY_STEP ((uint64_t)64 << 10)
+int reg_retry_wait(struct reg_retry *r, const struct reg_http_response *response, uint64_t moved, struct bh_err *err);
 /* Seconds that Retry-After asks for, -1: it does not. */
 int64_t reg_retry_after(const struct reg_http_response *response);
 bool reg_retry_status(int status);            /* 429, 500, 502, 503, 504, 408 */

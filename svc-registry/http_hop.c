@@ -27,6 +27,7 @@
 #define DOCUMENT_NS   (180 * BH_NSEC) /* for a whole answer that is not streamed */
 #define ANSWER_FACTOR 5               /* a server may think this much longer about a body that it has got */
 #define BUFFER        (256L << 10)
+#define STATUSES      20 /* lines of status in one answer: "wait" is said so often */
 
 struct exchange {
     const struct reg_hop *hop;
@@ -41,6 +42,7 @@ struct exchange {
     char why[CURL_ERROR_SIZE];
     char origin[300];
     char status_line[64];
+    unsigned statuses;
     bool answered; /* the final status has come */
     bool begun;    /* its body, or its end, too */
     bool enough;   /* more of an error's body is not wanted */
@@ -87,6 +89,8 @@ static int take_status(struct exchange *x, const char *line, size_t n) {
     if (sscanf(x->status_line, "HTTP/%*d.%*d %3d", &status) != 1 &&
         sscanf(x->status_line, "HTTP/%*d %3d", &status) != 1)
         return fail(x, BH_E_UNAVAILABLE, "bad-answer", "the server does not speak HTTP");
+    if (++x->statuses > STATUSES)
+        return fail(x, BH_E_UNAVAILABLE, "bad-answer", "the server says %d again and again, and nothing else", status);
     x->out->status = status;
     x->answered = status >= 200;
     x->out->n_headers = 0;

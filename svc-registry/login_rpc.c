@@ -31,6 +31,11 @@ static int probe(struct reg_remote *r, const char *host, struct bh_err *err) {
 
     if (reg_remote_send(r, &req, "/v2/", &answer, err) != 0)
         return err->code;
+    if (answer.redirected) {
+        bh_err_set(err, BH_E_UNAVAILABLE, "login to %s: it sends us to another server, which has not seen the password",
+                   host);
+        return bh_err_reason(err, "redirect");
+    }
     if (answer.status == 200)
         return 0;
     reg_answer_text(&answer, text, sizeof text);

@@ -101,7 +101,7 @@ static int fetch_from(void *arg, struct reg_remote *remote, struct bh_err *err) 
         f->resumed = f->resumed || before > 0;
         if (fetch_once(f, remote, err) == 0)
             return 0;
-        if (reg_retry_wait(&retry, f->answer.status != 0 ? &f->answer : NULL, f->body.at > before, err) != 0)
+        if (reg_retry_wait(&retry, f->answer.status != 0 ? &f->answer : NULL, f->body.at - before, err) != 0)
             return err->code;
         bh_err_clear(err);
     }

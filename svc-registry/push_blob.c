@@ -40,7 +40,8 @@ static const char *path_of_source(const struct reg_push_blob *b, const char *sou
     return out->path;
 }
 
-/* From a repository that is known to have it.  A registry that will not begins an upload instead, which is used. */
+/* From a repository that is known to have it.  A registry that will not begins an upload instead, which is used; one
+ * that fails at it is sent the bytes. */
 static int mount(struct reg_push_blob *b, struct reg_upload *u, bool *out_mounted, struct bh_err *err) {
     size_t tried = 0;
 
@@ -55,10 +56,13 @@ static int mount(struct reg_push_blob *b, struct reg_upload *u, bool *out_mounte
         if (reg_remote_also(b->im->remote, path, err) != 0)
             return err->code;
         reg_upload_abandon(u);
-        if (reg_upload_begin(u, b->desc->digest_text, path, out_mounted, err) != 0)
+        if (reg_upload_begin(u, b->desc->digest_text, path, out_mounted, err) == 0) {
+            if (*out_mounted)
+                return tell(b, REG_LAYER_MOUNTED, path, err);
+        } else if (reg_stop_check(&b->im->p->stop, err) != 0) {
             return err->code;
-        if (*out_mounted)
-            return tell(b, REG_LAYER_MOUNTED, path, err);
+        }
+        bh_err_clear(err);
     }
     return 0;
 }

@@ -82,12 +82,12 @@ static int sleep_ms(const struct reg_retry *r, int64_t ms, struct bh_err *err) {
     return bh_err_reason(err, "cancelled");
 }
 
-int reg_retry_wait(struct reg_retry *r, const struct reg_http_response *response, bool progress, struct bh_err *err) {
+int reg_retry_wait(struct reg_retry *r, const struct reg_http_response *response, uint64_t moved, struct bh_err *err) {
     int64_t after = reg_retry_after(response), ms;
     bool status = response && reg_retry_status(response->status);
 
-    r->worked |= progress || response;
-    if (progress) {
+    r->worked |= moved > 0 || response;
+    if (moved >= REG_RETRY_STEP) {
         r->tries = 0;
         r->started_ns = bh_mono_ns();
     }

@@ -243,7 +243,8 @@ int reg_upload_send(struct reg_upload *u, const struct reg_upload_blob *blob, co
             bh_err_set(err, BH_E_UNAVAILABLE, "%s: the registry has another part of the blob", u->what);
             bh_err_reason(err, "connection-lost");
         }
-        if (reg_retry_wait(&retry, u->answer.status != 0 ? &u->answer : NULL, u->at > before, err) != 0)
+        if (reg_retry_wait(&retry, u->answer.status != 0 ? &u->answer : NULL, u->at > before ? u->at - before : 0,
+                           err) != 0)
             return err->code;
         bh_err_clear(err);
         again = true;
