@@ -1,92 +1,153 @@
 """A registry with one fault in each repository: every operation ends clearly and in time, the store is as before or
-has what was asked for, what can be tried again is, and no secret reaches another origin."""
-import base64, json, os, random, signal, subprocess, sys, time
+has what was asked for, what can be tried again is, and no secret reaches another origin.
+
+All are tried at once, eight at a time, against one engine; each case then looks at what became of its own."""
+import base64, concurrent.futures, json, os, random, re, shutil, signal, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
 from cases import Engine, case, has, inspect, out, run, same, show, until  # noqa: E402
-from faulty_registry import FAULTS, PASSWORD, USER, FaultyRegistry  # noqa: E402
+from faulty_registry import FAULTS, HOSTS, PASSWORD, USER, FaultyRegistry  # noqa: E402
 
 CONFIG = """
 [registry]
 tries = 3
-connect_timeout = 5
+connect_timeout = 2
 progress_timeout = 2
+certs_dir = "{certs}"
+[limits]
+unpacked = "256MiB"
 """
 R = None
 SLACK = 300000      # bytes in the buffers between the server and what was kept
 MEMORY = 64 << 20   # of the room
+KEPT = 32 * 4       # descriptors of connections that may be used again
+AT_ONCE = 8
+REQUESTS = 2100     # of one fault: a list may have 2,000 pages, everything else ends long before
+SLOW = ("blob-slow", "blob-slow-too", "blob-slow-again")  # to be interrupted
+FIRST = ("stall", "drip", "silent", "slow", "for-a-day", "always", "without-end")  # what takes long begins first
 
 
 def setup(e):
-    global R
-    R = FaultyRegistry().__enter__()
     auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     folder = os.path.join(e.folder, "docker")
     os.mkdir(folder)
     with open(os.path.join(folder, "config.json"), "w") as f:
-        json.dump({"auths": {R.host: {"auth": auth}}}, f)
+        json.dump({"auths": {host: {"auth": auth} for host in (R.host, R.secure)}}, f)
     e.env = {**os.environ, "DOCKER_CONFIG": folder}
     image = mk.Image([mk.tar_of([("small", b"1", 0o644)]), mk.tar_of([("noise", random.Random(1).randbytes(1 << 20), 0o644)])])
-    for name, fault in FAULTS.items():
-        if fault.push:
-            out(e, "load", "-q", input=mk.docker_archive([(image, [f"{R.host}/{name}:1"])]), text=False)
+    names = [f"{R.name(name)}:1" for name, fault in FAULTS.items() if fault.push]
+    out(e, "load", "-q", input=mk.docker_archive([(image, names)]), text=False)
+    e.before, e.pid, e.fds = state_of_store(e), e.rooms(), open_fds(e)
 
 
 def state_of_store(e):
-    return out(e, "images", "-a", "--no-trunc", "--digests", "--format", "{{.ID}} {{.Repository}} {{.Tag}} {{.Digest}}")
+    lines = out(e, "images", "-a", "--no-trunc", "--digests", "--format", "{{.ID}} {{.Repository}} {{.Tag}} {{.Digest}}")
+    return sorted(lines.splitlines())
 
 
-def peak_memory(e):
+def memory(e, key):
     with open(f"/proc/{e.rooms()['registry']}/status") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("VmHWM"))
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith(key))
 
 
-def judge(e, fault, done, seconds):
-    """What holds for every one."""
+def open_fds(e):
+    return len(os.listdir(f"/proc/{e.rooms()['registry']}/fd"))
+
+
+# ---- all at once --------------------------------------------------------------------------------------------
+
+class Tries:
+    """What every fault's command did: begun when the first case asks, in an order of its own."""
+
+    def __init__(self):
+        self.pool, self.jobs, self.lock = None, {}, threading.Lock()
+
+    def get(self, e, name):
+        if not self.pool:
+            self.begin(e)
+        return self.jobs[name].result()
+
+    def begin(self, e):
+        only = sys.argv[1] if len(sys.argv) > 1 else ""
+        wanted = [n for n in [*FAULTS, *HOSTS] if n not in SLOW and only in title(n)]
+        wanted += [FAULTS[n].after for n in wanted if n in FAULTS and FAULTS[n].after and FAULTS[n].after not in wanted]
+        self.pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+        wanted.sort(key=lambda n: not any(word in n for word in FIRST))
+        wanted.sort(key=lambda n: bool(n in FAULTS and FAULTS[n].after))
+        for name in wanted:
+            self.jobs[name] = self.pool.submit(self.one, e, name)
+
+    def one(self, e, name):
+        fault = FAULTS.get(name)
+        if fault and fault.after:
+            self.jobs[fault.after].result()
+        begin = time.monotonic()
+        done = e.cli(*words(name), check=False, timeout=150, env=e.env, **({"input": HOSTS[name].input} if name in HOSTS and HOSTS[name].input else {}))
+        return done, time.monotonic() - begin
+
+
+TRIES = Tries()
+
+
+def title(name):
+    if name in HOSTS:
+        return f"host {name}"
+    return f"push {name}" if FAULTS[name].push else f"{FAULTS[name].ask[0]} {name}" if FAULTS[name].ask else f"pull {name}"
+
+
+def words(name):
+    if name in HOSTS:
+        return [word.format(R.hosts[name].host) for word in HOSTS[name].ask]
+    if FAULTS[name].ask:
+        return [word.format(R.name(name), host=R.host, name=name) for word in FAULTS[name].ask]
+    return ["push" if FAULTS[name].push else "pull", f"{R.name(name)}:1"]
+
+
+# ---- what holds for every one -------------------------------------------------------------------------------
+
+def judge(e, name, fault, done, seconds):
     assert seconds < fault.within, f"took {seconds:.1f} s, {fault.within} allowed\n  {show(done)}"
     same(R.leaks(), [], done)
-    assert "BULKHEAD_SANITIZED" in os.environ or peak_memory(e) < MEMORY, f"{peak_memory(e) >> 20} MiB of memory"
     for secret in (PASSWORD, "token-of-"):
         assert secret not in done.stdout + done.stderr + e.log_text(), f"{secret} was told\n  {show(done)}"
+    asked = (R.hosts[name] if name in HOSTS else R.repo(name)).requests
+    assert len(asked) < REQUESTS, f"{len(asked)} requests"
+    assert all(c.isprintable() or c == "\n" for c in done.stdout + done.stderr), show(done)
     if fault.want:
         same(done.returncode, 1, done)
         has(done.stderr, f"(?i){fault.want}", done)
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        assert len(lines) == 1 and all(c.isprintable() for c in lines[0]), show(done)
+        same(len([line for line in done.stderr.splitlines() if line.strip()]), 1, done)
     else:
-        same((done.returncode, done.stderr), (0, ""), done)
-
-
-def timed(e, *words):
-    begin = time.monotonic()
-    done = e.cli(*words, check=False, timeout=150, env=e.env)
-    return done, time.monotonic() - begin
+        same(done.returncode, 0, done)
+        assert re.fullmatch(getattr(fault, "note", ""), done.stderr), show(done)
+    if fault.say is not None:
+        assert re.search(fault.say, done.stdout), show(done)
 
 
 def pull_case(name, fault):
-    @case(f"pull {name}")
+    @case(title(name))
     def _(e):
-        before = state_of_store(e)
-        done, seconds = timed(e, "pull", f"{R.host}/{name}:1")
+        done, seconds = TRIES.get(e, name)
         repo = R.repo(name)
-        judge(e, fault, done, seconds)
+        judge(e, name, fault, done, seconds)
         if fault.want:
-            same(state_of_store(e), before, done)
+            same(out(e, "images", "-aq", R.name(name)), "", done)
             return
-        same(inspect(e, f"{R.host}/{name}:1")["Id"], repo.tags["1"] if fault.artifact else repo.image.id)
+        same(inspect(e, f"{R.name(name)}:1")["Id"], repo.tags["1"] if fault.artifact else repo.image.id)
         if fault.resumes:
             size = len(repo.blobs[repo.large])
             assert repo.sent[repo.large] <= size + SLACK, f"{repo.sent[repo.large]} bytes of {size} travelled"
 
 
 def push_case(name, fault):
-    @case(f"push {name}")
+    @case(title(name))
     def _(e):
-        done, seconds = timed(e, "push", f"{R.host}/{name}:1")
+        done, seconds = TRIES.get(e, name)
         repo = R.repo(name)
-        judge(e, fault, done, seconds)
+        judge(e, name, fault, done, seconds)
         if fault.want:
+            assert "1" not in repo.tags, "the tag is there all the same"
             return
         kind, data = repo.manifests[repo.tags["1"]]
         document = json.loads(data)
@@ -95,8 +156,99 @@ def push_case(name, fault):
             same(len(repo.got[desc["digest"]]), desc["size"])
 
 
-SLOW = ("blob-slow", "blob-slow-too", "blob-slow-again")
+def copy_case(name, fault):
+    @case(title(name))
+    def _(e):
+        done, seconds = TRIES.get(e, name)
+        judge(e, name, fault, done, seconds)
+        source, target = R.repo(name), R.repo(f"copied-{name}")
+        if fault.want:
+            return same(target.tags["1"] in source.manifests, False, done)
+        same(target.tags["1"], source.tags["1"], done)
+        for digest, data in source.blobs.items():
+            same(target.got[digest] == data, True, done)
+        if fault.resumes:
+            size = len(source.blobs[source.large])
+            assert source.sent[source.large] <= size + SLACK, f"{source.sent[source.large]} bytes of {size} travelled"
 
+
+def other_case(name, fault):
+    @case(title(name))
+    def _(e):
+        judge(e, name, fault, *TRIES.get(e, name))
+
+
+for _name, _fault in FAULTS.items():
+    if _name in SLOW:
+        continue
+    kind = push_case if _fault.push else pull_case if not _fault.ask else copy_case if "copy" in _fault.ask else other_case
+    kind(_name, _fault)
+for _name, _fault in HOSTS.items():
+    other_case(_name, _fault)
+
+
+# ---- what holds for some ------------------------------------------------------------------------------------
+
+@case("the pause that a registry asks for is kept; near tags are named; foreign addresses are not asked")
+def _(e):
+    TRIES.get(e, "blob-429-with-retry-after")
+    assert R.repo("blob-429-with-retry-after").waited >= 2, R.repo("blob-429-with-retry-after").waited
+    has(TRIES.get(e, "manifest-unknown")[0].stderr, r"1\.0|1\.1|11")
+    TRIES.get(e, "manifest-with-foreign-layer")
+    same([r for r in R.elsewhere if r[1].startswith("/blob/manifest-with-foreign-layer/")], [])
+
+
+@case("a foreign layer is fetched where it lies when an administrator allows it, and nothing secret goes there")
+def _(e):
+    name = "manifest-with-foreign-layer"
+    TRIES.get(e, name)
+    with Engine(config="[registry]\nallow_foreign_layers = true\n") as other:
+        asked = lambda: [path for _, path, _ in R.elsewhere if path.startswith(f"/blob/{name}/")]
+        for gone in (False, True):  # the registry has it too, and then no more
+            R.repo(name).gone = gone
+            done = other.cli("pull", f"{R.host}/{name}:1", check=False, env=e.env)
+            same((done.returncode, done.stderr), (0, ""), done)
+            same(bool(asked()), gone)
+            other.cli("rmi", f"{R.host}/{name}:1")
+        same(R.leaks(), [])
+
+
+@case("nobody sent a layer where it had no right, nor one that could be mounted")
+def _(e):
+    for name in ("push-denied", "push-unauthorized"):
+        TRIES.get(e, name)
+        same([r for r in R.repo(name).requests if r[0] in ("PUT", "PATCH")], [])
+    TRIES.get(e, "push-mounts")
+    assert R.repo("push-mounts").count.get("mount", 0) >= 2, R.repo("push-mounts").count
+
+
+@case("after all of them: the same rooms, no memory, no descriptor, no image and no secret too many, the store whole")
+def _(e):
+    for name in TRIES.jobs:
+        TRIES.get(e, name)
+    same(e.rooms(), e.pid)
+    dead = [line for line in e.log if "room-died" in line or "worker-died" in line]
+    same([line for line in dead if "worker-died" not in line or "signal=9" not in line], [])  # a worker whose bytes end is killed
+    if "BULKHEAD_SANITIZED" not in os.environ:
+        assert memory(e, "VmHWM") < MEMORY, f"{memory(e, 'VmHWM') >> 20} MiB of memory at most"
+        assert memory(e, "VmRSS") < MEMORY, f"{memory(e, 'VmRSS') >> 20} MiB of memory"
+    good = [n for n in TRIES.jobs if n in FAULTS and not (FAULTS[n].push or FAULTS[n].ask or FAULTS[n].want)]
+    now = state_of_store(e)
+    same(set(e.before) - set(now), set())
+    same({line.split()[1] for line in now} - {line.split()[1] for line in e.before}, {R.name(n) for n in good})
+    until("descriptors are closed", lambda: open_fds(e) <= e.fds + KEPT)
+    out(e, "system", "check")
+    for secret in (PASSWORD, base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode(), "token-of-"):
+        assert secret not in e.log_text()
+
+
+@case("what is left of failed pulls is parts with an expiry, which a prune removes")
+def _(e):
+    out(e, "system", "prune", "-f")
+    out(e, "system", "check")
+
+
+# ---- interrupted --------------------------------------------------------------------------------------------
 
 def interrupt(e, name, how):
     """A pull that is ended in the middle of its large layer, and the one after it: bytes that travelled."""
@@ -110,9 +262,8 @@ def interrupt(e, name, how):
     assert time.monotonic() - begin < 5
     begun.stdout.close()
     until("the room lets go", lambda: not e.process or state_of_store(e) == before)
-    same(state_of_store(e), before)
     repo.times("hurry")
-    done, _ = timed(e, "pull", f"{R.host}/{name}:1")
+    done = e.cli("pull", f"{R.host}/{name}:1", check=False, env=e.env)
     same((done.returncode, done.stderr), (0, ""), done)
     same(inspect(e, f"{R.host}/{name}:1")["Id"], repo.image.id)
     asked = [headers.get("range", "") for verb, path, headers in repo.requests if repo.large in path]
@@ -139,45 +290,10 @@ def _(e):
     interrupt(e, SLOW[2], crash)
 
 
-for _name, _fault in FAULTS.items():
-    if _name in SLOW:
-        continue
-    (push_case if _fault.push else pull_case)(_name, _fault)
-
-
-@case("the pause that a registry asks for is kept; near tags are named")
-def _(e):
-    repo = R.repo("blob-429-with-retry-after")
-    if "blob" not in repo.count:
-        timed(e, "pull", f"{R.host}/{repo.name}:1")
-    assert repo.waited >= 2, repo.waited
-    done, _ = timed(e, "pull", f"{R.host}/manifest-unknown:1")
-    has(done.stderr, r"1\.0|1\.1|11", done)
-    same([r for r in R.elsewhere if r[1].startswith("/blob/manifest-with-foreign-layer/")], [])
-
-
-@case("a foreign layer is fetched where it lies when an administrator allows it, and nothing secret goes there")
-def _(e):
-    name = "manifest-with-foreign-layer"
-    with Engine(config="[registry]\nallow_foreign_layers = true\n") as other:
-        seen = len(R.elsewhere)
-        done = other.cli("pull", f"{R.host}/{name}:1", check=False, env=e.env)
-        same((done.returncode, done.stderr), (0, ""), done)
-        same(len(R.elsewhere) - seen, 0)  # the registry has it too
-        R.repo(name).gone = True
-        done = other.cli("rmi", f"{R.host}/{name}:1")
-        done = other.cli("pull", f"{R.host}/{name}:1", check=False, env=e.env)
-        same((done.returncode, done.stderr), (0, ""), done)
-        assert any(path.startswith(f"/blob/{name}/") for _, path, _ in R.elsewhere[seen:])
-        same(R.leaks(), [])
-
-
-@case("nobody sent a layer where it had no right; nothing of a refused repository is here")
-def _(e):
-    for name in ("push-denied", "push-unauthorized"):
-        sent = [r for r in R.repo(name).requests if r[0] in ("PUT", "PATCH")]
-        same(sent, [])
-
-
 if __name__ == "__main__":
-    run(setup=setup, config=CONFIG)
+    FOLDER = tempfile.mkdtemp(prefix="bulkhead-faulty-")
+    try:
+        with FaultyRegistry(FOLDER) as R:
+            run(setup=setup, config=CONFIG.format(certs=R.certs_dir))
+    finally:
+        shutil.rmtree(FOLDER, ignore_errors=True)

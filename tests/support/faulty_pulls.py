@@ -181,7 +181,7 @@ class _(Repo):
 
 @fault("blob-slow")
 class _(Repo):
-    """As slow as it takes for somebody to lose patience: a quarter of a second for each 64 KiB, until `hurry`."""
+    """As slow as it takes for somebody to lose patience: a while for each 64 KiB, until `hurry`."""
     big, within = 2 * MIB, 60
 
     def send(self, h, digest, data):
@@ -189,7 +189,7 @@ class _(Repo):
             return super().send(h, digest, data)
         for at in range(0, len(data), 65536):
             if not self.count.get("hurry"):
-                time.sleep(0.25)
+                time.sleep(0.15)
             super().send(h, digest, data[at:at + 65536])
 
 
@@ -1169,3 +1169,397 @@ class _(Repo):
         h.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
         while not self.registry.closing.wait(0.5):
             h.wfile.write(b"a")
+
+
+@fault("http-headers-1000")
+class _(Repo):
+    want = r"headers"
+
+    def manifest(self, h, ref):
+        kind, data = self.manifests[self.tags.get(ref, ref)]
+        h.reply(200, data, Content_Type=kind, **{f"X_More_{i}": "1" for i in range(1000)})
+
+
+@fault("http-header-of-a-mebibyte")
+class _(Repo):
+    want = r"header"
+
+    def manifest(self, h, ref):
+        kind, data = self.manifests[self.tags.get(ref, ref)]
+        h.reply(200, data, Content_Type=kind, X_Long="a" * MIB)
+
+
+@fault("http-informational-slow")
+class _(Repo):
+    """Nothing but "wait a moment", before a blob, which may take long otherwise."""
+    want, within = r".", 40
+
+    def fault(self, h, digest, data):
+        while not self.registry.closing.wait(0.5):
+            h.wfile.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+
+
+@fault("http-informational-fast")
+class _(Repo):
+    want, within = r".", 40
+
+    def fault(self, h, digest, data):
+        while True:
+            h.wfile.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)
+
+
+@fault("http-body-labelled-gzip")
+class _(Repo):
+    """A manifest in gzip that nobody asked for: its digest is another."""
+    want = r"."
+
+    def manifest(self, h, ref):
+        kind, data = self.manifests[self.tags.get(ref, ref)]
+        h.reply(200, gzip.compress(data), Content_Type=kind, Content_Encoding="gzip", Docker_Content_Digest=mk.sha(data))
+
+
+# ---- more of blobs ------------------------------------------------------------------------------------------
+
+@fault("blob-drips-and-arrives")
+class _(Repo):
+    """Slower than the time without progress allows for the whole, never for a part."""
+    def fault(self, h, digest, data):
+        h.start(200, len(data))
+        for at in range(0, len(data), MIB // 6):
+            time.sleep(0.5)
+            self.send(h, digest, data[at:at + MIB // 6])
+
+
+@fault("blob-drips-for-ever")
+class _(Repo):
+    """A byte now and then is no progress, and what came of it no reason to begin to count anew."""
+    want, within = r"time|progress", 40
+
+    def fault(self, h, digest, data):
+        start = h.range_start()
+        if start:
+            h.start(206, len(data) - start, Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}")
+        else:
+            h.start(200, len(data))
+        for at in range(start, len(data)):
+            self.send(h, digest, data[at:at + 1])
+            if self.registry.closing.wait(0.4):
+                h.hang_up()
+
+
+@fault("blob-a-byte-for-each-request")
+class _(Repo):
+    """Range is honoured, and every answer ends after one byte."""
+    want, within = r"connection|lost", 40
+
+    def fault(self, h, digest, data):
+        start = h.range_start()
+        if start:
+            h.start(206, len(data) - start, Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}")
+        else:
+            h.start(200, len(data))
+        self.send(h, digest, data[start:start + 1])
+        h.hang_up()
+
+
+@fault("blob-416-always")
+class _(Repo):
+    want = r"."
+
+    def fault(self, h, digest, data):
+        h.error(416, "RANGE_INVALID")
+
+
+@fault("blob-206-unasked")
+class _(Repo):
+    """A part for who asked for the whole."""
+    want = r"."
+
+    def fault(self, h, digest, data):
+        h.start(206, len(data) - HALF, Content_Range=f"bytes {HALF}-{len(data) - 1}/{len(data)}")
+        self.send(h, digest, data[HALF:])
+
+
+@fault("blob-502-then-503-then-good")
+class _(Repo):
+    def fault(self, h, digest, data):
+        n = self.times("blob")
+        self.whole(h, digest) if n > 2 else h.error(501 + n, "UNKNOWN")
+
+
+@fault("blob-429-with-a-date")
+class _(Repo):
+    def fault(self, h, digest, data):
+        if self.times("blob") > 1:
+            return self.whole(h, digest)
+        h.error(429, "TOOMANYREQUESTS", Retry_After=time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2)))
+
+
+@fault("blob-429-with-nonsense")
+class _(Repo):
+    def fault(self, h, digest, data):
+        if self.times("blob") > 1:
+            return self.whole(h, digest)
+        h.error(429, "TOOMANYREQUESTS", Retry_After="-99999999999999999999")
+
+
+@fault("blob-bomb")
+class _(Repo):
+    """Small here and larger than the limit when it is unpacked."""
+    want, within = r"limit|large|more than", 60
+
+    def make(self):
+        small = mk.tar_of([("name", self.name.encode(), 0o644)])
+        self.image = mk.Image([small, small])
+        bomb = gzip.compress(b"\0" * (300 * MIB), 1)
+        self.layers = [mk.compress(small, "gzip"), bomb]
+        self.large = mk.sha(bomb)
+        self.put_blob(self.image.config)
+        for layer in self.layers:
+            self.put_blob(layer)
+        self.tag("1", self.document())
+
+
+# ---- more of manifests --------------------------------------------------------------------------------------
+
+@fault("manifest-405")
+class _(Repo):
+    want = r"405|not allowed"
+
+    def manifest(self, h, ref):
+        h.reply(405)
+
+
+@fault("manifest-403-with-escapes")
+class _(Repo):
+    want = r"denied"
+
+    def manifest(self, h, ref):
+        h.error(403, "DENIED", "\x1b]0;owned\x07no\r\nbulkhead: a second line\x9b31m\u202e")
+
+
+@fault("manifest-names-the-config-a-layer")
+class _(Repo):
+    """A tar where JSON should be."""
+    want = r"."
+
+    def make(self):
+        super().make()
+        document = self.document()
+        document["config"] = {"mediaType": mk.CONFIG, "digest": self.large, "size": len(self.layers[1])}
+        self.tag("1", document)
+
+
+@fault("manifest-names-the-layer-a-config")
+class _(Repo):
+    """JSON where a tar should be."""
+    want = r"."
+
+    def make(self):
+        super().make()
+        document = self.document()
+        document["layers"][1] = {"mediaType": mk.LAYER, "digest": self.image.id, "size": len(self.image.config)}
+        self.tag("1", document)
+
+
+@fault("manifest-names-an-index-as-manifest")
+class _(Repo):
+    want = r"."
+
+    def make(self):
+        super().make()
+        entry = self.keep(self.index({**self.keep(self.document()), "platform": {"os": "linux", "architecture": "amd64"}}))
+        entry["mediaType"] = mk.MANIFEST
+        self.tag("1", self.index({**entry, "platform": {"os": "linux", "architecture": "amd64"}}))
+
+
+@fault("manifest-names-itself")
+class _(Repo):
+    """By tag, there is no digest that could: a platform's entry whose answer is the index again."""
+    want = r"digest"
+
+    def make(self):
+        super().make()
+        self.tag("1", self.index({"mediaType": mk.INDEX, "digest": "sha256:" + "8" * 64, "size": 400,
+                                  "platform": {"os": "linux", "architecture": "amd64"}}))
+
+    def manifest(self, h, ref):
+        kind, data = self.manifests[self.tags["1"]]
+        h.reply(200, data, Content_Type=kind)
+
+
+@fault("manifest-with-thousands-of-layers")
+class _(Repo):
+    want = r"layers"
+
+    def make(self):
+        super().make()
+        document = self.document()
+        document["layers"] = document["layers"] * 5000
+        self.tag("1", document)
+
+
+@fault("manifest-with-empty-layer-size")
+class _(Repo):
+    want = r"size|bytes|digest"
+
+    def make(self):
+        super().make()
+        document = self.document()
+        document["layers"][1]["size"] = 0
+        self.tag("1", document)
+
+
+@fault("manifest-moves-all-the-time")
+class _(Repo):
+    """Each time the tag is asked for it is another: one of them is pulled, whole."""
+    def manifest(self, h, ref):
+        if ref == "1":
+            self.tag("1", self.document(annotations={"n": str(self.times("manifest"))}))
+        super().manifest(h, ref)
+
+
+# ---- more of rights -----------------------------------------------------------------------------------------
+
+@fault("token-expired-when-given")
+class _(Private):
+    def token(self, h):
+        self.tokens += 1
+        h.reply(200, json.dumps({"token": f"token-of-{self.name}-{self.tokens}", "expires_in": 0,
+                                 "issued_at": "2001-01-01T00:00:00Z"}).encode())
+
+
+@fault("token-called-access-token")
+class _(Private):
+    def token(self, h):
+        h.reply(200, json.dumps({"access_token": f"token-of-{self.name}-1"}).encode())
+
+
+@fault("token-is-a-number")
+class _(Private):
+    want = r"token"
+
+    def token(self, h):
+        h.reply(200, b'{"token": 5}')
+
+
+@fault("token-of-a-mebibyte")
+class _(Private):
+    want = r"large|limit|more than"
+
+    def token(self, h):
+        h.reply(200, json.dumps({"token": f"token-of-{self.name}-" + "1" * MIB}).encode())
+
+
+@fault("token-lives-for-nonsense")
+class _(Private):
+    want = r"."
+
+    def token(self, h):
+        h.reply(200, json.dumps({"token": f"token-of-{self.name}-1", "expires_in": "soon"}).encode())
+
+
+@fault("token-complains-with-escapes")
+class _(Private):
+    want = r"."
+
+    def token(self, h):
+        h.error(401, "DENIED", "\x1b[2Jgo\r\naway")
+
+
+@fault("realm-is-elsewhere")
+class _(Private):
+    """As docker.io has it: the password is for the realm that the registry names, the token for the registry."""
+    def realm(self):
+        return f"http://{self.registry.other}/token/{self.name}/x"
+
+
+@fault("challenge-five-hundred-times")
+class _(Private):
+    want = r"headers"
+
+    def challenge(self, h):
+        h.send_response(401)
+        for i in range(500):
+            h.send_header("WWW-Authenticate", f'Bearer realm="http://{self.registry.other}/token/{self.name}/{i}"')
+        h.send_header("Content-Length", "0")
+        h.end_headers()
+
+
+@fault("challenge-offers-both")
+class _(Private):
+    """Bearer is better than Basic, in whichever order."""
+    def challenge(self, h):
+        h.error(401, "UNAUTHORIZED", WWW_Authenticate=f'Basic realm="r", Bearer realm="{self.realm()}",service="faulty"')
+
+
+# ---- TLS: the way down is closed ----------------------------------------------------------------------------
+
+class Secure(Private):
+    secure = True
+
+
+@fault("tls-is-good")
+class _(Secure):
+    pass
+
+
+@fault("tls-realm-is-plain")
+class _(Secure):
+    """The password would be told to everybody."""
+    want = r"realm|http"
+
+    def realm(self):
+        return f"http://{self.registry.other}/token/{self.name}/x"
+
+
+@fault("tls-redirects-to-plain")
+class _(Secure):
+    want = r"redirect"
+
+    def fault(self, h, digest, data):
+        h.reply(307, Location=f"http://{self.registry.other}/blob/{self.name}/{digest}")
+
+
+@fault("tls-redirects-a-manifest-to-plain")
+class _(Secure):
+    want = r"redirect"
+
+    def manifest(self, h, ref):
+        h.reply(307, Location=f"http://{self.registry.other}/manifest/{self.name}/{ref}")
+
+
+@fault("tls-token-redirects-to-plain")
+class _(Secure):
+    want = r"redirect"
+
+    def token(self, h):
+        h.reply(307, Location=f"http://{self.registry.other}/token/{self.name}/x")
+
+
+@fault("tls-manifest-is-cut")
+class _(Secure):
+    """No length, no close_notify: somebody in between has cut the connection."""
+    want, within = r".", 30
+
+    def manifest(self, h, ref):
+        kind, data = self.manifests[self.tags.get(ref, ref)]
+        h.start(200, Content_Type=kind, Connection="close")
+        h.wfile.write(data[:-1])
+        h.hang_up()
+
+
+@fault("redirect-ten-times")
+class _(Repo):
+    def fault(self, h, digest, data):
+        n = int(h.query.get("n", 0))
+        h.reply(307, Location=f"{h.path.split('?')[0]}?n={n + 1}") if n < 10 else self.whole(h, digest)
+
+
+@fault("redirect-eleven-times")
+class _(Repo):
+    want = r"redirect"
+
+    def fault(self, h, digest, data):
+        n = int(h.query.get("n", 0))
+        h.reply(307, Location=f"{h.path.split('?')[0]}?n={n + 1}") if n < 11 else self.whole(h, digest)

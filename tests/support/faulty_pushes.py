@@ -1,6 +1,7 @@
 """What can go wrong while a registry is sent to: begins, addresses, lost bytes, rights, answers."""
 import json
 
+import makeimage as mk
 from faulty_repo import Repo, fault
 
 
@@ -280,3 +281,155 @@ class _(Target):
     """HEAD says that a blob of another size is there: it is sent all the same."""
     def head_blob(self, h, digest):
         return h.reply(200, b"12345") if digest not in self.got else super().head_blob(h, digest)
+
+
+@fault("push-mounts")
+class _(Target):
+    """A layer that another repository of this registry has does not travel."""
+    after = "push-good"
+
+    def begin(self, h):
+        source = h.query.get("from")
+        data = self.registry.repo(source).got.get(h.query.get("mount")) if source else None
+        if data is None:
+            return super().begin(h)
+        self.got[mk.sha(data)] = data
+        self.times("mount")
+        h.reply(201, Location=f"/v2/{self.name}/blobs/{mk.sha(data)}", Docker_Content_Digest=mk.sha(data))
+
+
+@fault("push-mount-lies")
+class _(Target):
+    """It says that it has mounted, and has nothing: the manifest tells it."""
+    after, want = "push-good", r"blob unknown"
+
+    def begin(self, h):
+        if "mount" in h.query:
+            return h.reply(201, Location=f"/v2/{self.name}/blobs/{h.query['mount']}")
+        super().begin(h)
+
+    def put_manifest(self, h, ref):
+        data = h.body()
+        document = json.loads(data)
+        if any(d["digest"] not in self.got for d in document["layers"]):
+            return h.error(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry")
+        super().put_manifest(h, ref)
+
+
+@fault("push-mount-500")
+class _(Target):
+    """Mounts fail; the ordinary way is open."""
+    after, within = "push-good", 40
+
+    def begin(self, h):
+        h.error(500, "UNKNOWN") if "mount" in h.query else super().begin(h)
+
+
+@fault("push-blob-413")
+class _(Target):
+    want = r"413|too large"
+
+    def take(self, h, key):
+        h.body()
+        h.reply(413)
+
+
+@fault("push-blob-403")
+class _(Target):
+    """It let the upload begin, and changes its mind."""
+    want = r"denied"
+
+    def take(self, h, key):
+        h.body()
+        h.error(403, "DENIED", "requested access to the resource is denied")
+
+
+@fault("push-blob-403-at-once")
+class _(Target):
+    """The answer comes before the body has left, and the connection ends."""
+    want, within = r".", 40
+
+    def take(self, h, key):
+        if not large(h):
+            return super().take(h, key)
+        h.error(403, "DENIED", "requested access to the resource is denied")
+        h.hang_up()
+
+
+@fault("push-finish-202")
+class _(Target):
+    """"Accepted" is not "created"."""
+    want = r"."
+
+    def finish(self, h, key):
+        self.uploads.pop(key)
+        h.reply(202)
+
+
+@fault("push-head-500-once")
+class _(Target):
+    def head_blob(self, h, digest):
+        super().head_blob(h, digest) if self.times("head") > 1 else h.reply(500)
+
+
+@fault("push-redirects-elsewhere")
+class _(Target):
+    """The upload itself is sent on: the token stays here."""
+    login, within = True, 40
+
+    def take(self, h, key):
+        if h.server.second or not large(h):
+            return super().take(h, key)
+        h.body()
+        h.reply(307, Location=f"http://{self.registry.other}/upload/{self.name}/{key}?{h.path.partition('?')[2]}")
+
+
+@fault("push-redirects-in-a-circle")
+class _(Target):
+    want = r"redirect"
+
+    def begin(self, h):
+        h.reply(307, Location=h.path)
+
+
+@fault("push-manifest-refused-with-escapes")
+class _(Target):
+    want = r"manifest invalid"
+
+    def put_manifest(self, h, ref):
+        h.body()
+        h.error(400, "MANIFEST_INVALID", "\x1b[2J\x1b]0;owned\x07first\r\nsecond: \x9b31mred\u202e")
+
+
+@fault("push-manifest-header-flood")
+class _(Target):
+    want = r"headers"
+
+    def put_manifest(self, h, ref):
+        h.body()
+        h.reply(201, **{f"X_More_{i}": "1" for i in range(1000)})
+
+
+@fault("push-tls-location-is-plain")
+class _(Target):
+    secure, login, want = True, True, r"http"
+
+    def location(self, key):
+        return f"http://{self.registry.other}/upload/{self.name}/{key}"
+
+
+@fault("push-tls-good")
+class _(Target):
+    secure, login = True, True
+
+
+@fault("push-a-byte-for-each-request")
+class _(Target):
+    """One more byte of the large layer is kept each time, and the connection lost."""
+    want, within = r"connection|lost", 40
+
+    def take(self, h, key):
+        if not large(h):
+            return super().take(h, key)
+        self.part(h, key, 1)
+        h.reset()

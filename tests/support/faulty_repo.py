@@ -94,6 +94,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     def on_first(self, registry, path, seen):
+        if getattr(self.server, "fault", None):
+            self.server.fault.requests.append(seen)
+            return self.server.fault.serve(self, path)
         if path in ("/v2", "/v2/"):
             return self.reply(200, b"{}")
         if path.startswith("/token/"):
@@ -120,6 +123,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return Repo.upload(repo, self, rest)
         if kind == "token":
             return Repo.token(repo, self)
+        if kind == "tags":
+            return self.reply(200, b'{"tags": ["elsewhere"]}')
+        if kind == "v2":
+            return self.reply(200, b"{}")
         if kind == "back":
             return self.reply(307, Location=f"http://{registry.host}/v2/{name}/blobs/{rest}?back=1")
         return self.error(404, "NAME_UNKNOWN")
@@ -136,6 +143,10 @@ class Repo:
     login = False      # it wants a token
     big = MIB          # bytes of the layer that faults are about
     push = False       # the fault is about pushes
+    ask = None         # words of another command than pull: {0} is the host and name of the repository
+    say = None         # what that prints, a pattern
+    secure = False     # by TLS
+    after = None       # the fault that must have been tried before
     artifact = False   # what comes is none that runs
     resumes = False    # no byte of the large layer travels twice
 
@@ -197,16 +208,22 @@ class Repo:
     def serve(self, h, kind, rest):
         if self.login and not self.authorized(h):
             return self.challenge(h)
+        if kind == "manifests" and h.command == "DELETE":
+            return self.delete(h, rest)
         if kind == "manifests":
             return self.put_manifest(h, rest) if h.command == "PUT" else self.manifest(h, rest)
         if kind == "tags":
-            return h.reply(200, json.dumps({"name": self.name, "tags": sorted(self.tags)}).encode())
+            return self.list(h)
         if kind == "blobs":
             return self.head_blob(h, rest) if h.command == "HEAD" else self.blob(h, rest)
         return self.upload(h, rest)
 
+    @property
+    def origin(self):
+        return f"https://{self.registry.secure}" if self.secure else f"http://{self.registry.host}"
+
     def realm(self):
-        return f"http://{self.registry.host}/token/{self.name}"
+        return f"{self.origin}/token/{self.name}"
 
     def challenge(self, h):
         text = f'Bearer realm="{self.realm()}",service="faulty",scope="repository:{self.name}:pull,push"'
@@ -224,6 +241,16 @@ class Repo:
         if data is None:
             return h.error(404, "MANIFEST_UNKNOWN", "manifest unknown")
         h.reply(200, data, Content_Type=kind, Docker_Content_Digest=mk.sha(data))
+
+    def list(self, h):
+        h.reply(200, json.dumps({"name": self.name, "tags": sorted(self.tags)}).encode())
+
+    def delete(self, h, ref):
+        digest = self.tags.get(ref, ref)
+        if self.manifests.pop(digest, None) is None:
+            return h.error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        self.tags = {t: d for t, d in self.tags.items() if d != digest}
+        h.reply(202)
 
     def head_blob(self, h, digest):
         data = self.got.get(digest, self.blobs.get(digest))
@@ -268,7 +295,7 @@ class Repo:
         h.reply(201, Docker_Content_Digest=mk.sha(data), Location=f"/v2/{self.name}/manifests/{mk.sha(data)}")
 
     def location(self, key):
-        return f"http://{self.registry.host}/v2/{self.name}/blobs/uploads/{key}?state=x%2Fy"
+        return f"{self.origin}/v2/{self.name}/blobs/uploads/{key}?state=x%2Fy"
 
     def begin(self, h):
         key = str(self.times("begin"))
