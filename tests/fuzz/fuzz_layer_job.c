@@ -1,6 +1,8 @@
 /*
- * fuzz_layer_job.c - any bytes as a layer in any compression, through all threads of the job.
+ * fuzz_layer_job.c - any bytes as a layer in any compression, through all threads of the job; then once more as
+ * a download that goes on somewhere in the middle, which must come to the same result.
  */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,30 @@
 #include "unpack/job.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void again(const uint8_t *data, size_t size, struct bh_job_params params, const struct unp_fds *job, int whole,
+                  const struct bh_buf *want) {
+    struct bh_buf result = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    size_t cut =
+        512 + data[size / 2] * (size - 512) / 260; /* the store keeps no less: the first block tells the codec */
+    int ends[2];
+    if (pipe(ends) != 0 || fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) < 0 || ftruncate(job->out, 0) != 0 ||
+        ftruncate(job->blob, (off_t)cut) != 0 || bh_pwrite_all(job->blob, data, cut, 0) != 0 ||
+        bh_write_all(ends[1], data + cut, size - cut) != 0)
+        abort();
+    close(ends[1]);
+    const struct unp_fds fds = {.source = ends[0], .out = job->out, .blob = job->blob};
+    params.flags |= BH_JOB_F_EXACT;
+    params.resume = cut;
+    params.size = size - cut;
+    int rc = unp_job_layer(&fds, &params, &result, &err);
+    if ((rc == 0) != (whole == 0) ||
+        (rc == 0 && (result.len != want->len || memcmp(result.data, want->data, want->len) != 0)))
+        abort();
+    close(ends[0]);
+    bh_buf_fini(&result);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     /* A dictionary of 4 GiB is stopped by the worker's RLIMIT_DATA, which ASan does not live with. */
@@ -43,6 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         write(2, err.msg, strlen(err.msg));
         abort();
     }
+    if (size > 512 && size < (1 << 20))
+        again(data, size, params, &fds, rc, &result);
     bh_buf_fini(&result);
     return 0;
 }

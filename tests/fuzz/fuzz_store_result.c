@@ -53,6 +53,28 @@ static void entries(const uint8_t *data, size_t size) {
     free(copy);
 }
 
+static void documents(const struct bh_buf *packed) {
+    char digest[STORE_DIGEST_SIZE];
+    struct store_document_result d;
+    struct bh_image_config config;
+    struct bh_arena arena;
+    struct bh_err err = BH_ERR_INIT;
+    const void *reduced;
+    uint64_t size;
+    size_t n;
+
+    bh_arena_init(&arena, (size_t)16 << 20);
+    if (store_result_document(packed, &arena, &d, &err) == 0)
+        for (size_t i = 0; i < d.n_entries; i++)
+            if (d.entries[i].digest[0] == '\0' || d.entries[i].media == NULL)
+                abort();
+    bh_err_clear(&err);
+    store_result_config(packed, &arena, &config, &reduced, &n, &err);
+    bh_err_clear(&err);
+    store_result_compress(packed, digest, &size, &err);
+    bh_arena_fini(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct bh_buf packed = {.data = (char *)data + 1, .len = size - 1, .cap = size - 1};
     struct store_layer_result layer;
@@ -60,9 +82,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
     if (size < 2)
         return 0;
-    if (data[0] % 3 == 0)
+    if (data[0] % 4 == 3)
+        documents(&packed);
+    else if (data[0] % 4 == 0)
         plan(&packed);
-    else if (data[0] % 3 == 1)
+    else if (data[0] % 4 == 1)
         store_result_layer(&packed, &layer, &err);
     else
         entries(data + 1, size - 1);

@@ -7,7 +7,7 @@
 
 BH_CRASH_STEP=n tries every n-th point only (sanitizers are slow).
 """
-import errno, hashlib, io, json, os, pathlib, shutil, subprocess, sys, tarfile, tempfile
+import errno, gzip, hashlib, io, json, os, pathlib, random, shutil, subprocess, sys, tarfile, tempfile
 
 TOOL, SHIM, MODE = sys.argv[1:4]
 work = pathlib.Path(tempfile.mkdtemp(prefix="bh-crash-"))
@@ -23,7 +23,7 @@ def add(tar, name, data):
 def layer(text, size=3000):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        add(tar, text, (text.encode() * size)[:size])
+        add(tar, text[:80], (text.encode() * (size // len(text) + 1))[:size])
     return out.getvalue()
 
 
@@ -48,6 +48,25 @@ def archive(path, images, size=3000):
                 seen.add(names[-1])
             manifest.append({"Config": member, "RepoTags": [name], "Layers": names})
         add(tar, "manifest.json", json.dumps(manifest).encode())
+
+
+def blobs(folder, texts, size):
+    """A folder of blobs: an image of gzip layers; the digest of its manifest, and its first layer (digest, size, diff id)."""
+    folder.mkdir()
+
+    def put(data):
+        digest = hashlib.sha256(data).hexdigest()
+        (folder / digest).write_bytes(data)
+        return {"digest": "sha256:" + digest, "size": len(data)}
+    tars = [layer(t, size) for t in texts]
+    diff_ids = ["sha256:" + hashlib.sha256(t).hexdigest() for t in tars]
+    config = put(json.dumps({"architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z",
+                             "rootfs": {"type": "layers", "diff_ids": diff_ids}}).encode())
+    oci = "application/vnd.oci.image."
+    layers = [{"mediaType": oci + "layer.v1.tar+gzip", **put(gzip.compress(t, 1, mtime=0))} for t in tars]
+    manifest = put(json.dumps({"schemaVersion": 2, "mediaType": oci + "manifest.v1+json",
+                               "config": {"mediaType": oci + "config.v1+json", **config}, "layers": layers}).encode())
+    return manifest["digest"], (layers[0]["digest"], layers[0]["size"], diff_ids[0])
 
 
 def tool(store, *args, **env):
@@ -130,6 +149,11 @@ def prepared():
     base.mkdir()
     archive(work / "one.tar", {"one:1": ["base", "a"], "two:1": ["base", "b"]})
     archive(work / "more.tar", {"three:1": ["base", "c", "d"], "one:1": ["e"]})
+    global pulled, first
+    pulled, _ = blobs(work / "blobs", ["p", "q"], 3000)
+    random.seed(1)
+    _, big = blobs(work / "big", [random.randbytes(300_000).hex()], 600_000)
+    first = ("cut", work / "big", *big)
     (work / "layer.tar").write_bytes(layer("change"))
     good(tool(base, "load", work / "one.tar"))
     good(tool(base, "load", work / "more.tar"))
@@ -140,7 +164,8 @@ def prepared():
 def acts():
     return [("load", work / "more.tar"), ("import", work / "layer.tar", "imp:1"),
             ("commit", "two:1", work / "layer.tar", "com:1"), ("rmi", "two:1"), ("tag", "two:1", "tag:1"),
-            ("untag", "one:1"), ("prune",), ("save", work / "out.tar", "one:1", "two:1")]
+            ("untag", "one:1"), ("prune",), ("pull", work / "blobs", pulled, "example.com/a:1"), first,
+            ("push", "two:1"), ("save", work / "out.tar", "one:1", "two:1")]
 
 
 def full():

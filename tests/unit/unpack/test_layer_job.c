@@ -10,12 +10,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <fcntl.h>
 #include <unistd.h>
+#include <zlib.h>
 #include <cmocka.h>
 
 #include "alloc_fail.h"
 #include "base/fdio.h"
 #include "layer/layer_check.h"
+#include "oci/digest.h"
 #include "rightless/verify.h"
 #include "support.h"
 #include "unpack/crew.h"
@@ -163,11 +166,191 @@ static void header_lies(void **state) {
     close(out);
 }
 
+/* ---- downloads: a pipe, cut off, resumed --------------------------------------------------- */
+
+/* Hardly to be compressed, so that it spans blocks. */
+static void noise(struct bh_buf *tar) {
+    static char data[900000];
+    uint32_t x = 1;
+    for (size_t i = 0; i < sizeof data; i++) {
+        x = x * 1664525 + 1013904223;
+        data[i] = (char)(x >> 24);
+    }
+    made_add(tar, (struct made){.name = "noise", .data = data, .size = sizeof data});
+    made_end(tar);
+}
+
+static size_t gzip(const struct bh_buf *tar, unsigned char *out, size_t size) {
+    z_stream z = {
+        .next_in = (unsigned char *)tar->data, .avail_in = (uInt)tar->len, .next_out = out, .avail_out = (uInt)size};
+    assert_int_equal(deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&z);
+    return z.total_out;
+}
+
+/* data[resume .. end) through a pipe; blob holds what came before. */
+static int download(const unsigned char *data, size_t resume, size_t end, size_t told, int blob, int out,
+                    struct bh_buf *result, struct bh_err *err) {
+    struct bh_job_params p = {.magic = BH_JOB_PARAMS_MAGIC,
+                              .flags = BH_JOB_F_KEEP_BLOB | BH_JOB_F_EXACT,
+                              .size = told - resume,
+                              .resume = resume};
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= (int)(end - resume));
+    assert_int_equal(bh_write_all(ends[1], data + resume, end - resume), 0);
+    close(ends[1]);
+    const struct unp_fds fds = {.source = ends[0], .out = out, .blob = blob};
+    unp_params_settle(&p, err);
+    int rc = unp_job_layer(&fds, &p, result, err);
+    close(ends[0]);
+    return rc;
+}
+
+static void check_whole(const struct bh_buf *result, const unsigned char *data, size_t n, int blob) {
+    Bulkhead__Worker__V1__Result *r =
+        bulkhead__worker__v1__result__unpack(NULL, result->len, (const uint8_t *)result->data);
+    char digest[BH_DIGEST_TEXT_SIZE];
+    unsigned char *kept = malloc(n);
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_digest d;
+    assert_non_null(r);
+    assert_int_equal(r->result_case, BULKHEAD__WORKER__V1__RESULT__RESULT_LAYER);
+    assert_int_equal(bh_digest_of(BH_DIGEST_SHA256, data, n, &d, &err), 0);
+    bh_digest_format(&d, digest);
+    assert_string_equal(r->layer->digest, digest);
+    assert_int_equal(r->layer->size, n);
+    assert_true(r->layer->blob_written);
+    assert_int_equal(bh_pread_full(blob, kept, n, 0), n);
+    assert_memory_equal(kept, data, n);
+    bulkhead__worker__v1__result__free_unpacked(r, NULL);
+    free(kept);
+}
+
+static void resumed(void **state) {
+    static const size_t cuts[] = {700, 70000, 262144, 262145, 524288, 800001};
+    static unsigned char data[1000000];
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    (void)state;
+    noise(&tar);
+    size_t n = gzip(&tar, data, sizeof data);
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+        struct bh_err err = BH_ERR_INIT;
+        int blob = memfd_create("blob", 0), out = memfd_create("layer", 0);
+        assert_int_equal(download(data, 0, cuts[i], n, blob, out, &result, &err), BH_E_INVALID);
+        assert_string_equal(err.reason, "short");
+        assert_int_equal(lseek(blob, 0, SEEK_END), cuts[i]); /* every byte that came */
+        bh_err_clear(&err);
+        assert_int_equal(ftruncate(out, 0), 0);
+        if (download(data, cuts[i], n, n, blob, out, &result, &err) != 0)
+            fail_msg("%s", err.msg);
+        check_whole(&result, data, n, blob);
+        close(blob);
+        close(out);
+    }
+}
+
+static void other_bytes_before(void **state) {
+    static unsigned char data[1000000];
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    int blob = memfd_create("blob", 0), out = memfd_create("layer", 0);
+    (void)state;
+    noise(&tar);
+    size_t n = gzip(&tar, data, sizeof data);
+    assert_int_equal(bh_pwrite_all(blob, data, 500000, 0), 0);
+    assert_int_equal(bh_pwrite_all(blob, "wrong", 5, 400000), 0);
+    assert_int_equal(download(data, 500000, n, n, blob, out, &result, &err), BH_E_INVALID);
+    bh_err_clear(&err);
+    /* a file that became shorter is our own mistake */
+    assert_int_equal(ftruncate(blob, 300000), 0);
+    assert_int_equal(download(data, 500000, n, n, blob, out, &result, &err), BH_E_INTERNAL);
+    close(blob);
+    close(out);
+}
+
+static void too_long(void **state) {
+    static unsigned char data[1000000];
+    BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
+    (void)state;
+    noise(&tar);
+    size_t n = gzip(&tar, data, sizeof data);
+    for (size_t told = n - 1; told > 1; told /= 3) {
+        BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+        struct bh_err err = BH_ERR_INIT;
+        int blob = memfd_create("blob", 0), out = memfd_create("layer", 0);
+        assert_int_equal(download(data, 0, n, told, blob, out, &result, &err), BH_E_INVALID);
+        assert_string_equal(err.reason, "size-mismatch");
+        close(blob);
+        close(out);
+    }
+}
+
+/* ---- a reader, which is told what it reads ------------------------------------------------- */
+
+static int read_document(uint32_t magic, uint32_t config, const char *media, const char *text, struct bh_buf *result,
+                         struct bh_err *err) {
+    const struct bh_job_read head = {.magic = magic, .config = config, .n_media = (uint32_t)strlen(media)};
+    struct bh_job_params p = {.magic = BH_JOB_PARAMS_MAGIC, .size = BH_JOB_TO_END};
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    bh_write_all(ends[1], &head, sizeof head);
+    bh_write_all(ends[1], media, strlen(media));
+    bh_write_all(ends[1], text, strlen(text));
+    close(ends[1]);
+    const struct unp_fds fds = {.source = ends[0], .out = -1, .blob = -1};
+    unp_params_settle(&p, err);
+    bh_buf_reset(result);
+    int rc = unp_job_reader(&fds, &p, result, err);
+    close(ends[0]);
+    return rc;
+}
+
+#define MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define ZEROS    "0000000000000000000000000000000000000000000000000000000000000000"
+
+static void reads_what_it_is_told(void **state) {
+    static const char manifest[] =
+        "{\"schemaVersion\":2,\"mediaType\":\"" MANIFEST "\",\"config\":{\"mediaType\":"
+        "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"sha256:" ZEROS "\",\"size\":2},\"layers\":[]}";
+    static const char config[] = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\","
+                                 "\"diff_ids\":[]}}";
+    BH_SCOPE_BUF struct bh_buf result = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    char longer[300];
+    (void)state;
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 0, "", manifest, &result, &err), 0);
+    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 0, MANIFEST, manifest, &result, &err), 0);
+    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 1, "", config, &result, &err), 0);
+    assert_int_equal(
+        read_document(BH_JOB_PARAMS_MAGIC, 0, "application/vnd.oci.image.index.v1+json", manifest, &result, &err),
+        BH_E_INVALID);
+    assert_string_equal(err.reason, "invalid-manifest");
+    bh_err_clear(&err);
+    assert_int_equal(read_document(1, 0, "", manifest, &result, &err), BH_E_INVALID);
+    bh_err_clear(&err);
+    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 0, longer, manifest, &result, &err), BH_E_INVALID);
+    bh_err_clear(&err);
+    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 0, "", "", &result, &err), BH_E_INVALID);
+}
+
 int main(void) {
     struct bh_err err = BH_ERR_INIT;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),     cmocka_unit_test(same_twice),  cmocka_unit_test(no_memory),
-        cmocka_unit_test(no_space), cmocka_unit_test(header_lies),
+        cmocka_unit_test(good),
+        cmocka_unit_test(same_twice),
+        cmocka_unit_test(no_memory),
+        cmocka_unit_test(no_space),
+        cmocka_unit_test(header_lies),
+        cmocka_unit_test(resumed),
+        cmocka_unit_test(other_bytes_before),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(reads_what_it_is_told),
     };
     if (unp_crew_start(&err) != 0)
         return 1;
