@@ -323,6 +323,7 @@ static int run_beside(struct store *s, const struct store_context_put *p, const 
         return bh_err_errno(err, e, "context: start a thread");
     *take_to = -1;
     store_worker_run(s, job, result, err);
+    job->handed(job->handed_arg); /* also when no worker was started: the feeder waits for the end of its pipe */
     p->stop(p->arg);
     pthread_join(thread, NULL);
     if (f.err.code != 0 && (err->code == 0 || f.err.code == BH_E_CANCELLED))

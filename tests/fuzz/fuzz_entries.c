@@ -1,5 +1,5 @@
 /*
- * fuzz_entries.c - the walk over a layer's index: any bytes behind a header that fits them.
+ * fuzz_entries.c - the walk over a layer's index, and the view of a stack: any bytes behind a header that fits them.
  */
 #include <stdint.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "base/fdio.h"
 #include "layer/layer_format.h"
 #include "unpack/job.h"
+#include "unpack/view.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +32,44 @@ static void fill(unsigned char *start, const uint8_t *data, uint64_t inode_size,
     sb->meta_blkaddr = (uint32_t)(h->index_offset / BH_LAYER_BLK);
 }
 
+static void walk(const struct unp_vnode *dir, unsigned depth, unsigned *left) {
+    struct unp_vnames names;
+    struct unp_file f;
+    const struct unp_vnode *again;
+    struct bh_err err = BH_ERR_INIT;
+
+    if (unp_view_list(dir, &names, &err) == 0 && depth < 6)
+        for (size_t i = 0; i<names.n && * left> 0; i++) {
+            --*left;
+            bh_err_clear(&err);
+            unp_view_file(names.v[i].node, &f, &err);
+            unp_view_lookup(dir, names.v[i].name, &again, &err);
+            walk(names.v[i].node, depth + 1, left);
+        }
+    unp_vnames_fini(&names);
+}
+
+/* The same file twice, one over the other. */
+static void view(int fd) {
+    struct unp_layer layer;
+    struct unp_layer *stack[] = {&layer, &layer};
+    const struct unp_vnode *node;
+    struct unp_view v;
+    struct bh_arena arena;
+    struct bh_err err = BH_ERR_INIT;
+    unsigned left = 2000;
+
+    if (unp_layer_open(&layer, fd, &err) != 0)
+        return;
+    bh_arena_init(&arena, (size_t)8 << 20);
+    if (unp_view_layers(&v, stack, 2, &arena, &err) == 0) {
+        walk(v.root, 0, &left);
+        unp_view_find(&v, (struct unp_text){"/a/../b/c", 9}, true, &node, &err);
+    }
+    bh_arena_fini(&arena);
+    unp_layer_close(&layer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static unsigned char start[BH_LAYER_HEADER_SIZE];
     struct bh_job_params p = {.magic = BH_JOB_PARAMS_MAGIC};
@@ -49,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bh_write_all(fds.source, data, blocks * BH_LAYER_BLK);
     unp_job_entries(&fds, &p, &result, &err);
     bh_buf_fini(&result);
+    view(fds.source);
     close(fds.source);
     close(fds.out);
     return 0;

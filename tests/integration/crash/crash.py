@@ -155,6 +155,10 @@ def prepared():
     _, big = blobs(work / "big", [random.randbytes(300_000).hex()], 600_000)
     first = ("cut", work / "big", *big)
     (work / "layer.tar").write_bytes(layer("change"))
+    (work / "folder" / "sub").mkdir(parents=True)
+    for name in ("one", "sub/two"):
+        (work / "folder" / name).write_bytes(name.encode() * 1000)
+        os.utime(work / "folder" / name, (1, 1))
     good(tool(base, "load", work / "one.tar"))
     good(tool(base, "load", work / "more.tar"))
     good(tool(base, "rmi", "three:1"))
@@ -163,6 +167,7 @@ def prepared():
 
 def acts():
     return [("load", work / "more.tar"), ("import", work / "layer.tar", "imp:1"),
+            ("build", work / "folder", "built:1"),
             ("commit", "two:1", work / "layer.tar", "com:1"), ("rmi", "two:1"), ("tag", "two:1", "tag:1"),
             ("untag", "one:1"), ("prune",), ("pull", work / "blobs", pulled, "example.com/a:1"), first,
             ("push", "two:1"), ("save", work / "out.tar", "one:1", "two:1")]
