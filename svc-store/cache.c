@@ -245,11 +245,17 @@ static int list_rows(struct store_db *db, const struct store_who *who, struct li
     return r < 0 ? r : 0;
 }
 
-static int list_contexts(struct store *s, const struct store_who *who, struct listing *l, struct bh_err *err) {
+static int list_contexts(struct store *s, struct store_db *db, const struct store_who *who, struct listing *l,
+                         struct bh_err *err) {
     size_t n;
     BH_SCOPE_FREE struct store_context_info *v = store_context_list(s, who, &n);
 
     for (size_t i = 0; i < n; i++) {
+        bool leased;
+        int64_t k;
+
+        if (store_get_int(db, &k, &leased, err, "SELECT k FROM lease WHERE k=?", "i", v[i].lease) != 0)
+            return err->code;
         char text[192] = "local source ";
         const struct store_cache_record rec = {
             .owner = v[i].owner,
@@ -260,7 +266,7 @@ static int list_contexts(struct store *s, const struct store_who *who, struct li
             .used_ns = v[i].used_ns,
             .uses = v[i].uses,
             .size = v[i].bytes,
-            .in_use = v[i].in_use,
+            .in_use = v[i].in_use || leased,
         };
 
         strncat(text, v[i].key, sizeof text - strlen(text) - 1);
@@ -326,7 +332,7 @@ static int list_all(struct store *s, struct store_db *db, const struct store_who
     size_t n = 0;
 
     if (store_filter_check(filters, known_filters, err) != 0 || list_rows(db, who, l, err) != 0 ||
-        list_contexts(s, who, l, err) != 0)
+        list_contexts(s, db, who, l, err) != 0)
         return err->code;
     for (size_t i = 0; i < l->n; i++) {
         bool keep;

@@ -179,7 +179,7 @@ static int note_context(struct sources *x, const char *id, struct bh_err *err) {
             return 0;
     if (x->n_contexts == BH_ARRAY_LEN(x->context))
         return bh_err_set(err, BH_E_LIMIT, "more than %zu contexts in one step", BH_ARRAY_LEN(x->context));
-    x->context[x->n_contexts] = store_context_use(x->s, x->f->who.owner, id);
+    x->context[x->n_contexts] = store_context_use(x->s, x->f->who.owner, id, x->f->lease);
     if (x->context[x->n_contexts] == NULL) {
         bh_err_set(err, BH_E_NOT_FOUND, "the build context is not here any more");
         bh_err_reason(err, "no-such-context");

@@ -22,8 +22,9 @@
 #define KEY_MAX_BYTES 1024
 #define LIST_MAX      ((uint64_t)256 << 20)
 #define KEPT_NS       (24 * 3600 * BH_NSEC)
-#define CONTEXTS_MAX  96 /* of all owners: each may have 49 descriptors */
-#define OF_ONE_KEY    2  /* the older one may be in a build */
+#define CONTEXTS_MAX  96             /* of all owners: each may have 49 descriptors */
+#define OF_ONE_KEY    4              /* older ones may be in a build */
+#define FRESH_NS      (60 * BH_NSEC) /* from the put to the first step */
 #define WANT_STEP     16384
 
 /* ---- the table ----------------------------------------------------------------------------- */
@@ -79,7 +80,8 @@ static void take_out(struct store_contexts *t, struct store_context **at) {
     unref(c);
 }
 
-static struct store_context *use_first(struct store_contexts *t, uid_t owner, const char *id, const char *key) {
+static struct store_context *use_first(struct store_contexts *t, uid_t owner, const char *id, const char *key,
+                                       int64_t lease) {
     struct store_context *c;
 
     pthread_mutex_lock(&t->lock);
@@ -90,13 +92,14 @@ static struct store_context *use_first(struct store_contexts *t, uid_t owner, co
         c->refs++;
         c->uses++;
         c->used_ns = bh_now_ns();
+        c->lease = lease != 0 ? lease : c->lease;
     }
     pthread_mutex_unlock(&t->lock);
     return c;
 }
 
-struct store_context *store_context_use(struct store *s, uid_t owner, const char *id) {
-    return use_first(&s->contexts, owner, id, NULL);
+struct store_context *store_context_use(struct store *s, uid_t owner, const char *id, int64_t lease) {
+    return use_first(&s->contexts, owner, id, NULL, lease);
 }
 
 void store_context_done(struct store *s, struct store_context *c) {
@@ -184,7 +187,8 @@ struct store_context_info *store_context_list(struct store *s, const struct stor
                                            .created_ns = c->created_ns,
                                            .used_ns = c->used_ns,
                                            .uses = c->uses,
-                                           .in_use = c->refs > 1};
+                                           .lease = c->lease,
+                                           .in_use = c->refs > 1 || c->used_ns > bh_now_ns() - FRESH_NS};
         bh_str_copy(v[n].id, sizeof v[n].id, c->id);
         bh_str_copy(v[n++].key, sizeof v->key, c->key);
     }
@@ -457,7 +461,7 @@ static int adopt_packs(struct store_context *c, const struct store_context *old,
 static int make(struct store *s, const struct store_context_put *p, int raw, const char *id,
                 struct store_context_result *out, struct bh_err *err) {
     struct store_context *c = new_context(p->owner, p->key, id);
-    struct store_context *old = use_first(&s->contexts, p->owner, NULL, p->key);
+    struct store_context *old = use_first(&s->contexts, p->owner, NULL, p->key, 0);
     struct store_context_found found;
     BH_SCOPE_CLOSE int pack = -1;
 
@@ -483,7 +487,7 @@ static int make(struct store *s, const struct store_context_put *p, int raw, con
 /* There already: nothing is asked for. */
 static bool known(struct store *s, const struct store_context_put *p, const char *id,
                   struct store_context_result *out) {
-    struct store_context *c = store_context_use(s, p->owner, id);
+    struct store_context *c = store_context_use(s, p->owner, id, 0);
 
     if (c == NULL)
         return false;

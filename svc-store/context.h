@@ -27,14 +27,16 @@ struct store_context {
     int64_t created_ns;
     int64_t used_ns;
     uint32_t uses;
+    int64_t lease; /* of the build that used it last */
     unsigned refs; /* one of them the table's */
 };
 
 void store_contexts_init(struct store_contexts *t);
 void store_contexts_fini(struct store_contexts *t);
 
-/* NULL when the owner has none of that id.  It stays as it is until it is given back. */
-struct store_context *store_context_use(struct store *s, uid_t owner, const char *id);
+/* NULL when the owner has none of that id.  It stays as it is until it is given back; while the lease (0: none) lives
+ * it counts as in use. */
+struct store_context *store_context_use(struct store *s, uid_t owner, const char *id, int64_t lease);
 void store_context_done(struct store *s, struct store_context *c);
 
 struct store_context_put {
@@ -69,7 +71,8 @@ struct store_context_info {
     int64_t created_ns;
     int64_t used_ns;
     uint32_t uses;
-    bool in_use;
+    int64_t lease;
+    bool in_use; /* right now; or by a build that is about to */
 };
 /* malloc'd; the newest first. */
 struct store_context_info *store_context_list(struct store *s, const struct store_who *who, size_t *out_n);

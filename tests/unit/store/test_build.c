@@ -431,11 +431,12 @@ static void cache_is_pruned(void **state) {
     assert_ok(store_cache_list(&f->store, &who, &none, &f->arena, &v, &n, &err), err);
     assert_int_equal(n, 2);
     assert_string_equal(v[0].kind, "source.local");
-    assert_true(v[1].in_use && v[1].size > 0);
+    assert_true(v[0].in_use && v[1].in_use && v[1].size > 0);
     who.owner = 2;
     assert_ok(store_cache_list(&f->store, &who, &none, &f->arena, &v, &n, &err), err);
     assert_int_equal(n, 0);
     store_lease_drop(&f->store, &b.lease);
+    f->store.contexts.first->used_ns = 1; /* long ago */
     p.dry_run = true;
     assert_ok(store_cache_prune(&f->store, &p, &f->arena, &v, &n, &bytes, &err), err);
     assert_int_equal(n, 2);
@@ -451,6 +452,35 @@ static void cache_is_pruned(void **state) {
     fixture_clean(f);
 }
 
+/* What is over the budget goes, least used first; what a build under way has stays. */
+static void budget_holds(void **state) {
+    struct fixture *f = *state;
+    struct build b = build_of(f, 1);
+    struct build later;
+    struct store_context_result ctx;
+    struct store_options o = store_options_now(&f->store);
+    struct store_composed c[3];
+    const char *const names[] = {"a", "b", "d/e"};
+    unsigned asked;
+
+    ctx = put(f, 1, "", first, &asked);
+    for (int i = 0; i < 3; i++)
+        c[i] = copied(f, &b, ctx.id, NULL, names[i], "/x", NULL, false);
+    cached(f, &b, "sha256:0", c[0].layer.diff_id, false);
+    cached(f, &b, "sha256:1", c[1].layer.diff_id, false);
+    store_lease_drop(&f->store, &b.lease);
+    o.max_cache = c[0].layer.file_size * 5 / 2;
+    store_options_set(&f->store, &o);
+    later = build_of(f, 1);
+    assert_true(lookup(f, &later, "sha256:0").found); /* used last, and in use now */
+    c[2] = copied(f, &later, ctx.id, NULL, names[2], "/x", NULL, false);
+    cached(f, &later, "sha256:2", c[2].layer.diff_id, false);
+    assert_true(lookup(f, &later, "sha256:0").found);
+    assert_false(lookup(f, &later, "sha256:1").found);
+    assert_true(lookup(f, &later, "sha256:2").found);
+    fixture_clean(f);
+}
+
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void) {
@@ -462,6 +492,7 @@ int main(void) {
         T(images_live_as_their_names_say),
         T(cache_keeps_layers),
         T(cache_is_pruned),
+        T(budget_holds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
