@@ -6,7 +6,7 @@
         r.elsewhere                           # requests that a second origin got, with all headers
 
 The faults are in faulty_pulls.py, faulty_pushes.py and faulty_lists.py; those of faulty_hosts.py are of a whole server and
-have a port each.  Nothing here leaves the loopback.  Standard library and openssl(1).
+have a port each.  Any other name is a repository without a fault, empty if it begins with "to-".  Nothing here leaves the loopback.  Standard library and openssl(1).
 """
 import base64, http.server, os, shutil, ssl, threading
 
@@ -38,6 +38,7 @@ class FaultyRegistry:
     def __init__(self, folder):
         self.repos, self.elsewhere, self.lock, self.closing = {}, [], threading.Lock(), threading.Event()
         self.servers, self.certs_dir = [], f"{folder}/certs.d"
+        self.pace = 0  # seconds before each 64 KiB of a blob
         self.authority = Authority(f"{folder}/authority")
         self.certificate = self.authority.sign("127.0.0.1")
         os.makedirs(self.certs_dir)
@@ -86,7 +87,8 @@ class FaultyRegistry:
     def repo(self, name):
         with self.lock:
             if name not in self.repos:
-                self.repos[name] = FAULTS.get(name, Repo)(self, name)
+                other = faulty_pushes.Target if name.startswith("to-") else Repo
+                self.repos[name] = FAULTS.get(name, other)(self, name)
             return self.repos[name]
 
     def leaks(self):

@@ -282,6 +282,7 @@ class Repo:
     def send(self, h, digest, data):
         for at in range(0, len(data), 65536):
             piece = data[at:at + 65536]
+            time.sleep(self.registry.pace)
             h.wfile.write(piece)
             with self.lock:
                 self.sent[digest] = self.sent.get(digest, 0) + len(piece)
