@@ -100,6 +100,28 @@ def _(e):
     same(len(re.findall(r"Pull complete", done.stdout)), 60)
 
 
+@case("pull: a layer of 100,000 files; twenty images with zstd in one call; an index of five platforms")
+def _(e):
+    files = [(f"d{i // 1000}/f{i}", b"%d" % i, 0o644) for i in range(100000)]
+    many = image("files", mk.tar_of(files))
+    R.put(many, "team/files:1")
+    pull(e, "-q", f"{R.host}/team/files:1")
+    same(inspect(e, f"{R.host}/team/files:1")["Id"], many.id)
+    twenty = {f"team/z{i}:1": image(f"z{i}", mk.tar_of([("n", random.Random(i).randbytes(20000), 0o644)])) for i in range(20)}
+    for name, im in twenty.items():
+        R.put(im, name, "zstd")
+    same(pull(e, "-q", *(f"{R.host}/{name}" for name in twenty)).stdout.split(), [f"{R.host}/{name}" for name in twenty])
+    for name, im in twenty.items():
+        same(inspect(e, f"{R.host}/{name}")["Id"], im.id)
+    five = {"amd64": None, "arm64": "v8", "arm": "v7", "386": None, "s390x": None}
+    images = {arch: image(f"five {arch}", architecture=arch) for arch in five}
+    R.put_index("team/five:1", [(images[arch], {"os": "linux", "architecture": arch, **({"variant": variant} if variant else {})})
+                                for arch, variant in five.items()])
+    for arch in five:
+        pull(e, "-q", "--platform", f"linux/{arch}", f"{R.host}/team/five:1")
+        same(inspect(e, f"{R.host}/team/five:1")["Id"], images[arch].id)
+
+
 @case("pull: layers that are here already are told so and do not travel")
 def _(e):
     base = mk.tar_of([("base", random.Random("base").randbytes(200000), 0o644)])

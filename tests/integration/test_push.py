@@ -111,6 +111,24 @@ def _(e):
     fails(e, "push", "127.0.0.1:1/team/default:1", error=r"127\.0\.0\.1:1")
 
 
+@case("push and pull: a registry with passwords: with the right one, with a wrong one, without")
+def _(e):
+    users = os.path.join(e.folder, "htpasswd")
+    with open(users, "w") as f:  # ann, and the bcrypt of "password"
+        f.write("ann:$2y$05$abcdefghijklmnopqrstuuWG29KuyeAicPCJODk1zjyGvyQUU2awu\n")
+    with DockerRegistry(os.path.join(e.folder, "private"), f"auth:\n  htpasswd: {{realm: tests, path: {users}}}\n") as private:
+        name = f"{private.host}/team/private:1"
+        im = mk.Image([noise("private")])
+        load(e, im, name)
+        fails(e, "push", name, error="denied|unauthorized|authentication|basic auth")
+        fails(e, "push", "--creds", "ann:wrong", name, error="denied|unauthorized|authentication")
+        push(e, "--creds", "ann:password", name)
+        out(e, "rmi", name)
+        fails(e, "pull", name, error="denied|unauthorized")
+        out(e, "pull", "-q", "--creds", "ann:password", name)
+        same(inspect(e, name)["Id"], im.id)
+
+
 @case("push: an image committed here is compressed once and runs elsewhere again")
 def _(e):
     load(e, mk.busybox(), "base:1")
