@@ -3,7 +3,7 @@ import gzip, json, os, shutil, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import case, fails, has, lacks, out, run, same, until  # noqa: E402
+from cases import Engine, case, fails, has, lacks, out, run, same, until  # noqa: E402
 
 BIG = [("big", os.urandom(3_000_000), 0o644)]
 IMAGE = mk.busybox({"Cmd": ["sh"]}, [BIG, [("small", b"s", 0o644)]])
@@ -398,6 +398,34 @@ def _(e):
     same(manifest_of(said, got)[0], manifest)
     same(len(got), 3)
     clean(e)
+
+
+@case("keep = source: what a registry can give again is not kept; a push makes it anew; the highest level of zstd fits")
+def _(e):
+    noise = mk.Image([mk.tar_of([("noise", os.urandom(9_000_000) + b"text " * 3_000_000, 0o644)])])
+    with Engine(config='[store]\nkeep = "source"\n') as other:
+        other.folder = e.folder
+        tool = Tool(other)
+        layout, manifest = layout_of(noise)
+        folder = blobs(other, layout)
+        source = ["-s", "docker.io/library/p"]
+        same(tool(0, "-n", "docker.io/library/p:1", *source, "pull", folder, manifest)[1], "")
+        digest, _ = layer_of(layout, manifest, 0)
+        kept = os.path.join(other.root, "state", "store", "blobs", "sha256", digest[7:9], digest[7:])
+        same((os.path.exists(kept), partials(other)), (False, []))
+        said, error = tool(0, "-n", "docker.io/library/p:1", *source, "pull", folder, manifest)
+        same((said[0].split()[1:], error), (["have"], ""))
+        said, got = sent(other, tool, 0, "p:1")
+        again, made = manifest_of(said, got)
+        same(again != manifest, True)
+        same(mk.sha(unpacked(got[made["layers"][0]["digest"]])), mk.sha(noise.layers[0]))
+        said, got = sent(other, tool, 0, "p:1", "-z", "zstd", "-l", 19, "-f")
+        same(mk.sha(unpacked(got[manifest_of(said, got)[1]["layers"][0]["digest"]])), mk.sha(noise.layers[0]))
+        # without a source it is all there is
+        out(other, "rmi", "p:1")
+        same(tool(0, "-n", "docker.io/library/p:1", "pull", folder, manifest)[1], "")
+        same(os.path.exists(kept), True)
+        sound(other)
 
 
 @case("killed in the middle, again and again: the store is sound and goes on")
