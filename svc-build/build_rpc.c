@@ -104,8 +104,6 @@ static int network_of(const char *network, struct bh_err *err) {
 static int refuse_unknown(const BD_MSG(BuildRequest) * m, struct bh_err *err) {
     if (m->n_platform > 1)
         return bh_err_set(err, BH_E_UNIMPLEMENTED, "a build for several platforms at once comes with a later version");
-    if (m->dockerfile.len == 0 && m->context_url[0] != '\0')
-        return bh_err_set(err, BH_E_UNIMPLEMENTED, "a context from an address comes with a later version");
     return network_of(m->network, err);
 }
 

@@ -216,7 +216,8 @@ static int check(struct bh_call *call, const BD_MSG(CheckRequest) * m, struct bh
                             .file_name = m->name,
                             .target = m->target,
                             .platform = m->platform};
-    struct build_job job = {.ask = &ask, .arena = arena};
+    struct build_job job = {
+        .ask = &ask, .arena = arena, .file = (const char *)m->dockerfile.data, .n_file = m->dockerfile.len};
     struct uses uses = {.job = &job};
 
     if (build_pairs_of(m->build_arg, m->n_build_arg, arena, &ask.build_args, err) != 0 || build_plan(&job, err) != 0 ||

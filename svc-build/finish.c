@@ -12,6 +12,7 @@
 #include "job.h"
 #include "key.h"
 #include "oci/ref.h"
+#include "output.h"
 #include "registry.h"
 #include "room.h"
 
@@ -120,15 +121,43 @@ static void tell_names(struct build_vertex_ref v, const struct build_made *made,
     }
 }
 
+/* One layer in place of all, the base's too. */
+static int squash(struct build_site *site, struct bh_err *err) {
+    struct bh_image_config *image = &site->image;
+    struct bh_history row = {.created = "", .created_by = "", .author = "", .comment = "squash"};
+    struct bh_digest *layers = bh_oci_alloc(&site->arena, sizeof *layers, err);
+    struct bh_history *rows = bh_oci_alloc(&site->arena, (image->n_history + 1) * sizeof *rows, err);
+    uint64_t size;
+
+    if (layers == NULL || rows == NULL || build_flatten(site, layers, &size, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < image->n_history; i++) {
+        rows[i] = image->history[i];
+        rows[i].empty_layer = true;
+    }
+    row.created = image->created;
+    row.empty_layer = layers->alg == BH_DIGEST_NONE;
+    rows[image->n_history] = row;
+    image->history = rows;
+    image->n_history++;
+    image->diff_ids = layers;
+    image->n_diff_ids = !row.empty_layer;
+    return 0;
+}
+
 static int make_image(struct build_site *site, struct build_vertex_ref v, struct bh_strlist *names,
                       struct bh_err *err) {
     struct build_job *job = site->job;
-    struct build_make make = {.config = &site->image, .annotations = job->ask->annotations, .parent = ""};
+    bool listed = job->output == BUILD_OUT_IMAGE;
+    struct build_make make = {
+        .config = &site->image, .annotations = job->ask->annotations, .parent = "", .keep = listed};
 
     build_vertex_status(v, "exporting layers done", 0, 0);
-    if (set_labels(site, err) != 0 || set_times(site, err) != 0 || canonical_names(site, names, err) != 0)
+    if (set_labels(site, err) != 0 || set_times(site, err) != 0 || (job->ask->squash && squash(site, err) != 0) ||
+        canonical_names(site, names, err) != 0)
         return err->code;
-    make.names = *names;
+    if (listed)
+        make.names = *names;
     if (build_image_make(job->room->store, build_hold_number(job->hold), &make, &site->arena, &job->made, err) != 0)
         return err->code;
     tell_names(v, &job->made, names);
@@ -147,13 +176,24 @@ static int push_names(struct build_site *site, const struct bh_strlist *names, s
 static void tell_result(struct build_job *job, const struct bh_strlist *names) {
     struct build_event e = {.image_id = job->made.id, .manifest_digest = job->made.manifest, .tags = *names};
 
+    if (job->output == BUILD_OUT_FILES)
+        return; /* there is no image */
     build_tell(job->progress, &e);
 }
 
+static int export(struct build_site *site, struct build_vertex_ref v, struct bh_strlist *names, struct bh_err *err) {
+    if (site->job->output == BUILD_OUT_FILES)
+        return build_output_files(site, err);
+    if (make_image(site, v, names, err) != 0)
+        return err->code;
+    return site->job->output == BUILD_OUT_ARCHIVE ? build_output_archive(site, names, err) : 0;
+}
+
 int build_finish(struct build_job *job, struct build_site *target, struct bh_err *err) {
-    struct build_vertex_ref v = build_vertex_new(job->progress, "exporting to image", "", false);
+    static const char *const texts[] = {"exporting to image", "exporting to archive", "exporting to client"};
+    struct build_vertex_ref v = build_vertex_new(job->progress, texts[job->output], "", false);
     struct bh_strlist names = {0};
-    int r = make_image(target, v, &names, err);
+    int r = export(target, v, &names, err);
 
     build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
     if (r == 0 && job->ask->push)

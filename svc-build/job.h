@@ -93,6 +93,8 @@ struct build_site {
     bool has_thread;
 };
 
+enum build_output { BUILD_OUT_IMAGE, BUILD_OUT_ARCHIVE, BUILD_OUT_FILES };
+
 struct build_job {
     struct build_room *room;
     const struct build_ask *ask;
@@ -106,6 +108,10 @@ struct build_job {
     struct build_globals globals;
     struct build_stages stages;
 
+    const char *file; /* the Dockerfile */
+    size_t n_file;
+    struct build_stack context; /* the main context's files; empty: there is none */
+    struct bh_strlist ignore;
     struct build_hold *hold; /* ended by who made the job: the log is kept under it */
     struct build_progress *progress;
     struct build_cancel cancel;
@@ -120,8 +126,13 @@ struct build_job {
     struct bh_digest nothing; /* the layer without entries */
 
     /* result */
+    enum build_output output;
     struct build_made made;
 };
+
+/* ---- context.c ------------------------------------------------------------------------------- */
+/* The Dockerfile and the main context; from an address it is fetched, under the job's hold. */
+int build_context(struct build_job *job, struct bh_err *err);
 
 /* ---- plan.c ---------------------------------------------------------------------------------- */
 /* Reads and checks the file; everything wrong is in job->notes.  0 also then: ask build_notes_verdict. */

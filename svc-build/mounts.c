@@ -42,16 +42,16 @@ static int find_target(struct build_site *site, struct build_mounted *x, const s
 /* Files of the context, or of what from= means. */
 static int find_files(struct build_mounts *m, struct build_mounted *x, const struct build_mount_text *text,
                       struct bh_err *err) {
-    const struct build_ask *ask = m->site->job->ask;
+    const struct build_job *job = m->site->job;
 
     if (x->m.from != NULL)
         return build_source_stack(m->site, m->v, x->m.from, &x->from, err);
     if (x->m.type == BUILD_MOUNT_CACHE)
         return 0;
-    if (ask->context[0] == '\0')
+    if (!build_has_files(&job->context))
         return bad(text, err, "it needs files of the build context, and there is none");
-    x->from = (struct build_stack){.context = ask->context};
-    x->ignore = ask->ignore;
+    x->from = job->context;
+    x->ignore = job->ignore;
     return 0;
 }
 

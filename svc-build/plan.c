@@ -55,7 +55,7 @@ int build_plan(struct build_job *job, struct bh_err *err) {
 
     build_notes_init(&job->notes, job->arena, ask->file_name[0] != '\0' ? ask->file_name : "Dockerfile");
     if (make_inputs(job, err) != 0 ||
-        build_recipe_parse(ask->dockerfile, ask->n_dockerfile, job->arena, &job->notes, &job->recipe, err) != 0)
+        build_recipe_parse(job->file, job->n_file, job->arena, &job->notes, &job->recipe, err) != 0)
         return err->code;
     if (job->notes.errors > 0)
         return 0;

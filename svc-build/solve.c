@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "job.h"
 #include "oci/ref.h"
+#include "output.h"
 #include "room.h"
 
 #define STAGE_ARENA ((size_t)256 << 20)
@@ -285,12 +286,13 @@ static int check_names(const struct build_ask *ask, struct bh_err *err) {
 int build_solve(struct build_job *job, struct bh_err *err) {
     int r;
 
-    if (check_names(job->ask, err) != 0 || build_plan(job, err) != 0)
+    if (check_names(job->ask, err) != 0 || build_output_kind(job->ask, &job->output, err) != 0 ||
+        build_context(job, err) != 0 || build_plan(job, err) != 0)
         return err->code;
     tell_problems(job);
     if (build_notes_verdict(&job->notes, err) != 0)
         return err->code;
-    if (build_hold_begin(job->room->store, job->ask->owner, &job->hold, err) != 0)
+    if (job->hold == NULL && build_hold_begin(job->room->store, job->ask->owner, &job->hold, err) != 0)
         return err->code;
     job->sites = bh_xcalloc(job->stages.n, sizeof *job->sites);
     r = run_and_finish(job, err);

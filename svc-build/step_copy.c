@@ -183,7 +183,7 @@ static int no_context(const struct copying *x, struct bh_err *err) {
 
 /* The sources that lie in the context, a stage or an image: one item. */
 static int add_files(struct copying *x, struct bh_err *err) {
-    const struct build_ask *ask = x->site->job->ask;
+    const struct build_job *job = x->site->job;
     struct build_item item = new_item(x);
 
     item.has_from = item.wildcard = item.contents = true;
@@ -201,10 +201,10 @@ static int add_files(struct copying *x, struct bh_err *err) {
         if (build_source_stack(x->site, x->v, x->copy->from.s, &item.from, err) != 0)
             return err->code;
     } else {
-        if (ask->context[0] == '\0')
+        if (!build_has_files(&job->context))
             return no_context(x, err);
-        item.from = (struct build_stack){.context = ask->context};
-        item.ignore = ask->ignore;
+        item.from = job->context;
+        item.ignore = job->ignore;
     }
     item.parents = x->copy->parents;
     item.unpack = x->in->op == BUILD_ADD && (!x->copy->has_unpack || x->copy->unpack);

@@ -48,9 +48,16 @@ struct build_make {
     struct bh_strlist names;
     struct bh_pairs annotations;
     const char *parent; /* image id, "" if none */
+    bool keep;          /* also without a name */
 };
 int build_image_make(struct build_store *s, uint64_t hold, const struct build_make *m, struct bh_arena *arena,
                      struct build_made *out, struct bh_err *err);
+
+/* Its one layer, by descriptor. */
+int build_image_layer(struct build_store *s, uid_t owner, const char *id, int *out_fd, struct bh_err *err);
+/* The image as an archive into fd, which stays the caller's. */
+int build_save(struct build_store *s, uid_t owner, const char *id, const struct bh_strlist *names, int fd,
+               struct build_cancel *cancel, struct bh_err *err);
 
 /* ---- layers ---- */
 struct build_stack {                /* where files come from */
@@ -58,6 +65,10 @@ struct build_stack {                /* where files come from */
     size_t n;
     const char *context; /* "" or "ctx:.." */
 };
+static inline bool build_has_files(const struct build_stack *s) {
+    return s->n > 0 || (s->context != NULL && s->context[0] != '\0');
+}
+
 struct build_item {
     bool has_from;
     struct build_stack from;

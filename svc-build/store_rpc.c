@@ -162,6 +162,7 @@ int build_image_make(struct build_store *s, uint64_t hold, const struct build_ma
     req.name = (char **)m->names.v;
     req.n_name = m->names.n;
     req.parent_id = (char *)m->parent;
+    req.keep = m->keep;
     req.annotation = pairs_msg(&m->annotations, arena, err);
     req.n_annotation = m->annotations.n;
     if (req.annotation == NULL || bh_imageconf_to_msg(m->config, arena, &req.config, err) != 0 ||
@@ -170,6 +171,56 @@ int build_image_make(struct build_store *s, uint64_t hold, const struct build_ma
         return err->code;
     r = (const ST_MSG(ImageMakeReply) *)reply;
     return take_digest(r->id, out->id, err) != 0 ? err->code : take_digest(r->manifest_digest, out->manifest, err);
+}
+
+int build_image_layer(struct build_store *s, uid_t owner, const char *id, int *out_fd, struct bh_err *err) {
+    const struct bh_stream_options options = {.timeout_ms = CALL_MS, .expect_fds = true};
+    ST_MSG(ImageOpenRequest) req = BULKHEAD__STORE__V1__IMAGE_OPEN_REQUEST__INIT;
+    struct bh_stream *stream = NULL;
+    BH_SCOPE_CLOSE int fd = -1;
+    unsigned n = 0;
+    int r;
+
+    req.name = (char *)id;
+    req.owner = owner;
+    if (bh_stream_open(s->conn, SERVICE "ImageOpen", &req.base, &options, &stream, err) != 0)
+        return err->code;
+    r = bh_stream_recv_fds(stream, &fd, 1, &n, err);
+    if (r == 0)
+        r = bh_stream_finish(stream, NULL, NULL, err);
+    bh_stream_free(stream);
+    if (r == 0)
+        *out_fd = bh_take_fd(&fd);
+    return r;
+}
+
+static int give_and_wait(struct bh_stream *stream, int fd, struct bh_err *err) {
+    if (bh_stream_send_fds(stream, &fd, 1, err) != 0)
+        return err->code;
+    return bh_stream_finish(stream, NULL, NULL, err);
+}
+
+int build_save(struct build_store *s, uid_t owner, const char *id, const struct bh_strlist *names, int fd,
+               struct build_cancel *cancel, struct bh_err *err) {
+    const struct bh_stream_options options = {.announce_fds = true};
+    ST_MSG(SaveRequest) req = BULKHEAD__STORE__V1__SAVE_REQUEST__INIT;
+    struct bh_stream *stream = NULL;
+    char *ids[] = {(char *)id};
+    struct build_wait wait;
+    int r;
+
+    req.name = ids;
+    req.n_name = 1;
+    req.owner = owner;
+    req.tag = (char **)names->v;
+    req.n_tag = names->n;
+    if (bh_stream_open(s->conn, SERVICE "Save", &req.base, &options, &stream, err) != 0)
+        return err->code;
+    build_wait_begin(cancel, &wait, stream);
+    r = give_and_wait(stream, fd, err);
+    build_wait_end(cancel, &wait);
+    bh_stream_free(stream);
+    return r;
 }
 
 /* ---- layers ------------------------------------------------------------------------------------ */

@@ -176,6 +176,13 @@ int store_rpc_save(void *room, struct bh_call *call, const ProtobufCMessage *req
     struct store_tarout out = {.fd = -1, .sink = save_chunk, .arg = call};
     BH_SCOPE_CLOSE int fd = -1;
 
+    if ((bh_call_peer(call)->roles & BH_ROLE_BUILD) != 0) {
+        static const char *const none[] = {NULL};
+
+        save.who = (struct store_who){.owner = req->owner};
+        save.tags = req->n_tag > 0 ? (const char *const *)req->tag : none;
+        save.n_tags = req->n_tag;
+    }
     if (req->format[0] != '\0') {
         bh_err_set(err, BH_E_UNIMPLEMENTED, "save: format %.64s is not known", req->format);
         return bh_err_hint(err, "leave the format out: the archive is an OCI layout and a docker archive at once");

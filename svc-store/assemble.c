@@ -91,10 +91,10 @@ int store_assemble(struct store *s, const struct store_assemble *a, struct bh_ar
         store_image_make(a->config, x.sizes, a->annotations, arena, &x.image.image, err) != 0)
         return err->code;
     x.image.image.parent = a->parent;
-    x.image.image.part = a->n_names == 0;
+    x.image.image.part = x.image.fleeting = a->n_names == 0 && !a->keep;
     x.image.names = x.names;
     x.image.n_names = a->n_names;
-    if ((a->n_names == 0 && lease_image(&x, err) != 0) ||
+    if ((x.image.fleeting && lease_image(&x, err) != 0) ||
         store_publish_under(s, a->who.owner, a->lease, &x.image, 1, moved, &x, err) != 0)
         return err->code;
     bh_str_copy(out->id, sizeof out->id, x.image.image.id);

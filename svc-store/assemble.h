@@ -15,6 +15,7 @@ struct store_assemble {
     const struct bh_image_config *config; /* history and diff ids too */
     const char *const *names;             /* none: the image lives as long as the lease, and is in no list */
     size_t n_names;
+    bool keep;          /* unless this is set: then it stays, as an image without a name */
     const char *parent; /* id, "" if none */
     const struct bh_pairs *annotations;
 };

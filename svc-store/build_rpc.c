@@ -237,6 +237,7 @@ static int image_make(struct store *s, struct bh_call *call, const struct store_
         .names = (const char *const *)req->name,
         .n_names = req->n_name,
         .parent = req->parent_id,
+        .keep = req->keep,
         .annotations = &annotations,
     };
     struct store_assembled made;

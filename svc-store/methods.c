@@ -31,7 +31,7 @@ static const struct bh_method methods[] = {
 
     {"Load", BH_BIDI_STREAM, PEOPLE, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_load},
     {"Import", BH_BIDI_STREAM, PEOPLE, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_import},
-    {"Save", BH_SERVER_STREAM, PEOPLE, 0, 0, BH_METHOD_FDS, store_rpc_save},
+    {"Save", BH_SERVER_STREAM, PEOPLE | BH_ROLE_BUILD, 0, 0, BH_METHOD_FDS, store_rpc_save},
 
     {"Df", BH_UNARY, PEOPLE, 0, QUICK_MS, AGAIN, store_rpc_df},
     {"Check", BH_SERVER_STREAM, BH_ROLE_ADMIN, 0, 0, NOTED, store_rpc_check},

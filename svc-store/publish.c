@@ -25,12 +25,12 @@ static int document_check(const struct store_document *d, struct bh_err *err) {
     return bh_digest_verify(&want, d->data, d->n, "document", err);
 }
 
-static int document_file(struct store *s, const struct store_document *d, struct bh_err *err) {
+static int document_file(struct store *s, const struct store_document *d, bool fleeting, struct bh_err *err) {
     struct store_temp t;
 
     if (store_temp_open(&s->place, &t, err) != 0)
         return err->code;
-    if (bh_write_all(t.fd, d->data, d->n) != 0 || fdatasync(t.fd) != 0) {
+    if (bh_write_all(t.fd, d->data, d->n) != 0 || (!fleeting && fdatasync(t.fd) != 0)) {
         store_write_error(&s->place, errno, "write a document", d->n, err);
         store_temp_drop(&s->place, &t);
         return err->code;
@@ -58,8 +58,8 @@ static int document_row(struct store *s, uid_t owner, const struct store_documen
     return store_write_commit(&db, err);
 }
 
-int store_document_put(struct store *s, uid_t owner, int64_t lease, const struct store_document *d,
-                       struct bh_err *err) {
+static int document_put(struct store *s, uid_t owner, int64_t lease, const struct store_document *d, bool fleeting,
+                        struct bh_err *err) {
     bool have;
     int r = 0;
 
@@ -68,20 +68,25 @@ int store_document_put(struct store *s, uid_t owner, int64_t lease, const struct
     if (have)
         return 0;
     store_tidy_share(s);
-    if (document_file(s, d, err) != 0 || document_row(s, owner, d, err) != 0)
+    if (document_file(s, d, fleeting, err) != 0 || document_row(s, owner, d, err) != 0)
         r = err->code;
     store_tidy_end(s);
     return r;
 }
 
-static int documents(struct store *s, uid_t owner, int64_t lease, const struct store_new_image *im,
+int store_document_put(struct store *s, uid_t owner, int64_t lease, const struct store_document *d,
+                       struct bh_err *err) {
+    return document_put(s, owner, lease, d, false, err);
+}
+
+static int documents(struct store *s, uid_t owner, int64_t lease, const struct store_new_image *im, bool fleeting,
                      struct bh_err *err) {
     const struct store_document config = {im->id, STORE_BLOB_CONFIG, im->config_data, im->n_config};
     const struct store_document manifest = {im->manifest, STORE_BLOB_MANIFEST, im->manifest_data, im->n_manifest};
 
-    if (im->config_digest == NULL && store_document_put(s, owner, lease, &config, err) != 0)
+    if (im->config_digest == NULL && document_put(s, owner, lease, &config, fleeting, err) != 0)
         return bh_err_prefix(err, "config of the image");
-    if (store_document_put(s, owner, lease, &manifest, err) != 0)
+    if (document_put(s, owner, lease, &manifest, fleeting, err) != 0)
         return bh_err_prefix(err, "manifest of the image");
     return 0;
 }
@@ -160,14 +165,15 @@ static int put_names(struct store_db *db, uid_t owner, const struct store_publis
 static int commit_all(struct store *s, uid_t owner, int64_t lease, bool end, struct store_publish_image *images,
                       size_t n, store_moved_fn *moved, void *arg, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
+    bool fleeting = n == 1 && images[0].fleeting;
 
-    if (store_write_begin(s->index, STORE_FULL, &db, err) != 0)
+    if (store_write_begin(s->index, fleeting ? STORE_LAZY : STORE_FULL, &db, err) != 0)
         return err->code;
     for (size_t i = 0; i < n; i++)
         if (store_image_put(db, owner, &images[i].image, &images[i].out_k, err) != 0 ||
             put_names(db, owner, &images[i], moved, arg, err) != 0)
             return err->code;
-    if (mark_durable(db, lease, err) != 0 || (end && store_lease_end(db, lease, err) != 0))
+    if ((!fleeting && mark_durable(db, lease, err) != 0) || (end && store_lease_end(db, lease, err) != 0))
         return err->code;
     return store_write_commit(&db, err);
 }
@@ -177,9 +183,9 @@ static int publish(struct store *s, uid_t owner, int64_t lease, bool end, struct
     struct prefixes p = {0};
 
     for (size_t i = 0; i < n; i++)
-        if (documents(s, owner, lease, &images[i].image, err) != 0)
+        if (documents(s, owner, lease, &images[i].image, images[i].fleeting, err) != 0)
             return err->code;
-    if (collect_prefixes(s, lease, &p, err) != 0 || sync_prefixes(s, &p, err) != 0)
+    if (!(n == 1 && images[0].fleeting) && (collect_prefixes(s, lease, &p, err) != 0 || sync_prefixes(s, &p, err) != 0))
         return err->code;
     return commit_all(s, owner, lease, end, images, n, moved, arg, err);
 }

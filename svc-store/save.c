@@ -520,6 +520,26 @@ static int whole_repository(struct saving *x, struct store_db *db, const char *t
     return 0;
 }
 
+/* An image of a build, which may have no name here. */
+static int choose_tagged(struct saving *x, struct store_db *db, struct bh_err *err) {
+    struct store_found found;
+    struct saved_image *im;
+
+    if (store_find_kept(db, &x->save->who, x->save->names[0], &found, err) != 0)
+        return err->code;
+    im = image_for(x, db, found.k, found.id, found.manifest, err);
+    if (im == NULL)
+        return err->code;
+    im->part = false;
+    for (size_t i = 0; i < x->save->n_tags; i++) {
+        struct bh_ref ref;
+
+        if (bh_ref_parse_tagged(x->save->tags[i], &ref, err) != 0 || add_name(x, im, &ref, NULL, err) != 0)
+            return err->code;
+    }
+    return 0;
+}
+
 static int choose(struct saving *x, struct bh_err *err) {
     STORE_SCOPE_READ struct store_db *db = NULL;
 
@@ -527,6 +547,8 @@ static int choose(struct saving *x, struct bh_err *err) {
     x->indexes = bh_oci_alloc(&x->arena, IMAGES_MAX * sizeof *x->indexes, err);
     if (x->images == NULL || x->indexes == NULL || store_read_begin(x->s->index, &db, err) != 0)
         return err->code;
+    if (x->save->tags != NULL)
+        return choose_tagged(x, db, err);
     for (size_t i = 0; i < x->save->n_names; i++)
         if (choose_one(x, db, x->save->names[i], err) != 0)
             return err->code;

@@ -14,7 +14,9 @@ struct store_save {
     struct store_who who;
     const char *const *names;
     size_t n_names;
-    const char *platform; /* "": any */
+    const char *platform;    /* "": any */
+    const char *const *tags; /* of one image: its names in the archive, in place of those that it has */
+    size_t n_tags;
 };
 
 /* BH_E_NOT_FOUND before the first byte when a name is not known. */

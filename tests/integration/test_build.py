@@ -1,5 +1,5 @@
 """Builds from outside: Dockerfiles and contexts become images; what a failure, a cancel and a second time do."""
-import json, os, re, signal, subprocess, sys, time
+import functools, http.server, io, json, os, re, signal, subprocess, sys, tarfile, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
@@ -332,6 +332,69 @@ RUN --mount=type=tmpfs,target=/scratch,size=1m echo x > /scratch/x; grep -c ' /s
     found = subprocess.run(["grep", "-rl", "s3cr3t-value", f"{e.root}/state"], capture_output=True, text=True, check=False).stdout
     same(found, "")
     has(build(e, "FROM bb\nRUN --mount=type=secret,id=q,required=true true\n", tag="bad:1").stderr, "secret q: not found")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+# ---- outputs ----
+
+@case("build: outputs: an image without a name, archives, a tar, a folder; --squash, -q, --iidfile")
+def _(e):
+    file = "FROM bb\nRUN rm /old/file; echo 1 > /one\nWORKDIR /w\nCMD [\"x\"]\n"
+    folder = context(e, "out", {"Dockerfile": file})
+    one = out(e, "build", "-q", folder).strip()
+    has(one, r"\Asha256:[0-9a-f]{64}\Z")
+    same(sh(e, "cat /one", one), "1\n")
+    iid = os.path.join(e.folder, "iid")
+    out(e, "build", "--iidfile", iid, folder)
+    same(open(iid, encoding="ascii").read(), one)
+    for kind in ("docker", "oci"):
+        path = os.path.join(e.folder, f"{kind}.tar")
+        good(e.cli("build", "-t", "kept/out:1", "-o", f"type={kind},dest={path}", folder, check=False))
+        fails(e, "inspect", "kept/out:1")
+        has(out(e, "load", "-i", path), "kept/out:1")
+        same(inspect(e, "kept/out:1")["Id"], one)
+        out(e, "rmi", "kept/out:1")
+    path = os.path.join(e.folder, "root.tar")
+    good(e.cli("build", "-o", f"type=tar,dest={path}", folder, check=False))
+    with tarfile.open(path) as tar:
+        names = {m.name.rstrip("/") for m in tar}
+    assert {"one", "w", "bin/busybox"} <= names and "old/file" not in names, names
+    target = os.path.join(e.folder, "root")
+    good(e.cli("build", "-o", target, folder, check=False))
+    same((open(f"{target}/one", encoding="ascii").read(), os.path.isdir(f"{target}/w"), os.path.exists(f"{target}/old/file")), ("1\n", True, False))
+    good(e.cli("build", "-t", "squashed:1", "--squash", folder, check=False))
+    same((len(layers(e, "squashed:1")), sh(e, "cat /one; ls /old", "squashed:1"), inspect(e, "squashed:1")["Config"]["Cmd"]), (1, "1\n", ["x"]))
+    good(e.cli("build", "-o", f"type=tar,dest={path}", context(e, "empty", {"Dockerfile": "FROM scratch\nLABEL a=b\n"}), check=False))
+    with tarfile.open(path) as tar:
+        same(tar.getnames(), [])
+
+
+@case("build: ADD of an address, a context that is an archive at an address, named contexts")
+def _(e):
+    served = context(e, "served", {"file.txt": "from the net\n"})
+    with tarfile.open(os.path.join(served, "ctx.tar.gz"), "w:gz") as tar:
+        for name, text in (("Dockerfile", "FROM bb\nCOPY . /c\n"), ("a", "A"), ("b.key", "no"), (".dockerignore", "*.key\n")):
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    handler = functools.partial(Quiet, directory=served)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        good(build(e, f"FROM bb\nADD {base}/file.txt /got/\nADD --chmod=644 {base}/file.txt /named\nADD {base}/ctx.tar.gz /kept\nADD --unpack {base}/ctx.tar.gz /un/\n"))
+        same(sh(e, "cat /got/file.txt /named /un/a; stat -c %a /got/file.txt /named; tar tzf /kept | wc -l"), "from the net\nfrom the net\nA600\n644\n4\n")
+        same(build(e, f"FROM bb\nADD {base}/missing /x\n", tag="bad:1").returncode, 1)
+        good(e.cli("build", "-t", "url:1", f"{base}/ctx.tar.gz", check=False))
+        same(sh(e, "ls -A /c", "url:1"), ".dockerignore\nDockerfile\na\n")
+        server.shutdown()
+    other = context(e, "other", {"f": "other\n"})
+    good(build(e, "FROM bb\nCOPY --from=more f /f\nRUN --mount=from=more,target=/m cat /m/f > /g\nFROM base\nCOPY --from=0 /f /g /\n",
+               "--build-context", f"more={other}", "--build-context", "base=docker-image://bb"))
+    same(sh(e, "cat /f /g"), "other\nother\n")
 
 
 # ---- logs ----

@@ -1,0 +1,142 @@
+/*
+ * output.c - see output.h.
+ *
+ * Room: build.
+ */
+#include "output.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/mem.h"
+#include "layer/layer_format.h"
+#include "room.h"
+
+#define CHUNK ((size_t)1 << 20)
+
+int build_output_kind(const struct build_ask *ask, enum build_output *out, struct bh_err *err) {
+    static const struct {
+        const char *name;
+        enum build_output kind;
+    } rows[] = {{"", BUILD_OUT_IMAGE},      {"image", BUILD_OUT_IMAGE}, {"docker", BUILD_OUT_ARCHIVE},
+                {"oci", BUILD_OUT_ARCHIVE}, {"tar", BUILD_OUT_FILES},   {"local", BUILD_OUT_FILES}};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++) {
+        if (strcmp(rows[i].name, ask->output) != 0)
+            continue;
+        *out = rows[i].kind;
+        if (ask->output_fd < 0 && strcmp(ask->output, "docker") == 0)
+            *out = BUILD_OUT_IMAGE; /* docker's own list */
+        if (*out != BUILD_OUT_IMAGE && ask->output_fd < 0)
+            return bh_err_set(err, BH_E_INVALID, "output type %s needs somewhere to go", ask->output);
+        return 0;
+    }
+    bh_err_set(err, BH_E_INVALID, "output type \"%.60s\" is not known", ask->output);
+    return bh_err_hint(err, "known: image, docker, oci, tar, local");
+}
+
+int build_output_archive(struct build_site *site, const struct bh_strlist *names, struct bh_err *err) {
+    struct build_job *job = site->job;
+
+    return build_save(job->room->store, job->ask->owner, job->made.id, names, job->ask->output_fd, &job->cancel, err);
+}
+
+int build_flatten(struct build_site *site, struct bh_digest *out, uint64_t *out_size, struct bh_err *err) {
+    static const char *all[] = {"/"};
+    struct build_job *job = site->job;
+    const struct build_item item = {.has_from = true,
+                                    .from = {.layers = site->image.diff_ids, .n = site->image.n_diff_ids},
+                                    .sources = {.present = true, .n = 1, .v = all},
+                                    .target = "/",
+                                    .uid = -1,
+                                    .gid = -1,
+                                    .contents = true};
+    const struct build_compose c = {.hold = build_hold_number(job->hold),
+                                    .items = &item,
+                                    .n_items = 1,
+                                    .clamp = job->ask->has_epoch,
+                                    .clamp_ns = job->ask->epoch_ns};
+    struct build_composed made;
+
+    *out = (struct bh_digest){0};
+    *out_size = 0;
+    if (site->image.n_diff_ids == 0)
+        return 0;
+    if (build_compose(job->room->store, &c, &job->cancel, &site->arena, &made, err) != 0)
+        return err->code;
+    if (!made.empty) {
+        *out = made.layer;
+        *out_size = made.size;
+    }
+    return 0;
+}
+
+/* ---- a layer's tar ----------------------------------------------------------------------------- */
+
+static int wait_writable(struct build_job *job, struct bh_err *err) {
+    struct pollfd p[2] = {{.fd = job->ask->output_fd, .events = POLLOUT},
+                          {.fd = job->ask->cancel_fd, .events = POLLIN}};
+
+    while (poll(p, 2, -1) < 0)
+        if (errno != EINTR)
+            return bh_err_errno(err, errno, "wait for the output");
+    if (p[1].revents != 0)
+        return bh_err_set(err, BH_E_CANCELLED, "the build was cancelled");
+    return 0;
+}
+
+static int copy_tar(struct build_job *job, int fd, uint64_t size, struct bh_err *err) {
+    off_t at = BH_LAYER_TAR_OFFSET;
+
+    while (size > 0) {
+        ssize_t n;
+
+        if (wait_writable(job, err) != 0)
+            return err->code;
+        n = sendfile(job->ask->output_fd, fd, &at, size < CHUNK ? (size_t)size : CHUNK);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n < 0)
+            return bh_err_errno(err, errno, "write the output");
+        if (n == 0)
+            return bh_err_set(err, BH_E_DATA_LOSS, "a layer is shorter than the store has told");
+        size -= (uint64_t)n;
+    }
+    return 0;
+}
+
+static int write_layer(struct build_site *site, const struct bh_digest *layer, uint64_t size, struct bh_err *err) {
+    struct build_job *job = site->job;
+    struct bh_image_config config = site->image;
+    struct build_make make = {.config = &config, .parent = ""};
+    BH_SCOPE_CLOSE int fd = -1;
+    struct bh_digest one = *layer;
+    struct build_made made;
+
+    config.diff_ids = &one;
+    config.n_diff_ids = 1;
+    config.history = NULL;
+    config.n_history = 0;
+    if (build_image_make(job->room->store, build_hold_number(job->hold), &make, &site->arena, &made, err) != 0 ||
+        build_image_layer(job->room->store, job->ask->owner, made.id, &fd, err) != 0)
+        return err->code;
+    return copy_tar(job, fd, size, err);
+}
+
+int build_output_files(struct build_site *site, struct bh_err *err) {
+    static const char nothing[1024];
+    struct bh_digest layer;
+    uint64_t size;
+
+    if (build_flatten(site, &layer, &size, err) != 0)
+        return err->code;
+    if (layer.alg != BH_DIGEST_NONE)
+        return write_layer(site, &layer, size, err);
+    if (bh_write_all(site->job->ask->output_fd, nothing, sizeof nothing) != 0)
+        return bh_err_errno(err, errno, "write the output");
+    return 0;
+}

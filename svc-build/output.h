@@ -1,0 +1,20 @@
+/*
+ * output.h - a build's result that goes out instead of into the list of images: archives, root file systems.
+ *
+ * Room: build.  The bytes go from the store into the caller's descriptor.
+ */
+#ifndef BUILD_OUTPUT_H
+#define BUILD_OUTPUT_H
+
+#include "job.h"
+
+/* BH_E_INVALID: no such kind, or one that needs a descriptor came without. */
+int build_output_kind(const struct build_ask *ask, enum build_output *out, struct bh_err *err);
+/* The archive of an image, with the caller's names in it. */
+int build_output_archive(struct build_site *site, const struct bh_strlist *names, struct bh_err *err);
+/* All files of the stage as one tar. */
+int build_output_files(struct build_site *site, struct bh_err *err);
+/* All layers become one.  BH_DIGEST_NONE: there is not a single file. */
+int build_flatten(struct build_site *site, struct bh_digest *out, uint64_t *out_size, struct bh_err *err);
+
+#endif
