@@ -386,11 +386,14 @@ void build_view_problem(struct cli_ctx *ctx, const bulkhead_value *p) {
     bool warning = bulkhead_get_bool(p, "warning");
     uint64_t column = bulkhead_get_uint(p, "column"), length = bulkhead_get_uint(p, "length");
     struct bh_buf caret BH_SCOPE_BUF = BH_BUF_INIT;
+    char place[300] = "";
 
-    cli_say(ctx->out, "%s:%llu:%llu: %s%s%s%s%s%s%s", bulkhead_get_str(p, "file"),
-            (unsigned long long)bulkhead_get_uint(p, "line"), (unsigned long long)column, warning ? "warning: " : "",
-            warning ? bulkhead_get_str(p, "code") : "", warning ? ": " : "", bulkhead_get_str(p, "message"),
-            suggestion[0] != '\0' ? " (did you mean " : "", suggestion, suggestion[0] != '\0' ? "?)" : "");
+    if (bulkhead_get_uint(p, "line") != 0)
+        snprintf(place, sizeof place, "%.200s:%llu:%llu: ", bulkhead_get_str(p, "file"),
+                 (unsigned long long)bulkhead_get_uint(p, "line"), (unsigned long long)column);
+    cli_say(ctx->out, "%s%s%s%s%s%s%s%s", place, warning ? "warning: " : "", warning ? bulkhead_get_str(p, "code") : "",
+            warning ? ": " : "", bulkhead_get_str(p, "message"), suggestion[0] != '\0' ? " (did you mean " : "",
+            suggestion, suggestion[0] != '\0' ? "?)" : "");
     if (source[0] == '\0')
         return;
     cli_say(ctx->out, "    %s", source);

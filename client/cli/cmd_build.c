@@ -237,6 +237,8 @@ static void show_problems(struct build *x, bool warnings) {
 static int refuse(struct build *x) {
     const bulkhead_value *list = bulkhead_get(x->check, "problem"), *first = NULL;
     const char *suggestion;
+    char place[64] = "";
+    uint64_t line;
 
     show_problems(x, false);
     for (size_t i = 0; first == NULL && i < bulkhead_count(list); i++)
@@ -245,9 +247,12 @@ static int refuse(struct build *x) {
     if (first == NULL) /* warnings, and the file asks to fail on them */
         return cli_failf(x->ctx->out, CLI_EXIT_FAILED, "failed to solve: lint violation found");
     suggestion = bulkhead_get_str(first, "suggestion");
-    return cli_failf(x->ctx->out, CLI_EXIT_FAILED, "failed to solve: dockerfile parse error on line %llu: %s%s%s%s",
-                     (unsigned long long)bulkhead_get_uint(first, "line"), bulkhead_get_str(first, "message"),
-                     suggestion[0] != '\0' ? " (did you mean " : "", suggestion, suggestion[0] != '\0' ? "?)" : "");
+    line = bulkhead_get_uint(first, "line");
+    if (line != 0)
+        snprintf(place, sizeof place, "dockerfile parse error on line %llu: ", (unsigned long long)line);
+    return cli_failf(x->ctx->out, CLI_EXIT_FAILED, "failed to solve: %s%s%s%s%s", place,
+                     bulkhead_get_str(first, "message"), suggestion[0] != '\0' ? " (did you mean " : "", suggestion,
+                     suggestion[0] != '\0' ? "?)" : "");
 }
 
 /* ---- --check, --call ----------------------------------------------------------------------- */
