@@ -1,6 +1,6 @@
 # Sourced by demo.sh and check.sh: Debian packages by purpose, and how missing ones are installed.
 BUILD_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config libprotobuf-c-dev protobuf-c-compiler libnng-dev
-libsqlite3-dev libcurl4-openssl-dev libarchive-dev libssl-dev libjansson-dev libseccomp-dev libcap-ng-dev
+libsqlite3-dev libcurl4-openssl-dev liblzma-dev libbz2-dev libssl-dev libjansson-dev libseccomp-dev libcap-ng-dev
 zlib1g-dev libzstd-dev libisal-dev uthash-dev libcmocka-dev scdoc"
 RUN_PACKAGES="busybox-static"
 DEMO_PACKAGES="mmdebstrap python3 docker-registry"

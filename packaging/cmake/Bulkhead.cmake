@@ -20,13 +20,14 @@ add_custom_target(fuzzers)
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-foreach(dep protobuf-c:libprotobuf-c sqlite3:sqlite3 curl:libcurl archive:libarchive crypto:libcrypto
+foreach(dep protobuf-c:libprotobuf-c sqlite3:sqlite3 curl:libcurl lzma:liblzma crypto:libcrypto
             jansson:jansson seccomp:libseccomp capng:libcap-ng zlib:zlib zstd:libzstd)
   string(REPLACE ":" ";" pair ${dep})
   list(GET pair 0 name)
   list(GET pair 1 module)
   pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${module})
 endforeach()
+find_library(BZIP2_LIBRARY bz2 REQUIRED)
 find_library(NNG_LIBRARY nng REQUIRED)
 find_path(NNG_INCLUDE_DIR nng/nng.h REQUIRED)
 add_library(nng_dep INTERFACE)

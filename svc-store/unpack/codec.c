@@ -101,7 +101,7 @@ int unp_codec_run(enum unp_codec codec, struct unp_ring *in, struct unp_ring *ou
     else if (codec == UNP_ZSTD)
         rc = unp_zstd_run(&s, err);
     else
-        rc = unp_archive_filter_run(&s, codec, err);
+        rc = codec == UNP_XZ ? unp_xz_run(&s, err) : unp_bzip2_run(&s, err);
     if (unp_ring_aborted(in) || unp_ring_aborted(out))
         return bh_err_set(err, BH_E_CANCELLED, "stopped"); /* whoever aborted has the reason */
     if (rc != 0)

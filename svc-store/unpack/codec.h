@@ -55,6 +55,7 @@ int unp_stream_bad(struct bh_err *err, const char *what, const char *why);
 
 int unp_gzip_run(struct unp_stream *s, struct bh_err *err);
 int unp_zstd_run(struct unp_stream *s, struct bh_err *err);
-int unp_archive_filter_run(struct unp_stream *s, enum unp_codec codec, struct bh_err *err);
+int unp_bzip2_run(struct unp_stream *s, struct bh_err *err);
+int unp_xz_run(struct unp_stream *s, struct bh_err *err);
 
 #endif

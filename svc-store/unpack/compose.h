@@ -87,7 +87,7 @@ struct unp_compose {
     struct unp_tree tree; /* u.at of a file: number of its data; nid: the dent that is written first */
     struct unp_pool data; /* struct unp_data */
     struct unp_same linked;
-    char **targets; /* of each item, links followed; in the arena */
+    char **targets;   /* of each item, links followed; in the arena */
     uint64_t placed;  /* files, folders and links that were not there */
     uint64_t scratch; /* bytes used of fds->blob */
 };

@@ -1,5 +1,6 @@
 /*
- * test_codec.c - ISA-L and zlib held to the same results: whole, cut at every byte, damaged, many members.
+ * test_codec.c - ISA-L and zlib held to the same results: whole, cut at every byte, damaged, many members.  bzip2 and
+ * xz: the same inputs, one reader each.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <bzlib.h>
+#include <lzma.h>
 #include <zlib.h>
 
 #include "base/buf.h"
@@ -165,6 +168,65 @@ static void bomb(void **state) {
     assert_non_null(strstr(err.msg, "limits.unpacked"));
 }
 
+/* ---- bzip2 and xz -------------------------------------------------------------------------- */
+
+static void pack_bzip2(struct bh_buf *out, const unsigned char *data, size_t n) {
+    static char to[1 << 20];
+    unsigned len = sizeof to;
+    assert_int_equal(BZ2_bzBuffToBuffCompress(to, &len, (char *)data, (unsigned)n, 9, 0, 0), BZ_OK);
+    bh_buf_add(out, to, len);
+}
+
+static void pack_xz(struct bh_buf *out, const unsigned char *data, size_t n) {
+    static unsigned char to[1 << 20];
+    size_t len = 0;
+    assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC64, NULL, data, n, to, &len, sizeof to), LZMA_OK);
+    bh_buf_add(out, to, len);
+}
+
+static void stream_of(run_fn *fn, void (*packer)(struct bh_buf *, const unsigned char *, size_t)) {
+    static unsigned char data[300000];
+    BH_SCOPE_BUF struct bh_buf in = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf two = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf out = BH_BUF_INIT;
+    struct bh_err err;
+    sample(data, sizeof data);
+    packer(&in, data, sizeof data);
+    for (size_t piece = 40000; piece <= 65536; piece += 25536) {
+        assert_int_equal(run(fn, in.data, in.len, piece, &out, &err), 0);
+        assert_int_equal(out.len, sizeof data);
+        assert_memory_equal(out.data, data, sizeof data);
+    }
+    packer(&two, data, 1000);
+    packer(&two, data, 0);
+    packer(&two, data + 1000, 2000);
+    assert_int_equal(run(fn, two.data, two.len, 7, &out, &err), 0);
+    assert_int_equal(out.len, 3000);
+    assert_memory_equal(out.data, data, 3000);
+    bh_buf_add(&two, "\0\0\0\0", 4);
+    assert_int_equal(run(fn, two.data, two.len, 4000, &out, &err), 0);
+    bh_buf_add(&two, "more", 4);
+    assert_int_equal(run(fn, two.data, two.len, 4000, &out, &err), BH_E_INVALID);
+    bh_buf_reset(&in);
+    packer(&in, data, 1000);
+    for (size_t n = 1; n < in.len; n++) {
+        assert_int_equal(run(fn, in.data, n, 4000, &out, &err), BH_E_INVALID);
+        assert_true(err.msg[0] != '\0');
+    }
+    in.data[in.len / 2] ^= 0x55;
+    assert_int_equal(run(fn, in.data, in.len, 4000, &out, &err), BH_E_INVALID);
+}
+
+static void bzip2_streams(void **state) {
+    (void)state;
+    stream_of(unp_bzip2_run, pack_bzip2);
+}
+
+static void xz_streams(void **state) {
+    (void)state;
+    stream_of(unp_xz_run, pack_xz);
+}
+
 static void sniffing(void **state) {
     (void)state;
     assert_int_equal(unp_codec_sniff((const unsigned char *)"\x1f\x8b\x08", 3), UNP_GZIP);
@@ -179,8 +241,9 @@ static void sniffing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole),   cmocka_unit_test(members), cmocka_unit_test(cut),
-        cmocka_unit_test(damaged), cmocka_unit_test(bomb),    cmocka_unit_test(sniffing),
+        cmocka_unit_test(whole),         cmocka_unit_test(members),    cmocka_unit_test(cut),
+        cmocka_unit_test(damaged),       cmocka_unit_test(bomb),       cmocka_unit_test(sniffing),
+        cmocka_unit_test(bzip2_streams), cmocka_unit_test(xz_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
