@@ -57,6 +57,9 @@ struct reg_pull_layer {
     struct reg_pull_image *im;
     const struct bh_desc *desc;
     const char *diff_id; /* "": a blob of an artifact */
+    size_t first;        /* places before this one sent something else */
+    size_t used;         /* the one that sent last */
+    bool again;          /* what was kept of an earlier try is not wanted */
     struct reg_line line;
 };
 int reg_pull_one_layer(struct reg_pull_layer *l, struct bh_err *err);

@@ -115,13 +115,14 @@ static int fetch_elsewhere(struct fetch *f, struct bh_err *err) {
     for (size_t i = 0; i < urls->n && i < URLS_MAX && err->code != 0 && err->code != BH_E_CANCELLED; i++) {
         bh_err_clear(err);
         f->url = urls->v[i];
-        reg_source_ask(&f->l->im->source, fetch_from, f, NULL, err);
+        reg_source_ask_from(&f->l->im->source, f->l->first, fetch_from, f, &f->l->used, err);
     }
     return err->code;
 }
 
 static int fetch(struct fetch *f, struct bh_err *err) {
-    if (f->body.at == f->body.size || reg_source_ask(&f->l->im->source, fetch_from, f, NULL, err) != BH_E_NOT_FOUND)
+    if (f->body.at == f->body.size ||
+        reg_source_ask_from(&f->l->im->source, f->l->first, fetch_from, f, &f->l->used, err) != BH_E_NOT_FOUND)
         return err->code;
     return fetch_elsewhere(f, err);
 }
@@ -231,21 +232,35 @@ static bool left_to_us(const struct bh_err *err) {
     return err->code == BH_E_ABORTED && strcmp(err->reason, "again") == 0;
 }
 
-int reg_pull_one_layer(struct reg_pull_layer *l, struct bh_err *err) {
-    bool resumed = false, restart = false;
+/* What came was wrong: once more from its first byte, from the same place when a part of it was there before, else from
+ * the next.  False: there is none. */
+static bool try_elsewhere(struct reg_pull_layer *l, bool resumed, const struct bh_err *err) {
+    if (!wrong_content(err))
+        return false;
+    if (!resumed || l->again) {
+        if (l->used + 1 >= l->im->source.places.n)
+            return false;
+        l->first = l->used + 1;
+    }
+    l->again = true;
+    return true;
+}
 
+int reg_pull_one_layer(struct reg_pull_layer *l, struct bh_err *err) {
+    bool resumed = false;
+
+    l->first = l->used = l->im->source.at;
     for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
         bh_err_clear(err);
         if (reg_stop_check(&l->im->p->stop, err) != 0)
             return err->code;
-        if (try_layer(l, restart, &resumed, err) == 0)
+        if (try_layer(l, l->again, &resumed, err) == 0)
             return 0;
-        if (!left_to_us(err)) {
-            if (restart || !resumed || !wrong_content(err))
-                break;
-            restart = true;
-            (void)reg_line_state(&l->line, REG_LAYER_PULLING, &(struct bh_err)BH_ERR_INIT);
-        }
+        if (left_to_us(err))
+            continue;
+        if (!try_elsewhere(l, resumed, err))
+            break;
+        (void)reg_line_state(&l->line, REG_LAYER_PULLING, &(struct bh_err)BH_ERR_INIT);
     }
     return bh_err_prefix(err, "layer %s", l->desc->digest_text);
 }

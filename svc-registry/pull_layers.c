@@ -94,7 +94,8 @@ int reg_pull_layers(struct reg_pull_image *im, struct bh_err *err) {
             return err->code;
     for (size_t i = 0; i < n; i++) {
         reg_line_init(&all[i].line, im->p->listener, im->number, all[i].desc->digest_text);
-        if (reg_line_state(&all[i].line, REG_LAYER_PULLING, err) != 0)
+        if (reg_line_state(&all[i].line, REG_LAYER_PULLING, err) != 0 ||
+            (i >= im->p->jobs && reg_line_state(&all[i].line, REG_LAYER_WAITING, err) != 0))
             return err->code;
     }
     return reg_jobs_run(n, im->p->jobs, one, all, &im->p->stop, err);

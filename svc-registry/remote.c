@@ -309,7 +309,7 @@ int reg_places_failed(const struct reg_places *places, const struct bh_err *errs
     *err = errs[chosen];
     for (size_t i = 0; i < n; i++) {
         char cut[260];
-        if (i == chosen)
+        if (i == chosen || errs[i].code == 0) /* 0: it was not asked */
             continue;
         (void)bh_str_copy_n(cut, sizeof cut, errs[i].msg, strnlen(errs[i].msg, sizeof cut - 1));
         bh_buf_addf(&others, "%s%s%s: %s", others.len ? "; " : "", places->v[i].mirror ? "mirror " : "",

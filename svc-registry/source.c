@@ -37,10 +37,14 @@ int reg_source_remote(struct reg_source *s, size_t i, struct reg_remote **out, s
     return r;
 }
 
-int reg_source_ask(struct reg_source *s, int (*ask)(void *arg, struct reg_remote *remote, struct bh_err *err),
-                   void *arg, size_t *out_i, struct bh_err *err) {
+int reg_source_ask(struct reg_source *s, reg_at_place *ask, void *arg, size_t *out_i, struct bh_err *err) {
+    return reg_source_ask_from(s, s->at, ask, arg, out_i, err);
+}
+
+int reg_source_ask_from(struct reg_source *s, size_t first, reg_at_place *ask, void *arg, size_t *out_i,
+                        struct bh_err *err) {
     BH_SCOPE_FREE struct bh_err *errs = bh_xcalloc(REG_MAX_PLACES, sizeof *errs);
-    size_t i = s->at;
+    size_t i = first;
 
     for (;;) {
         struct reg_remote *remote = NULL;
@@ -54,7 +58,7 @@ int reg_source_ask(struct reg_source *s, int (*ask)(void *arg, struct reg_remote
             break;
         i++;
     }
-    if (i == 0 || errs[i].code == BH_E_CANCELLED) {
+    if (i == first || errs[i].code == BH_E_CANCELLED) {
         *err = errs[i];
         return err->code;
     }

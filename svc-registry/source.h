@@ -30,7 +30,9 @@ void reg_source_close(struct reg_source *s);
 /* The remote for places.v[i]; lives with the source.  Any thread. */
 int reg_source_remote(struct reg_source *s, size_t i, struct reg_remote **out, struct bh_err *err);
 /* Asks one place after the other, from `at` on, until one answers; out_i (may be NULL): which.  Any thread. */
-int reg_source_ask(struct reg_source *s, int (*ask)(void *arg, struct reg_remote *remote, struct bh_err *err),
-                   void *arg, size_t *out_i, struct bh_err *err);
+int reg_source_ask(struct reg_source *s, reg_at_place *ask, void *arg, size_t *out_i, struct bh_err *err);
+/* The same from place `first` on. */
+int reg_source_ask_from(struct reg_source *s, size_t first, reg_at_place *ask, void *arg, size_t *out_i,
+                        struct bh_err *err);
 
 #endif

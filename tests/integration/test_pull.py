@@ -5,6 +5,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import makeimage as mk  # noqa: E402
 from cases import Engine, case, ends, fails, has, inspect, lacks, out, run, same, until  # noqa: E402
 from dockerregistry import DockerRegistry  # noqa: E402
+from faulty_registry import FaultyRegistry  # noqa: E402
 
 CONFIG = """
 [registry]
@@ -221,6 +222,26 @@ def _(e):
             same(inspect(other, "example.test/team/only:1")["Id"], only.id)
             done = fails(other, "pull", "example.test/team/neither:1", error="not found|denied")
             has(done.stderr, re.escape(mirror.host), done)
+
+
+@case("pull: a mirror that sends other bytes is followed by the registry, layer by layer")
+def _(e):
+    with FaultyRegistry(os.path.join(e.folder, "faulty")) as faulty:
+        for name in ("blob-corrupt-in-the-middle", "blob-cut-always", "blob-404", "blob-longer", "blob-503-always"):
+            repo = faulty.repo(name)
+            for data in (repo.image.config, *repo.layers):
+                R.blob(f"home/{name}", data)
+            kind, data = repo.manifests[repo.tags["1"]]
+            R.manifest(f"home/{name}:1", data, kind)
+        rules = os.path.join(e.folder, "bad-mirrors.conf")
+        with open(rules, "w") as f:
+            f.write(f'[[registry]]\nprefix = "bad.test"\nlocation = "{R.host}/home"\ninsecure = true\n'
+                    f'[[registry.mirror]]\nlocation = "{faulty.host}"\ninsecure = true\n')
+        with Engine(config=f'[registry]\nregistries_conf = "{rules}"\ntries = 2\n') as other:
+            for name in ("blob-corrupt-in-the-middle", "blob-cut-always", "blob-404", "blob-longer", "blob-503-always"):
+                pull(other, f"bad.test/{name}:1")
+                same(inspect(other, f"bad.test/{name}:1")["Id"], faulty.repo(name).image.id)
+                assert faulty.repo(name).requests, "the mirror was not asked"
 
 
 @case("pull: each user has images of his own; that another has a layer is no right to it")
