@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "job.h"
 #include "oci/platform.h"
 #include "oci/ref.h"
@@ -72,6 +73,16 @@ static const char *stage_platform(const struct build_site *site) {
     return site->link->platform != NULL ? site->link->platform : site->job->inputs.target_platform;
 }
 
+/* An image that tells no PATH gets the usual one, as docker does it. */
+static int need_path(struct build_site *site, struct bh_err *err) {
+    struct bh_strlist *env = &site->image.config.env;
+
+    for (size_t i = 0; i < env->n; i++)
+        if (bh_str_starts(env->v[i], "PATH="))
+            return 0;
+    return bh_strlist_add(env, &site->arena, DEFAULT_PATH, err);
+}
+
 static int from_scratch(struct build_site *site, struct bh_err *err) {
     struct bh_platform p;
 
@@ -84,7 +95,7 @@ static int from_scratch(struct build_site *site, struct bh_err *err) {
     site->image.config.working_dir = "/";
     if (site->image.os == NULL || site->image.architecture == NULL || site->image.variant == NULL)
         return err->code;
-    return bh_strlist_add(&site->image.config.env, &site->arena, DEFAULT_PATH, err);
+    return need_path(site, err);
 }
 
 static int from_stage(struct build_site *site, size_t index, struct bh_err *err) {
@@ -138,7 +149,7 @@ static int from_image(struct build_site *site, const char *name, struct bh_err *
         return r == BH_E_NOT_FOUND ? hint_name(&site->link->base, err) : r;
     site->image = image.config;
     site->base_history = image.config.n_history;
-    return 0;
+    return need_path(site, err);
 }
 
 /* A folder or an archive as base: its files are the first layer. */

@@ -50,13 +50,27 @@ int build_cache_look(struct build_site *site, const struct bh_digest *key, bool 
     return 0;
 }
 
-int build_cache_keep(struct build_site *site, const struct bh_digest *key, const struct build_result *r,
+int build_cache_keep(struct build_site *site, const struct bh_digest *key, struct build_result *r,
                      const char *description, struct bh_err *err) {
-    struct build_cache_put p = {
-        .layers = &r->layer, .n = r->has_layer, .kind = "regular", .description = description, .replace = true};
+    struct build_cache_put p = {.layers = &r->layer,
+                                .n = r->has_layer,
+                                .kind = "regular",
+                                .description = description,
+                                .replace = !build_cache_on(site)};
+    struct build_result kept;
+    bool found = false;
     char note[40];
 
     p.n_note = (size_t)snprintf(note, sizeof note, "1 %lld", (long long)r->created_ns);
     p.note = note;
-    return build_cache_put(site->job->room->store, build_hold_number(site->job->hold), key, &p, err);
+    if (build_cache_put(site->job->room->store, build_hold_number(site->job->hold), key, &p, err) != 0)
+        return err->code;
+    if (p.replace)
+        return 0;
+    /* two builds may do the same step at a time: the first one's result counts for both */
+    if (build_cache_look(site, key, &found, &kept, err) != 0)
+        return err->code;
+    if (found)
+        *r = kept;
+    return 0;
 }

@@ -100,6 +100,25 @@ static void use_instruction(struct uses *u, size_t at, const struct build_instru
         use_mounts(u, at, in);
 }
 
+/* Triggers of a base image take files of the context too.  One that must be fetched first may have any. */
+static void use_triggers(struct uses *u, size_t at, const char *name) {
+    struct build_job *job = u->job;
+    struct build_image image;
+    struct bh_err ignored = BH_ERR_INIT;
+
+    if (build_image_open(job->room->store, job->ask->owner, name, job->arena, &image, &ignored) != 0) {
+        use_path(u, "/");
+        return;
+    }
+    for (size_t i = 0; i < image.config.config.on_build.n; i++) {
+        struct build_instruction *in = NULL;
+
+        if (build_recipe_parse_trigger(image.config.config.on_build.v[i], job->recipe.stages[at].from->at, job->arena,
+                                       &in, &ignored) == 0)
+            use_instruction(u, at, in);
+    }
+}
+
 static int find_uses(struct uses *u) {
     const struct build_job *job = u->job;
 
@@ -108,6 +127,8 @@ static int find_uses(struct uses *u) {
             continue;
         if (job->stages.v[i].base.origin == BUILD_ORIGIN_IMAGE || job->stages.v[i].base.origin == BUILD_ORIGIN_CONTEXT)
             use(u, &u->names, job->stages.v[i].base.name);
+        if (job->stages.v[i].base.origin == BUILD_ORIGIN_IMAGE)
+            use_triggers(u, i, job->stages.v[i].base.name);
         if (job->recipe.stages[i].name[0] != '\0')
             use(u, &u->names, job->recipe.stages[i].name);
         for (size_t k = 0; k < job->recipe.stages[i].n; k++)
@@ -209,15 +230,20 @@ static int reply_of(struct build_job *job, struct uses *u, BD_MSG(CheckReply) * 
     return 0;
 }
 
-static int check(struct bh_call *call, const BD_MSG(CheckRequest) * m, struct bh_arena *arena, struct bh_err *err) {
+static int check(struct build_room *room, struct bh_call *call, const BD_MSG(CheckRequest) * m, struct bh_arena *arena,
+                 struct bh_err *err) {
     BD_MSG(CheckReply) reply = BULKHEAD__BUILD__V1__CHECK_REPLY__INIT;
     struct build_ask ask = {.dockerfile = m->dockerfile.data,
                             .n_dockerfile = m->dockerfile.len,
                             .file_name = m->name,
                             .target = m->target,
-                            .platform = m->platform};
-    struct build_job job = {
-        .ask = &ask, .arena = arena, .file = (const char *)m->dockerfile.data, .n_file = m->dockerfile.len};
+                            .platform = m->platform,
+                            .owner = bh_call_peer(call)->uid};
+    struct build_job job = {.room = room,
+                            .ask = &ask,
+                            .arena = arena,
+                            .file = (const char *)m->dockerfile.data,
+                            .n_file = m->dockerfile.len};
     struct uses uses = {.job = &job};
 
     if (build_pairs_of(m->build_arg, m->n_build_arg, arena, &ask.build_args, err) != 0 || build_plan(&job, err) != 0 ||
@@ -230,9 +256,8 @@ int build_rpc_check(void *room, struct bh_call *call, const ProtobufCMessage *re
     struct bh_arena arena;
     int r;
 
-    (void)room;
     bh_arena_init(&arena, BUILD_RECIPE_ARENA + BUILD_CALL_ARENA);
-    r = check(call, (const BD_MSG(CheckRequest) *)request, &arena, err);
+    r = check(room, call, (const BD_MSG(CheckRequest) *)request, &arena, err);
     bh_arena_fini(&arena);
     return r;
 }

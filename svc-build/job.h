@@ -186,7 +186,8 @@ struct build_result { /* of a step */
 bool build_cache_on(const struct build_site *site);
 int build_cache_look(struct build_site *site, const struct bh_digest *key, bool *out_found, struct build_result *out,
                      struct bh_err *err);
-int build_cache_keep(struct build_site *site, const struct bh_digest *key, const struct build_result *r,
+/* r becomes what the cache has: when another build has just done the same, its result. */
+int build_cache_keep(struct build_site *site, const struct bh_digest *key, struct build_result *r,
                      const char *description, struct bh_err *err);
 
 /* ---- history.c: rows of the image's history --------------------------------------------------- */

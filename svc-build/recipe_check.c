@@ -514,7 +514,15 @@ static void enter(struct checker *c, const struct build_instruction *in) {
     build_rules_comments(&in->comments, &c->here);
 }
 
-/* BH_E_LIMIT; what else goes wrong with variables is for the build to tell. */
+/* err says where in front of what: "line 2: failed to ..". */
+static void tell_syntax(struct checker *c, const struct build_instruction *in, const struct bh_err *err) {
+    const char *what = bh_str_starts(err->msg, "line ") ? strstr(err->msg, ": ") : NULL;
+
+    build_note_add(c->notes, BUILD_ERROR, BUILD_VARIABLE_SYNTAX, in->at, strlen(build_op_name(in->op)), "%s",
+                   what != NULL ? what + 2 : err->msg);
+}
+
+/* BH_E_LIMIT.  Words that cannot be read are errors of the file; what depends on values is for the build to tell. */
 static int follow(struct checker *c, const struct build_instruction *in, struct bh_err *err) {
     struct build_scope *s = &c->stage->scope;
     struct bh_err own = BH_ERR_INIT;
@@ -533,6 +541,8 @@ static int follow(struct checker *c, const struct build_instruction *in, struct 
         if (rc == 0 && in->op == BUILD_ENV)
             rc = build_scope_set_env(s, &copy, &own);
     }
+    if (rc != 0 && strcmp(own.reason, BUILD_VARIABLE_SYNTAX) == 0)
+        tell_syntax(c, in, &own);
     if (rc != BH_E_LIMIT)
         return 0;
     *err = own;

@@ -112,7 +112,8 @@ static int look_up(struct expander *e, const char *name, const char **out) {
 }
 
 static int bad(struct expander *e, const char *what) {
-    return bh_err_set(e->err, BH_E_INVALID, "%s", what);
+    bh_err_set(e->err, BH_E_INVALID, "%s", what);
+    return bh_err_reason(e->err, BUILD_VARIABLE_SYNTAX);
 }
 
 /* A part of ${...} up to `stop` into `out`; words are not split inside. */
@@ -219,7 +220,8 @@ static int expand_braces(struct expander *e, const char *name, struct bh_buf *ou
             text[n++] = ':';
         text[n++] = form;
         text[n] = '\0';
-        return bh_err_set(e->err, BH_E_INVALID, "unsupported modifier (%s) in substitution", text);
+        bh_err_set(e->err, BH_E_INVALID, "unsupported modifier (%s) in substitution", text);
+        return bh_err_reason(e->err, BUILD_VARIABLE_SYNTAX);
     }
     e->s++;
     return expand_word_form(e, name, colon, form, out);

@@ -34,6 +34,9 @@ struct build_expand {
     struct bh_arena *arena;
 };
 
+/* The reason of an error that no value of any variable mends. */
+#define BUILD_VARIABLE_SYNTAX "variable-syntax"
+
 /* BH_E_INVALID in docker's words: "failed to process "${A": syntax error: missing '}'"; BH_E_LIMIT. */
 int build_expand_word(const struct build_expand *x, const char *word, const char **out, struct bh_err *err);
 /* Splits at blanks outside quotes, also at those that come out of variables. */

@@ -192,6 +192,8 @@ static int add_files(struct copying *x, struct bh_err *err) {
 
         if (x->in->op == BUILD_ADD && is_address(source))
             continue;
+        if (!x->copy->parents && build_path_join("/", source, &x->site->arena, &source, err) != 0)
+            return err->code; /* with --parents "./" marks where they begin */
         if (bh_strlist_add(&item.sources, &x->site->arena, source, err) != 0)
             return err->code;
     }

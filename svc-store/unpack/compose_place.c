@@ -132,11 +132,17 @@ static int aim(struct unp_placing *p, const struct unp_match *m, bool dir, struc
     return 0;
 }
 
+/* Of COPY and ADD the target folder itself is none of the source's: it is made as one that nobody has described. */
+static bool is_copy(const unp_item_msg *item) {
+    return item->contents && item->wildcard && !item->parents;
+}
+
 static int place_match(struct unp_placing *p, const struct unp_match *m, struct bh_err *err) {
     static struct unp_route r;
     const struct unp_vnode *node = p->c->picks.v[m->first].node;
     bool dir = unp_vnode_is_dir(node);
     struct unp_spot *s;
+    int rc;
 
     if (p->item->unpack && S_ISREG(node->mode)) {
         struct unp_file f;
@@ -155,9 +161,11 @@ static int place_match(struct unp_placing *p, const struct unp_match *m, struct 
         return err->code;
     if (!dir)
         return put_node(p, r.at[r.depth - 1].dent, r.name[r.depth], s, node, err);
-    if (put_dir(p, r.at[r.depth - 1].dent, r.name[r.depth], s, node, true, err) != 0)
-        return err->code;
-    return put_below(p, m, *s, err);
+    if (unp_spot_exists(p->c, s) || !is_copy(p->item))
+        rc = put_dir(p, r.at[r.depth - 1].dent, r.name[r.depth], s, node, true, err);
+    else
+        rc = unp_target_make(p, &r, r.depth, 0755, err);
+    return rc != 0 ? rc : put_below(p, m, *s, err);
 }
 
 /* ---- items --------------------------------------------------------------------------------- */
