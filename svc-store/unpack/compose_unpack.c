@@ -113,14 +113,13 @@ static int read_tar(struct unpacking *u, struct bh_err *err) {
 
 /* ---- laying over --------------------------------------------------------------------------- */
 
-/* What ADD's owner says holds for members too; their modes are the archive's. */
+/* Owners and modes of members are the archive's: what ADD says holds for the folder that it has to make. */
 static struct unp_file file_of(const struct unpacking *u, const struct unp_inode *i) {
-    const unp_item_msg *item = u->p->item;
     int64_t clamp = u->p->c->job->request->clamp_mtime_ns;
     struct unp_file f = {
         .mode = i->mode,
-        .uid = item->uid >= 0 ? (uint32_t)item->uid : i->uid,
-        .gid = item->gid >= 0 ? (uint32_t)item->gid : i->gid,
+        .uid = i->uid,
+        .gid = i->gid,
         .mtime = i->mtime,
         .mtime_nsec = i->mtime_nsec,
         .size = S_ISREG(i->mode) ? i->size : 0,

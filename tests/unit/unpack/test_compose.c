@@ -371,8 +371,8 @@ static void archives(void **state) {
     const struct made_item owned = {
         .from = "ctx:1", .source = {"a.tar"}, .target = "/x", .unpack = true, .chown = "5:6"};
     const char *in_x =
-        "d 0755 5:6 /x\nd 0755 5:6 /x/bin\nf 0755 5:6 /x/bin/added = new (+)\nf 0755 5:6 /x/bin/added2 = "
-        "new (+)\nd 0711 5:6 /x/etc\nl 0777 5:6 /x/etc/passwd -> shadow\nf 0644 5:6 /x/usr = no folder "
+        "d 0755 5:6 /x\nd 0755 0:0 /x/bin\nf 0755 9:0 /x/bin/added = new (+)\nf 0755 9:0 /x/bin/added2 = "
+        "new (+)\nd 0711 4:0 /x/etc\nl 0777 0:0 /x/etc/passwd -> shadow\nf 0644 0:0 /x/usr = no folder "
         "any more\n";
     BH_SCOPE_BUF struct bh_buf tar = BH_BUF_INIT;
     BH_SCOPE_BUF struct bh_buf packed = BH_BUF_INIT;
