@@ -159,7 +159,16 @@ static int read_result(int fd, const struct store_job *job, struct bh_buf *out, 
     return 0;
 }
 
+/* Nothing that it reads can do this to it: an administrator or the kernel, short of memory, has. */
+static int was_killed(const struct store_job *job, struct bh_err *err) {
+    bh_err_set(err, BH_E_UNAVAILABLE, "%s: the worker that read it was killed", job->what);
+    bh_err_reason(err, "worker-killed");
+    return bh_err_hint(err, "the machine may be short of memory; try again");
+}
+
 static int died(const struct store_job *job, int status, struct bh_err *err) {
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        return was_killed(job, err);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         bh_err_set(err, BH_E_LIMIT, "%s: the worker used up its processor time", job->what);
     else if (WIFSIGNALED(status))

@@ -17,6 +17,9 @@
 #define SANITIZED 0
 #endif
 
+/* At the hard limit the kernel sends SIGKILL and nothing else: SIGXCPU, which tells the reason, must come before. */
+#define CPU_GRACE 2
+
 int bh_sandbox_lower(int resource, uint64_t max, struct bh_err *err) {
     struct rlimit now;
 
@@ -26,6 +29,8 @@ int bh_sandbox_lower(int resource, uint64_t max, struct bh_err *err) {
         return bh_err_errno(err, errno, "read limit %d", resource);
     rlim_t value = max < now.rlim_max ? max : now.rlim_max;
     struct rlimit want = {value, value};
+    if (resource == RLIMIT_CPU && now.rlim_max - value > CPU_GRACE)
+        want.rlim_max = value + CPU_GRACE;
     if (setrlimit((__rlimit_resource_t)resource, &want) < 0)
         return bh_err_errno(err, errno, "lower limit %d to %llu", resource, (unsigned long long)value);
     return 0;
