@@ -19,6 +19,7 @@
 #include "index.h"
 #include "layer/layer_check.h"
 #include "lease.h"
+#include "parked.h"
 #include "place.h"
 #include "worker.h"
 
@@ -121,6 +122,13 @@ static int sync_file(struct store *s, int fd, const char *what, struct bh_err *e
     return 0;
 }
 
+/* For whom. */
+struct keeping {
+    uid_t owner;
+    int64_t lease;
+    int64_t parked_ns; /* as in store_layer_source */
+};
+
 static int layer_row(struct store_db *db, uid_t owner, const struct store_layer_result *r, struct bh_err *err) {
     return store_exec(
         db, NULL, err,
@@ -150,14 +158,17 @@ static int blob_row(struct store_db *db, uid_t owner, const struct store_layer_r
     return store_exec(db, NULL, err, "UPDATE blob SET diff_id=? WHERE digest=?", "tt", r->diff_id, r->digest);
 }
 
-static int rows(struct store *s, uid_t owner, int64_t lease, const struct store_layer_result *r, bool blob,
+static int rows(struct store *s, const struct keeping *k, const struct store_layer_result *r, bool blob,
                 struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
 
-    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 || layer_row(db, owner, r, err) != 0 ||
-        store_lease_add(db, lease, STORE_LEASE_LAYER, r->diff_id, err) != 0)
+    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 || layer_row(db, k->owner, r, err) != 0 ||
+        store_lease_add(db, k->lease, STORE_LEASE_LAYER, r->diff_id, err) != 0)
         return err->code;
-    if (blob && (blob_row(db, owner, r, err) != 0 || store_lease_add(db, lease, STORE_LEASE_BLOB, r->digest, err) != 0))
+    if (blob &&
+        (blob_row(db, k->owner, r, err) != 0 || store_lease_add(db, k->lease, STORE_LEASE_BLOB, r->digest, err) != 0))
+        return err->code;
+    if (k->parked_ns != 0 && store_parked_add(db, k->owner, k->parked_ns, r->diff_id, blob ? r->digest : "", err) != 0)
         return err->code;
     return store_write_commit(&db, err);
 }
@@ -170,7 +181,7 @@ static int verify_known(struct store *s, const struct store_layer_result *r, str
     return 0;
 }
 
-static int name_alone(struct store *s, uid_t owner, int64_t lease, struct store_temp *layer, struct store_temp *blob,
+static int name_alone(struct store *s, const struct keeping *k, struct store_temp *layer, struct store_temp *blob,
                       const struct store_layer_result *r, struct bh_err *err) {
     int result = 0;
 
@@ -179,21 +190,21 @@ static int name_alone(struct store *s, uid_t owner, int64_t lease, struct store_
     store_tidy_share(s);
     if (store_temp_publish(&s->place, layer, STORE_LAYERS, r->diff_id, err) != 0 ||
         (r->blob_written && store_temp_publish(&s->place, blob, STORE_BLOBS, r->digest, err) != 0) ||
-        rows(s, owner, lease, r, r->blob_written, err) != 0)
+        rows(s, k, r, r->blob_written, err) != 0)
         result = err->code;
     store_tidy_end(s);
     return result;
 }
 
 /* One at a time: a file that another thread named a moment ago is looked at like any other. */
-static int name_files(struct store *s, uid_t owner, int64_t lease, struct store_temp *layer, struct store_temp *blob,
+static int name_files(struct store *s, const struct keeping *k, struct store_temp *layer, struct store_temp *blob,
                       const struct store_layer_result *r, struct bh_err *err) {
     struct store_flight_item item = {.key = "name"};
 
     if (verify_known(s, r, err) != 0) /* reading takes longer than the rest: most of it is done outside */
         return err->code;
     store_flight_enter(&s->flight, &item, NULL, NULL);
-    name_alone(s, owner, lease, layer, blob, r, err);
+    name_alone(s, k, layer, blob, r, err);
     store_flight_leave(&s->flight, &item);
     return err->code;
 }
@@ -241,7 +252,7 @@ static int work(struct store *s, const struct store_layer_source *src, int layer
     return 0;
 }
 
-static int make_into(struct store *s, uid_t owner, int64_t lease, const struct store_layer_source *src,
+static int make_into(struct store *s, const struct keeping *k, const struct store_layer_source *src,
                      struct store_temp *layer, struct store_temp *blob, struct store_layer_result *r,
                      struct bh_err *err) {
     if (work(s, src, layer->fd, blob->fd, r, err) != 0)
@@ -258,7 +269,7 @@ static int make_into(struct store *s, uid_t owner, int64_t lease, const struct s
     if (sync_file(s, layer->fd, src->what, err) != 0 ||
         (r->blob_written && sync_file(s, blob->fd, src->what, err) != 0))
         return err->code;
-    return name_files(s, owner, lease, layer, blob, r, err);
+    return name_files(s, k, layer, blob, r, err);
 }
 
 int store_layer_make(struct store *s, uid_t owner, int64_t lease, const struct store_layer_source *src,
@@ -266,13 +277,14 @@ int store_layer_make(struct store *s, uid_t owner, int64_t lease, const struct s
     struct store_temp layer = STORE_TEMP_INIT;
     struct store_temp own = STORE_TEMP_INIT;
     struct store_temp *blob = src->partial != NULL ? src->partial : &own;
+    const struct keeping keeping = {owner, lease, src->parked_ns};
     int r;
 
     if (store_temp_open(&s->place, &layer, err) != 0)
         return err->code;
     r = src->keep_blob && blob == &own ? store_temp_open(&s->place, &own, err) : 0;
     if (r == 0)
-        r = make_into(s, owner, lease, src, &layer, blob, out, err);
+        r = make_into(s, &keeping, src, &layer, blob, out, err);
     store_temp_drop(&s->place, &layer);
     store_temp_drop(&s->place, &own);
     return r;
@@ -281,6 +293,7 @@ int store_layer_make(struct store *s, uid_t owner, int64_t lease, const struct s
 int store_layer_keep(struct store *s, uid_t owner, int64_t lease, struct store_temp *layer,
                      struct store_layer_result *r, const char *what, struct bh_err *err) {
     struct store_temp none = STORE_TEMP_INIT;
+    const struct keeping keeping = {.owner = owner, .lease = lease};
 
     r->blob_written = false;
     if (check_header(layer->fd, r, what, err) != 0)
@@ -288,7 +301,7 @@ int store_layer_keep(struct store *s, uid_t owner, int64_t lease, struct store_t
     r->verified = store_options_now(s).rehash;
     if ((r->verified && check_again(layer->fd, -1, r, what, err) != 0) || sync_file(s, layer->fd, what, err) != 0)
         return err->code;
-    return name_files(s, owner, lease, layer, &none, r, err);
+    return name_files(s, &keeping, layer, &none, r, err);
 }
 
 /* ---- one at a time ------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ struct store_layer_source {
     struct store_temp *partial;
     uint64_t resume;
     bool drop_blob;
+    int64_t parked_ns; /* until when it is kept for an image that is yet to come (parked.h), 0: not */
     void (*progress)(void *arg, uint64_t unpacked); /* NULL: none */
     void *arg;
 };

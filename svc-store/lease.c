@@ -49,7 +49,7 @@ int store_lease_drop_all(struct store *s, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
 
     if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 ||
-        store_exec(db, NULL, err, "DELETE FROM lease", "") != 0)
+        store_exec(db, NULL, err, "DELETE FROM lease WHERE purpose<>'" STORE_LEASE_PARKED "'", "") != 0)
         return err->code;
     return store_write_commit(&db, err);
 }

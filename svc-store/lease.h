@@ -2,7 +2,7 @@
  * lease.h - content in flight: what a running load, import or commit needs is not collected.
  *
  * Room: store.  A lease is a row, so the collector sees it in the query that finds what is in use.
- * Those of calls end with the call, or with the process: at start none is left.
+ * Those of calls end with the call, or with the process: at start only those of parked.h are left.
  */
 #ifndef STORE_LEASE_H
 #define STORE_LEASE_H
@@ -11,7 +11,8 @@
 
 enum { STORE_LEASE_LAYER = 1, STORE_LEASE_BLOB = 2, STORE_LEASE_IMAGE = 3 };
 
-#define STORE_LEASE_NONE 0
+#define STORE_LEASE_NONE   0
+#define STORE_LEASE_PARKED "parked" /* the purpose of leases that outlive the process: parked.h */
 
 int store_lease_take(struct store *s, uid_t owner, const char *purpose, int64_t *out_lease, struct bh_err *err);
 /* Inside a transaction of the caller, together with the row that it protects. */

@@ -13,8 +13,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "gc.h"
 #include "index.h"
 #include "layer.h"
+#include "parked.h"
 
 #define DAY_NS     (24 * 3600 * BH_NSEC)
 #define LEAST_KEPT 65536 /* fewer bytes are sooner received again than looked after */
@@ -25,7 +27,7 @@ void store_partial_key(struct store_flight_item *item, uid_t owner, const char *
 
 /* ---- one ----------------------------------------------------------------------------------- */
 
-static int64_t expiry(struct store *s) {
+int64_t store_partial_expiry(struct store *s) {
     return bh_now_ns() + (int64_t)store_options_now(s).partial_days * DAY_NS;
 }
 
@@ -38,7 +40,7 @@ static int take_row(struct store *s, uid_t owner, const char *digest, uint64_t s
                    "INSERT INTO partial(owner, digest, size, updated_ns, expires_ns) VALUES(?,?,?,?,?)"
                    " ON CONFLICT(owner, digest) DO UPDATE SET size=excluded.size, updated_ns=excluded.updated_ns,"
                    " expires_ns=excluded.expires_ns",
-                   "itiii", (int64_t)owner, digest, (int64_t)size, bh_now_ns(), expiry(s)) != 0 ||
+                   "itiii", (int64_t)owner, digest, (int64_t)size, bh_now_ns(), store_partial_expiry(s)) != 0 ||
         store_get_int(db, out_k, NULL, err, "SELECT k FROM partial WHERE owner=? AND digest=?", "it", (int64_t)owner,
                       digest) != 0)
         return err->code;
@@ -130,6 +132,17 @@ static int list_rows(struct store *s, const struct store_who *who, bool all, str
     return r < 0 ? r : 0;
 }
 
+static int count_parked(struct store *s, const struct store_who *who, struct store_partials *sum, struct bh_err *err) {
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    uint64_t n, bytes;
+
+    if (store_read_begin(s->index, &db, err) != 0 || store_parked_count(db, who, &n, &bytes, err) != 0)
+        return err->code;
+    sum->n += n;
+    sum->bytes += bytes;
+    return 0;
+}
+
 int store_partial_count(struct store *s, const struct store_who *who, struct store_partials *out, struct bh_err *err) {
     BH_SCOPE_FREE struct row *v = NULL;
     struct store_partials sum = {0};
@@ -140,6 +153,8 @@ int store_partial_count(struct store *s, const struct store_who *who, struct sto
     for (size_t i = 0; i < n; i++)
         sum.bytes += store_partial_size(&s->place, v[i].k);
     sum.n = n;
+    if (count_parked(s, who, &sum, err) != 0)
+        return err->code;
     *out = sum;
     return 0;
 }
@@ -158,6 +173,25 @@ static int sweep_one(struct store *s, const struct row *row, struct store_partia
     return err->code;
 }
 
+/* What has expired the collector finds by itself. */
+static int sweep_parked(struct store *s, const struct store_who *who, bool all, struct store_partials *sum,
+                        struct bh_err *err) {
+    struct store_partials before = {0};
+    STORE_SCOPE_WRITE struct store_db *db = NULL;
+
+    if (count_parked(s, who, &before, err) != 0 || before.n == 0)
+        return err->code;
+    if (store_write_begin(s->index, STORE_LAZY | STORE_RESERVE, &db, err) != 0 ||
+        store_parked_drop(db, who, all, err) != 0 || store_write_commit(&db, err) != 0)
+        return err->code;
+    if (all) {
+        sum->n += before.n;
+        sum->bytes += before.bytes;
+        store_gc_now(s);
+    }
+    return 0;
+}
+
 int store_partial_sweep(struct store *s, const struct store_who *who, bool all, struct store_partials *out,
                         struct bh_err *err) {
     BH_SCOPE_FREE struct row *v = NULL;
@@ -169,6 +203,8 @@ int store_partial_sweep(struct store *s, const struct store_who *who, bool all, 
     for (size_t i = 0; i < n; i++)
         if (sweep_one(s, &v[i], &sum, err) != 0)
             return err->code;
+    if (sweep_parked(s, who, all, &sum, err) != 0)
+        return err->code;
     if (sum.n > 0)
         bh_log(BH_LOG_INFO, "partials-removed", "files=%llu bytes=%llu", (unsigned long long)sum.n,
                (unsigned long long)sum.bytes);

@@ -27,6 +27,10 @@ void store_partial_drop(struct store *s, struct store_partial *p);
 struct store_flight_item;
 void store_partial_key(struct store_flight_item *item, uid_t owner, const char *digest);
 
+/* When a download that ends now expires. */
+int64_t store_partial_expiry(struct store *s);
+
+/* With the layers that are whole, but not in an image yet (parked.h). */
 struct store_partials {
     uint64_t n;
     uint64_t bytes;

@@ -13,6 +13,7 @@
 #include "gc.h"
 #include "lease.h"
 #include "name.h"
+#include "parked.h"
 #include "place.h"
 
 /* ---- documents ----------------------------------------------------------------------------- */
@@ -173,7 +174,8 @@ static int commit_all(struct store *s, uid_t owner, int64_t lease, bool end, str
         if (store_image_put(db, owner, &images[i].image, &images[i].out_k, err) != 0 ||
             put_names(db, owner, &images[i], moved, arg, err) != 0)
             return err->code;
-    if ((!fleeting && mark_durable(db, lease, err) != 0) || (end && store_lease_end(db, lease, err) != 0))
+    if ((!fleeting && (mark_durable(db, lease, err) != 0 || store_parked_settle(db, owner, err) != 0)) ||
+        (end && store_lease_end(db, lease, err) != 0))
         return err->code;
     return store_write_commit(&db, err);
 }

@@ -18,6 +18,7 @@
 #include "layer.h"
 #include "lease.h"
 #include "oci/manifest.h"
+#include "parked.h"
 #include "partial.h"
 #include "unpack/jobs.h"
 #include "worker.h"
@@ -162,13 +163,20 @@ static int check_blob(struct receiving *x, uint64_t at, struct bh_hash *h, struc
     return bh_err_reason(err, "digest-mismatch");
 }
 
+/* What has come is kept, if the image does not, as long as an unfinished download. */
+static int64_t parked_until(struct receiving *x) {
+    return store_options_now(x->s).partial_days == 0 ? 0 : store_partial_expiry(x->s);
+}
+
 /* Hashed by this room: verified. */
 static int blob_rows(struct receiving *x, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
+    int64_t until = parked_until(x);
 
     if (store_write_begin(x->s->index, STORE_LAZY, &db, err) != 0 ||
         store_blob_put(db, x->h->who.owner, x->r->digest, STORE_BLOB_OTHER, x->r->size, "", err) != 0 ||
-        store_lease_add(db, x->h->lease, STORE_LEASE_BLOB, x->r->digest, err) != 0)
+        store_lease_add(db, x->h->lease, STORE_LEASE_BLOB, x->r->digest, err) != 0 ||
+        (until != 0 && store_parked_add(db, x->h->who.owner, until, "", x->r->digest, err) != 0))
         return err->code;
     return store_write_commit(&db, err);
 }
@@ -238,6 +246,7 @@ static int receive_layer(struct receiving *x, int fd, struct bh_err *err) {
     src.resume = x->partial.received;
     src.drop_blob = !src.keep_blob;
     src.keep_blob = true; /* while it is received */
+    src.parked_ns = parked_until(x);
     src.progress = tell_unpacked;
     src.arg = x;
     return store_layer_make(x->s, x->h->who.owner, x->h->lease, &src, &result, err);

@@ -100,7 +100,8 @@ static void inflate_received(void *arg) {
 
 static void hash_tar(void *arg) {
     struct layer *l = arg;
-    if (hash_ring(l->tar, &l->diff_id, -1, 0, &l->err[HASH_TAR]) != 0)
+    bool keep = l->codec == UNP_PLAIN && l->keep_blob;
+    if (hash_ring(l->tar, &l->diff_id, keep ? l->fds->blob : -1, l->params->resume, &l->err[HASH_TAR]) != 0)
         fail(l);
 }
 
@@ -175,10 +176,15 @@ static int check_plain_size(const struct layer *l, struct bh_err *err) {
     return unp_limit(err, "limits.unpacked");
 }
 
+/* Its bytes are kept as they come, so that it can be continued; those of a plain tar no longer than that. */
+static bool is_download(const struct layer *l) {
+    return l->source.pipe && l->source.exact;
+}
+
 static void start_stages(struct layer *l) {
     bool plain = l->codec == UNP_PLAIN;
     l->tar = plain ? &l->received : &l->inflated;
-    l->keep_blob = !plain && (l->params->flags & BH_JOB_F_KEEP_BLOB) != 0;
+    l->keep_blob = (!plain || is_download(l)) && (l->params->flags & BH_JOB_F_KEEP_BLOB) != 0;
     if (!plain) {
         unp_crew_run(HASH_RECEIVED, hash_received, l);
         unp_crew_run(INFLATE, inflate_received, l);
@@ -294,7 +300,7 @@ static void describe(const struct layer *l, const struct bh_layer_header *h, str
     pb->left_out = l->tree.left_out;
     pb->whiteouts = l->tree.whiteouts;
     pb->content = l->tree.content;
-    pb->blob_written = l->keep_blob;
+    pb->blob_written = l->keep_blob && l->codec != UNP_PLAIN;
 }
 
 int unp_layer_make(const struct unp_fds *fds, const struct bh_job_params *p, const struct unp_source *source,
