@@ -1,151 +1,245 @@
-"""Rooms, workers and the supervisor die at random moments of pulls and pushes.
+"""Rooms, workers, clients and the supervisor die while images are pulled and pushed.
 
-After each death: what was acknowledged is there, what was not has left nothing that `system check` reports; pulls that
-follow fetch what was missing and no more (the registry counts bytes).  BULKHEAD_TEST_KILLS and BULKHEAD_TEST_SEED
-set how many deaths and which.
+After each death: what was acknowledged is there and complete, here and on the registry; a pull that is begun again
+asks for what is missing and no more; unfinished downloads are all that is left.  BULKHEAD_TEST_KILLS and
+BULKHEAD_TEST_SEED set how many deaths and which.
 """
-import json, os, random, signal, socket, sys, threading, time
+import atexit, gzip, os, random, socket, sqlite3, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import case, ends, has, inspect, out, run, same, until  # noqa: E402
-from engine import children_of, read_proc  # noqa: E402
+from cases import case, ends, out, run, same  # noqa: E402
+from dockerregistry import DockerRegistry  # noqa: E402
 from faulty_registry import FaultyRegistry  # noqa: E402
+from faulty_repo import MIB, Repo  # noqa: E402
+from kills import Actor, Campaign, left_in_store, listed, whole  # noqa: E402
 
-KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "40"))
+KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "30"))
 SEED = int(os.environ.get("BULKHEAD_TEST_SEED", "11"))
-VICTIMS = ("registry", "registry", "registry", "worker", "worker", "store", "store", "supervisor")
-LOST = 200000  # bytes of a layer that are on their way when somebody dies
-CONFIG = """
-[rooms]
-restart_max_ms = 50
-[registry]
-tries = 2
-progress_timeout = 5
-"""
-R = None
+VICTIMS = ("registry",) * 4 + ("worker",) * 4 + ("store",) * 3 + ("client",) * 3 + ("supervisor", "launch", "build")
+# Bytes that may travel twice for each death: what was on its way of three layers, most of it in the kernel's buffers.
+SLACK = 6 * MIB
+LEAST_KEPT = 65536  # fewer bytes of a layer are not kept
+COMMON = mk.tar_of([("common", random.Random(1).randbytes(150_000), 0o644)])
+PULLED, PUSHED = None, None  # the one counts bytes, the other is Debian's
+
+
+class Small(Repo):
+    """Six layers; one is common to all repositories, one is empty."""
+    big = 200_000
+
+    def make(self):
+        own = [mk.tar_of([(f"{self.name}-{i}", self.noise(self.big)[i * 1000:], 0o644)]) for i in range(3)]
+        self.image = mk.Image([COMMON, *own, mk.tar_of([]), mk.tar_of([("last", self.name.encode(), 0o600)])])
+        self.layers = [mk.compress(layer, ("gzip", "zstd")[i % 2]) for i, layer in enumerate(self.image.layers)]
+        self.large = ""
+        for data in (self.image.config, *self.layers):
+            self.put_blob(data)
+        kinds = ("+gzip", "+zstd")
+        self.tag("1", self.document(layers=[{"mediaType": mk.LAYER + kinds[i % 2], "digest": mk.sha(b), "size": len(b)}
+                                            for i, b in enumerate(self.layers)]))
+
+
+class Big(Repo):
+    """40 MB in five layers, at the pace of a network."""
+
+    def make(self):
+        sizes = (1, 2, 24, 3, 10)
+        rng = random.Random(self.name)
+        self.image = mk.Image([mk.tar_of([(f"big{i}", rng.randbytes(n * MIB), 0o644)]) for i, n in enumerate(sizes)])
+        codecs = ("gzip", "plain", "gzip", "plain", "zstd")
+        self.layers = [gzip.compress(layer, 1, mtime=0) if codec == "gzip" else mk.compress(layer, codec)
+                       for layer, codec in zip(self.image.layers, codecs)]
+        self.large = ""
+        for data in (self.image.config, *self.layers):
+            self.put_blob(data)
+        self.tag("1", self.document(layers=[{"mediaType": mk.LAYER + {"plain": ""}.get(codec, f"+{codec}"), "digest": mk.sha(b),
+                                             "size": len(b)} for b, codec in zip(self.layers, codecs)]))
+
+    def send(self, h, digest, data):
+        for at in range(0, len(data), MIB // 4):
+            super().send(h, digest, data[at:at + MIB // 4])
+            self.registry.closing.wait(0.002)
 
 
 def setup(e):
-    global R
-    R = FaultyRegistry(os.path.join(e.folder, "faulty")).__enter__()
-    R.pace = 0.002
-    for server in R.servers:  # what was sent is then soon what arrived
-        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
-    image = mk.Image([mk.tar_of([("noise", random.Random(3).randbytes(1 << 20), 0o644)])])
-    out(e, "load", "-q", input=mk.docker_archive([(image, ["stays:1"])]), text=False)
+    global PULLED, PUSHED
+    PULLED = FaultyRegistry(os.path.join(e.folder, "faulty")).__enter__()
+    atexit.register(PULLED.__exit__)
+    for server in PULLED.servers:
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    for k in range(6):
+        PULLED.repos[f"small{k}"] = Small(PULLED, f"small{k}")
+    PULLED.repos["big"] = Big(PULLED, "big")
+    if DockerRegistry.program():
+        PUSHED = DockerRegistry(os.path.join(e.folder, "registry")).__enter__()
+        atexit.register(PUSHED.__exit__)
+    out(e, "import", mk.write(os.path.join(e.folder, "stays.tar"), mk.tar_of([("one", b"1", 0o644)])), "stays:1")
 
 
-class Puller(threading.Thread):
-    """One image after the other; `here` has the names that were acknowledged."""
+# ---- what the actors do ----
 
-    def __init__(self, e, who, n):
-        super().__init__()
-        self.e, self.who, self.n, self.here, self.begun, self.done = e, who, n, set(), None, threading.Event()
-
-    def run(self):
-        while not self.done.is_set():
-            self.begun = f"{R.host}/{self.who}-{self.n}:1"
-            if self.e.cli("pull", "-q", self.begun, check=False).returncode != 0:
-                return
-            self.here.add(self.begun)
-            self.begun = None
-            self.n += 1
-
-
-class Pusher(threading.Thread):
-    def __init__(self, e, n):
-        super().__init__()
-        self.e, self.n, self.there, self.done = e, n, set(), threading.Event()
-
-    def run(self):
-        while not self.done.is_set():
-            name = f"{R.host}/to-{self.n}:1"
-            self.n += 1
-            if self.e.cli("tag", "stays:1", name, check=False).returncode == 0 and \
-                    self.e.cli("push", "-q", name, check=False).returncode == 0:
-                self.there.add(name)
-            self.e.cli("rmi", name, check=False)
+def puller(half, rng):
+    """Pulls, names and removes the small images of its half."""
+    def act(actor):
+        name = f"{PULLED.host}/small{half * 3 + rng.randrange(3)}:1"
+        actor.said.pop(name, None)
+        if rng.random() < 0.3:
+            actor.ok("rmi", name)
+        if actor.ok("pull", "-q", name):
+            actor.said[name] = PULLED.repo(name.split("/")[1].split(":")[0]).image.id
+        tag = f"tag:{actor.who}{rng.randrange(4)}"
+        known = actor.said.pop(tag, None)
+        if name in actor.said and actor.ok("tag", name, tag):
+            actor.said[tag] = actor.said[name]
+        elif known:
+            actor.ok("rmi", tag)
+    return act
 
 
-def kill_one(e, rng):
-    victim, pid = rng.choice(VICTIMS), None
-    if victim == "supervisor":
-        e.kill()
-        return victim
-    for _ in range(200):
-        workers = [p for p in children_of(e.process.pid) if "bulkhead-unpack" in read_proc(p, "cmdline").split("\0")[0]]
-        pid = (workers[-1] if workers else None) if victim == "worker" else e.rooms().get(victim)
-        if pid:
-            break
-        time.sleep(0.001)
-    try:
-        os.kill(pid, signal.SIGKILL) if pid else None
-    except ProcessLookupError:
-        pid = None
-    return victim if pid else "nothing"
+def big_puller(actor):
+    name = f"{PULLED.host}/big:1"
+    if name in actor.said:
+        actor.ok("image", "prune", "-f")
+        actor.done.wait(0.05)
+    elif actor.ok("pull", "-q", name):
+        actor.said[name] = PULLED.repo("big").image.id
 
 
-def whole(e):
-    until("store and registry are back", lambda: e.cli("images", "-q", check=False).returncode == 0, 20)
-    has(ends(e.cli("system", "check", check=False), 0).stdout, r" 0 findings")
+class Pusher:
+    """Loads images of its own and pushes them; `kept` are those that were acknowledged."""
+
+    def __init__(self, e, rng):
+        self.n, self.folder, self.rng, self.kept = 0, e.folder, rng, {}
+        self.base = mk.tar_of([("base", rng.randbytes(300_000), 0o644)])
+
+    def image(self):
+        size = self.rng.choice((1000, 100_000, 4_000_000))
+        return mk.Image([self.base, mk.tar_of([("own", self.rng.randbytes(size), 0o644)]), mk.tar_of([("n", str(self.n).encode(), 0o644)])])
+
+    def __call__(self, actor):
+        self.n += 1
+        name, image = f"made{self.n % 4}:{self.n}", self.image()
+        archive = mk.write(os.path.join(self.folder, "push.tar"), mk.docker_archive([(image, [f"{PUSHED.host}/{name}"])]))
+        if not actor.ok("load", "-qi", archive):
+            return
+        for _ in range(3):
+            done = actor.cli("push", "-q", *(("--compression", "zstd") if self.n % 3 == 0 else ()), f"{PUSHED.host}/{name}")
+            if done.returncode == 0:
+                self.kept[name] = image
+                break
+        actor.ok("rmi", f"{PUSHED.host}/{name}")
 
 
-def check_pushed(names):
-    for name in names:
-        repo = R.repo(name.split("/")[1].split(":")[0])
-        _, data = repo.manifests[repo.tags["1"]]
-        document = json.loads(data)
-        for desc in [document["config"], *document["layers"]]:
-            same(len(repo.got[desc["digest"]]), desc["size"])
+def judge_push(name, image, deep=False):
+    """An acknowledged push is on the registry with all its blobs."""
+    found = PUSHED.read(name)
+    assert found, f"push of {name} was acknowledged, the registry does not have it"
+    same(found[1]["config"]["digest"], image.id)
+    repo = name.split(":")[0]
+    for desc in (found[1]["config"], *found[1]["layers"]):
+        status, headers, _ = PUSHED.ask("HEAD", f"{repo}/blobs/{desc['digest']}")
+        same((name, status, headers.get("Content-Length")), (name, 200, str(desc["size"])))
+        if deep:
+            same(mk.sha(PUSHED.get_blob(repo, desc["digest"])), desc["digest"])
 
 
-@case(f"{KILLS} kills during pulls and pushes: what was acknowledged is there, resumed pulls fetch what was missing")
+# ---- pulls: the account of the large image ----
+
+class Account:
+    """Of the large image since it was last removed: bytes that travelled, deaths, and what the store had after the
+    last death.  No request may ask for a byte of that."""
+
+    def __init__(self, e, big):
+        self.e, self.big, self.deaths, self.rounds, self.most, self.resumed = e, big, 0, 0, 0, 0
+        self.floor, self.seen = {}, 0
+
+    def here(self, complete):
+        """Digest -> bytes that need not come again."""
+        sizes = {mk.sha(b): len(b) for b in self.big.layers}
+        if complete:
+            return sizes
+        store = os.path.join(self.e.root, "state", "store")
+        index = sqlite3.connect(f"file:{store}/meta.db?mode=ro", uri=True)
+        try:
+            parts = {digest: os.path.join(store, "partial", f"p{k}") for k, digest in index.execute("SELECT k, digest FROM partial")}
+            whole_ones = {digest for (digest,) in index.execute(
+                "SELECT li.digest FROM lease_item li JOIN lease l ON l.k=li.lease WHERE l.purpose='parked'")}
+        finally:
+            index.close()
+        return {d: n if d in whole_ones else os.path.getsize(parts[d]) if os.path.exists(parts.get(d, "")) else 0
+                for d, n in sizes.items()}
+
+    def check(self, complete):
+        for verb, path, headers in self.big.requests[self.seen:]:
+            digest = path.rpartition("/")[2]
+            start = int(headers.get("range", "bytes=0-")[6:-1])
+            if verb == "GET" and self.floor.get(digest, 0) > max(start, LEAST_KEPT - 1):
+                raise AssertionError(f"{digest} is asked for from {start}, {self.floor[digest]} bytes of it were here")
+            self.resumed += start > 0
+        self.seen, self.floor = len(self.big.requests), self.here(complete)
+        size = sum(len(b) for b in self.big.layers)
+        sent = sum(self.big.sent.get(mk.sha(b), 0) for b in self.big.layers)
+        self.most = max(self.most, (sent - size) // max(self.deaths, 1))
+        assert sent <= size + SLACK * (self.deaths + 1), f"{sent} bytes of {size} travelled, {self.deaths} deaths"
+
+    def anew(self):
+        self.deaths, self.rounds, self.floor = 0, self.rounds + 1, {}
+        with self.big.lock:
+            self.big.sent.clear()
+
+
+def no_image_lost(e, wanted):
+    have = listed(e)
+    wrong = {n: (i, have.get(n)) for n, i in wanted.items() if have.get(n) != i}
+    assert not wrong, f"acknowledged and not there: {wrong}"
+
+
+@case(f"{KILLS} kills while images are pulled and pushed: what was acknowledged is there, what came is not fetched again")
 def _(e):
-    rng, count, here, numbers, pushed = random.Random(SEED), {}, set(), {"a": 0, "b": 0}, 0
-    while sum(count.values()) < KILLS:
-        pullers = [Puller(e, who, n) for who, n in numbers.items()]
-        pusher = Pusher(e, pushed)
-        for actor in (*pullers, pusher):
-            actor.start()
-        time.sleep(rng.uniform(0.05, 0.4))
-        victim = kill_one(e, rng)
-        for actor in (*pullers, pusher):
-            actor.done.set()
-        for actor in (*pullers, pusher):
-            actor.join()
-        if victim == "supervisor":
-            until("its rooms end with it", lambda: not e.strays(), 20)
-            e.start()
-        whole(e)
-        numbers, pushed = {p.who: p.n for p in pullers}, pusher.n
-        check_pushed(pusher.there)
-        here |= set().union(*(p.here for p in pullers))
-        listed = set(out(e, "images", "--format", "{{.Repository}}:{{.Tag}}").split())
-        assert here <= listed, f"{victim}: acknowledged and gone: {here - listed}"
-        if victim != "nothing":
-            count[victim] = count.get(victim, 0) + 1
-    print("  " + ", ".join(f"{name} {n}" for name, n in sorted(count.items())) + f"; {len(here)} pulled, {pushed} pushed")
-    for who, n in numbers.items():
-        name = f"{R.host}/{who}-{n}:1"
-        until("the last one comes too", lambda: e.cli("pull", "-q", name, check=False).returncode == 0, 20)
-        here.add(name)
-    sent = size = 0
-    for name in here:
-        repo = R.repo(name.split("/")[1].split(":")[0])
-        same(inspect(e, name)["Id"], repo.image.id)
-        sent += repo.sent[repo.large]
-        size += len(repo.blobs[repo.large])
-    # what a dead worker has read may be why it died: it is dropped whole; of two others what was on its way
-    workers = count.get("worker", 0)
-    most = size + workers * (1 << 20) + (sum(count.values()) - workers) * 2 * LOST
-    print(f"  {sent} bytes travelled for {size}, at most {most}")
-    assert sent <= most, f"{sent} bytes travelled for {size}"
-    out(e, "rmi", "-f", *dict.fromkeys(out(e, "images", "-aq").split()))
+    campaign = Campaign(e, KILLS, SEED, VICTIMS, pauses=((0.01, 0.15), (0.1, 0.6)))
+    rng, account = campaign.rng, Account(e, PULLED.repo("big"))
+    said = {"a": {}, "b": {}, "big": {}}
+    pusher = Pusher(e, random.Random(SEED)) if PUSHED else None
+
+    def actors():
+        made = [Actor(e, "a", puller(0, random.Random(rng.random())), said["a"]),
+                Actor(e, "b", puller(1, random.Random(rng.random())), said["b"]), Actor(e, "big", big_puller, said["big"])]
+        return made + ([Actor(e, "push", pusher)] if pusher else [])
+
+    def judge(victim, _):
+        no_image_lost(e, {**said["a"], **said["b"], **said["big"]})
+        account.deaths += victim != "nothing"
+        account.check(f"{PULLED.host}/big:1" in listed(e))
+        for name, image in pusher.kept.items() if pusher else ():
+            judge_push(name, image)
+        if pusher:
+            pushed.update(pusher.kept)
+            pusher.kept.clear()
+        if said["big"]:
+            out(e, "rmi", *said["big"])
+            said["big"].clear()
+            account.anew()
+
+    pushed = {}
+    campaign.run(actors, judge)
+    print(f"  {account.rounds} times 40 MB, {account.resumed} requests went on, at most {account.most} bytes a death twice; {len(pushed)} pushes", flush=True)
+    for name, image in list(pushed.items())[-20:]:
+        judge_push(name, image, deep=True)
+
+
+@case("after all that everything works, and nothing is left")
+def _(e):
+    big = f"{PULLED.host}/big:1"
+    ends(e.cli("pull", "-q", big, check=False), 0)
+    if PUSHED:
+        out(e, "tag", big, f"{PUSHED.host}/again:1")
+        ends(e.cli("push", "-q", f"{PUSHED.host}/again:1", check=False), 0)
+        judge_push("again:1", PULLED.repo("big").image, deep=True)
+    out(e, "system", "prune", "-af")
     whole(e)
-    store = os.path.join(e.root, "state", "store")
-    same([f for where, _, files in os.walk(store) for f in files if not f.startswith(("meta.db", "reserve"))], [])
+    same(listed(e), {})
+    same(left_in_store(e), [])
 
 
-if __name__ == "__main__":
-    run(setup=setup, config=CONFIG)
+run(setup=setup, config="[rooms]\nrestart_max_ms = 20\n[registry]\ntries = 3\n")
