@@ -14,11 +14,11 @@ from faulty_registry import FaultyRegistry  # noqa: E402
 from faulty_repo import MIB, Repo  # noqa: E402
 from kills import Actor, Campaign, left_in_store, listed, whole  # noqa: E402
 
-KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "30"))
+KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "20"))
 SEED = int(os.environ.get("BULKHEAD_TEST_SEED", "11"))
 VICTIMS = ("registry",) * 4 + ("worker",) * 4 + ("store",) * 3 + ("client",) * 3 + ("supervisor", "launch", "build")
 # Bytes that may travel twice for each death: what was on its way of three layers, most of it in the kernel's buffers.
-SLACK = 6 * MIB
+SLACK = 8 * MIB
 LEAST_KEPT = 65536  # fewer bytes of a layer are not kept
 COMMON = mk.tar_of([("common", random.Random(1).randbytes(150_000), 0o644)])
 PULLED, PUSHED = None, None  # the one counts bytes, the other is Debian's
