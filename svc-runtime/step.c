@@ -175,6 +175,8 @@ static int prepare(struct stage *s, struct bh_err *err) {
         return err->code;
     s->made.spec.files = s->step->files;
     s->made.spec.n_files = s->step->n_files;
+    s->made.spec.memory = s->step->memory;
+    s->made.spec.nano_cpus = s->step->nano_cpus;
     s->end = end_new(err);
     return s->end != NULL ? 0 : err->code;
 }

@@ -27,6 +27,7 @@ struct rt_step {
     struct rt_request req; /* process, limits, tmpfs mounts; image, names and logs are not looked at */
     struct rt_file *files; /* secrets and scripts: their content is never on a disk */
     uint32_t n_files;
+    uint64_t memory, nano_cpus; /* 0: no limit */
     struct bh_strlist exclude;  /* absolute paths that the layer leaves out */
     struct bh_strlist separate; /* paths whose change is a layer of its own */
     bool clamp;                 /* no time in a layer is later than clamp_ns */

@@ -13,7 +13,9 @@
 #include "svc-runtime/spec_make.h"
 #include "svc-runtime/step.h"
 
-#define MAX_PATHS 200
+#define MAX_PATHS  200
+#define MIN_MEMORY ((uint64_t)6 << 20) /* as docker */
+#define MIN_CPUS   UINT64_C(10000000)
 
 static int send_output(void *arg, unsigned stream, const void *data, size_t n, struct bh_err *err) {
     RT_MSG(StepEvent) event = BULKHEAD__RUNTIME__V1__STEP_EVENT__INIT;
@@ -98,9 +100,6 @@ static int request_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, str
                                .stop_signal = "",
                                .log_driver = "none",
                                .platform = ""};
-    if (m->memory != 0 || m->nano_cpus != 0)
-        return bh_err_set(err, BH_E_UNIMPLEMENTED,
-                          "limits of memory and processors of a RUN come with a later version");
     return ulimits_of(m, arena, out, err);
 }
 
@@ -120,6 +119,8 @@ static int step_of(struct bh_call *call, const RT_MSG(StepRequest) * m, struct b
     *out = (struct rt_step){.who = {.uid = m->owner, .admin = m->admin},
                             .hold = m->hold,
                             .image_id = m->image_id,
+                            .memory = m->memory,
+                            .nano_cpus = m->nano_cpus,
                             .clamp = m->clamp_mtime,
                             .clamp_ns = m->clamp_mtime_ns,
                             .input = m->stdin.data,
@@ -127,6 +128,8 @@ static int step_of(struct bh_call *call, const RT_MSG(StepRequest) * m, struct b
                             .cancel_fd = bh_call_cancel_fd(call),
                             .sink = send_output,
                             .arg = call};
+    if ((m->memory != 0 && m->memory < MIN_MEMORY) || (m->nano_cpus != 0 && m->nano_cpus < MIN_CPUS))
+        return bh_err_set(err, BH_E_INVALID, "a RUN needs at least 6 MB of memory and a hundredth of a processor");
     if (rt_random_id(out->id, err) != 0 || request_of(m, arena, &out->req, err) != 0 ||
         mounts_of(m, arena, out, err) != 0 || paths_of(m->exclude, m->n_exclude, &out->exclude, err) != 0)
         return err->code;

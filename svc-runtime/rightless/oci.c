@@ -297,6 +297,15 @@ static void devices(struct bh_buf *b, const struct lnc_oci *c) {
     bh_buf_addc(b, ']');
 }
 
+/* Memory without swap beside it, as a limit that holds; a tenth of a second is the period of processors. */
+static void limits(struct bh_buf *b, const struct rt_spec *s) {
+    if (s->memory != 0)
+        bh_buf_addf(b, ",\"memory\":{\"limit\":%llu,\"swap\":%llu}", (unsigned long long)s->memory,
+                    (unsigned long long)s->memory);
+    if (s->nano_cpus != 0)
+        bh_buf_addf(b, ",\"cpu\":{\"period\":100000,\"quota\":%llu}", (unsigned long long)(s->nano_cpus / 10000));
+}
+
 static void device_rules(struct bh_buf *b, const struct lnc_oci *c) {
     /* null zero full random urandom tty console ptmx pts; making nodes of any kind is allowed, opening is not */
     static const char *const open_to_all[] = {"1,\"minor\":3", "1,\"minor\":5", "1,\"minor\":7",
@@ -442,8 +451,10 @@ void lnc_oci_config(struct bh_buf *b, const struct lnc_oci *c) {
         bh_buf_addf(b, ",\"cgroupsPath\":\"/bulkhead/%s\",\"resources\":{", c->id);
     else
         bh_buf_adds(b, ",\"resources\":{");
-    if (c->cgroup)
+    if (c->cgroup) {
         device_rules(b, c);
+        limits(b, c->spec);
+    }
     bh_buf_addc(b, '}');
     devices(b, c);
     sysctls(b, c);

@@ -193,8 +193,11 @@ static void walk_spec(struct walk *w, struct rt_spec *s) {
     walk_u32(w, &s->tty_rows);
     walk_u32(w, &s->tty_cols);
     walk_str(w, &s->seccomp_profile);
-    if (w->out != NULL ? s->n_files > 0 : w->left > 0)
+    if (w->out != NULL ? s->n_files > 0 || s->memory != 0 || s->nano_cpus != 0 : w->left > 0) {
         walk_files(w, s);
+        walk_u64(w, &s->memory);
+        walk_u64(w, &s->nano_cpus);
+    }
 }
 
 int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err) {

@@ -125,8 +125,10 @@ struct rt_spec {
     uint32_t log_max_files; /* 0: 2 */
     uint32_t tty_rows, tty_cols;
     char *seccomp_profile; /* "" = default; else the text of a profile in docker's format is NOT sent: names only */
-    struct rt_file *files; /* of steps of a build; left out when there are none */
+    struct rt_file *files; /* of steps of a build; these are left out when none is set */
     uint32_t n_files;
+    uint64_t memory;    /* bytes, 0: no limit; where there is a cgroup */
+    uint64_t nano_cpus; /* 1e9 is one processor, 0: no limit */
 };
 
 int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err);

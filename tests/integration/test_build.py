@@ -277,6 +277,24 @@ def _(e):
     out(e, "system", "check")
 
 
+@case("build: --memory and --cpus hold a RUN, --ulimit, --shm-size, --add-host and --network reach it")
+def _(e):
+    done = build(e, "FROM bb\nRUN dd if=/dev/zero of=/dev/null bs=100M count=1\n", "--memory", "32m", tag="bad:1")
+    info = json.loads(out(e, "system", "info", "--format", "json"))
+    if done.returncode == 0 and info.get("OCIRuntime", {}).get("Cgroup", info.get("Cgroup", "")) not in ("", "none"):
+        raise AssertionError(f"100 MB fit into 32: {done.stderr}")
+    same(build(e, "FROM bb\nRUN true\n", "--memory", "1m", tag="bad:1").returncode, 1)
+    good(build(e, "FROM bb\nRUN ulimit -n > /n; df -k /dev/shm | tail -1 >> /n; grep added /etc/hosts >> /n; ls /sys/class/net >> /n\n", "--ulimit", "nofile=70:80",
+               "--shm-size", "3m", "--add-host", "added:10.1.2.3", "--cpus", "0.5"))
+    text = sh(e, "cat /n")
+    has(text, r"\A70\n")
+    has(text, r" 3072 ")
+    has(text, r"10\.1\.2\.3\s+added")
+    has(text, r"(?m)^lo$")
+    good(build(e, "FROM bb\nRUN --network=host ls /sys/class/net > /net\n"))
+    same(sorted(sh(e, "cat /net").split()), sorted(os.listdir("/sys/class/net")))
+
+
 # ---- mounts ----
 
 @case("build: RUN --mount: bind of context, stage, image; what is written there is dropped")

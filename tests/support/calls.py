@@ -18,14 +18,23 @@ import sys
 from engine import build_dir
 
 
-def _with_sanitizer():
-    """A library that was built with ASan wants its runtime loaded first: this program starts itself again with it."""
+def _sanitizer():
+    """The runtime that a library with ASan wants to be loaded first, or None."""
     lib = os.path.join(build_dir(), "lib", "libbulkhead.so")
-    linked = subprocess.run(["ldd", lib], capture_output=True, text=True, check=False).stdout
-    runtime = next((line.split()[2] for line in linked.splitlines() if "libasan" in line and "=>" in line), None)
+    plain = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+    linked = subprocess.run(["ldd", lib], capture_output=True, text=True, check=False, env=plain).stdout
+    return next((line.split()[2] for line in linked.splitlines() if "libasan" in line and "=>" in line), None)
+
+
+def _sanitized(runtime):
+    return dict(os.environ, LD_PRELOAD=runtime, BULKHEAD_SANITIZED="1", ASAN_OPTIONS="detect_leaks=0")
+
+
+def _with_sanitizer():
+    """This program starts itself again with that runtime."""
+    runtime = _sanitizer()
     if runtime and not os.environ.pop("BULKHEAD_SANITIZED", None):
-        env = dict(os.environ, LD_PRELOAD=runtime, BULKHEAD_SANITIZED="1", ASAN_OPTIONS="detect_leaks=0")
-        os.execve(sys.executable, sys.orig_argv, env)
+        os.execve(sys.executable, sys.orig_argv, _sanitized(runtime))
     if runtime:  # not for the programs that a test starts
         os.environ.pop("LD_PRELOAD", None)
         os.environ.pop("ASAN_OPTIONS", None)
@@ -204,20 +213,14 @@ os._exit(0)
 """
 
 
-def _sanitized():
-    """A library with ASan is loaded by a program without it only where ASan's comes first."""
-    linked = subprocess.run(["ldd", os.path.join(build_dir(), "lib", "libbulkhead.so")], capture_output=True, text=True, check=True)
-    found = [line.split()[2] for line in linked.stdout.splitlines() if "libasan" in line]
-    return {**os.environ, "LD_PRELOAD": found[0], "ASAN_OPTIONS": "detect_leaks=0"} if found else None
-
-
 def begin_as_room(engine, room, function, *args):
     """function(Calls, *args), of a file's top level, in a new process with the ids of that room ("": its own): Popen, pipe."""
     rows = [json.loads(line) for line in engine.cli("system", "rooms", "--format", "json").stdout.splitlines()]
     who = {"Uid": os.getuid(), "Gid": os.getgid()} if not room else next(row for row in rows if row["Name"] == room)
     r, w = os.pipe()
     text = _CHILD.format(support=os.path.dirname(os.path.abspath(__file__)), file=function.__code__.co_filename, fd=w)
-    child = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, pass_fds=[w], env=_sanitized())
+    child = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, pass_fds=[w],
+                             env=_sanitized(_sanitizer()) if _sanitizer() else None)
     child.stdin.write(pickle.dumps((function.__name__, args, engine.host, who["Uid"], who["Gid"])))
     child.stdin.close()
     os.close(w)

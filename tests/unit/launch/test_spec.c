@@ -55,6 +55,8 @@ static struct rt_spec with_files(void) {
 
     s.files = f;
     s.n_files = 2;
+    s.memory = 1 << 30;
+    s.nano_cpus = 5;
     return s;
 }
 
@@ -76,6 +78,8 @@ static void test_files(void **state) {
     assert_memory_equal(out.files[0].data, "x\0y", 3);
     assert_int_equal(out.files[0].gid, 2);
     assert_int_equal(out.files[1].mode, 0755);
+    assert_int_equal(out.memory, 1 << 30);
+    assert_int_equal(out.nano_cpus, 5);
     for (size_t n = a.len - 40; n < a.len; n++)
         assert_int_equal(rt_spec_decode(a.data, n, &arena, &out, &err), BH_E_INVALID);
     bh_buf_fini(&a);
