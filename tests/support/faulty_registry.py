@@ -77,7 +77,11 @@ class FaultyRegistry:
 
     def __exit__(self, *_):
         self.closing.set()
-        for server in self.servers:
+        ends = [threading.Thread(target=server.shutdown) for server in self.servers]  # each waits for its loop
+        for end in ends:
+            end.start()
+        for end, server in zip(ends, self.servers):
+            end.join()
             server.socket.close()
 
     def name(self, fault):
