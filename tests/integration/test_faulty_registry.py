@@ -25,7 +25,7 @@ MEMORY = 64 << 20   # of the room
 KEPT = 32 * 4       # descriptors of connections that may be used again
 AT_ONCE = 8
 REQUESTS = 2100     # of one fault: a list may have 2,000 pages, everything else ends long before
-SLOW = ("blob-slow", "blob-slow-too", "blob-slow-again")  # to be interrupted
+SLOW = ("blob-slow", "blob-slow-too", "blob-slow-again", "blob-slow-for-two", "blob-slow-for-one-who-stands-still")
 FIRST = ("stall", "drip", "silent", "slow", "for-a-day", "always", "without-end")  # what takes long begins first
 
 
@@ -228,6 +228,7 @@ def _(e):
     for name in TRIES.jobs:
         TRIES.get(e, name)
     same(e.rooms(), e.pid)
+    print(f"  {len(TRIES.jobs)} faults; the registry room: {memory(e, 'VmHWM') >> 20} MiB at most, {open_fds(e)} descriptors")
     dead = [line for line in e.log if "room-died" in line or "worker-died" in line]
     same([line for line in dead if "worker-died" not in line or "signal=9" not in line], [])  # a worker whose bytes end is killed
     if not re.search("lib[at]san", read_proc(e.rooms()["registry"], "maps")):
@@ -280,6 +281,43 @@ def _(e):
 @case("a pull whose client is killed goes on where it was")
 def _(e):
     interrupt(e, SLOW[1], lambda client: client.kill())
+
+
+def begin(e, name):
+    """A pull in the background whose large layer has begun to come, and its repository."""
+    repo = R.repo(name)
+    made = e.cli_start("pull", f"{R.host}/{name}:1", env=e.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until("a part of the layer", lambda: repo.sent.get(repo.large, 0) > 1 << 18)
+    return repo, made
+
+
+@case("two pulls of one image: the one that downloads is killed, the other goes on, and nothing travels twice")
+def _(e):
+    repo, first = begin(e, SLOW[3])
+    _, second = begin(e, SLOW[3])
+    until("the other waits", lambda: "Waiting" in second.stdout.readline())
+    first.kill()
+    first.communicate()
+    said, _ = second.communicate(timeout=30)
+    same(second.returncode, 0)
+    same(inspect(e, f"{R.host}/{SLOW[3]}:1")["Id"], repo.image.id)
+    size = len(repo.blobs[repo.large])
+    assert repo.sent[repo.large] <= size + (1 << 20), f"{repo.sent[repo.large]} bytes of {size} travelled\n{said}"
+
+
+@case("a client that stands still holds up nobody else, and goes on")
+def _(e):
+    repo, still = begin(e, SLOW[4])
+    still.send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    done = e.cli("pull", f"{R.host}/no-fault-at-all:1", check=False, env=e.env)
+    same((done.returncode, done.stderr), (0, ""), done)
+    assert time.monotonic() - begun < 10
+    until("the layer is here", lambda: repo.sent[repo.large] >= len(repo.blobs[repo.large]), 30)
+    still.send_signal(signal.SIGCONT)
+    said, _ = still.communicate(timeout=30)
+    same(still.returncode, 0)
+    same(inspect(e, f"{R.host}/{SLOW[4]}:1")["Id"], repo.image.id)
 
 
 @case("a pull whose engine is killed goes on where it was")

@@ -203,6 +203,16 @@ class _(FAULTS["blob-slow"]):
     pass
 
 
+@fault("blob-slow-for-two")
+class _(FAULTS["blob-slow"]):
+    pass
+
+
+@fault("blob-slow-for-one-who-stands-still")
+class _(FAULTS["blob-slow"]):
+    pass
+
+
 # ---- blobs: other bytes -------------------------------------------------------------------------------------
 
 @fault("blob-corrupt-at-begin")
