@@ -115,6 +115,8 @@ struct build_job {
     struct build_hold *hold; /* ended by who made the job: the log is kept under it */
     struct build_progress *progress;
     struct build_cancel cancel;
+    struct build_image *cache_from; /* read only once the stages run */
+    size_t n_cache_from;
     struct build_site *sites; /* one for each stage; those that are not needed stay empty */
 
     pthread_mutex_t lock;
@@ -189,6 +191,11 @@ int build_cache_look(struct build_site *site, const struct bh_digest *key, bool 
 /* r becomes what the cache has: when another build has just done the same, its result. */
 int build_cache_keep(struct build_site *site, const struct bh_digest *key, struct build_result *r,
                      const char *description, struct bh_err *err);
+
+/* ---- cache_from.c ---------------------------------------------------------------------------- */
+int build_cache_from_load(struct build_job *job, struct bh_err *err);
+/* The layer that a RUN with this row in the history has in one of those images. */
+bool build_cache_from(const struct build_site *site, const char *text, struct build_result *out);
 
 /* ---- history.c: rows of the image's history --------------------------------------------------- */
 /* Text as docker has it, without "# buildkit". */

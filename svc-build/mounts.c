@@ -226,17 +226,43 @@ int build_mounts_env(const struct build_mounts *m, struct bh_strlist *env, struc
 
 /* ---- the layer ------------------------------------------------------------------------------- */
 
+/* In the order of their keys, so that two steps never wait for each other; the same cache twice counts once. */
+static int enter_caches(struct build_mounts *m, struct bh_err *err) {
+    struct build_job *job = m->site->job;
+    const struct build_mounted *last = NULL;
+
+    for (;;) {
+        struct build_mounted *next = NULL;
+
+        for (size_t i = 0; i < m->n; i++) {
+            struct build_mounted *x = &m->v_mounts[i];
+
+            if (x->m.type == BUILD_MOUNT_CACHE && !x->entered &&
+                (next == NULL || bh_digest_cmp(&x->key, &next->key) < 0))
+                next = x;
+        }
+        if (next == NULL)
+            return 0;
+        next->entered = true;
+        if (last != NULL && bh_digest_equal(&last->key, &next->key)) {
+            next->own = last->own;
+            continue;
+        }
+        if (build_cache_enter(&job->room->caches, &next->key, next->m.sharing, &job->cancel, &next->use, &next->own,
+                              err) != 0)
+            return err->code;
+        last = next;
+    }
+}
+
 /* An empty folder first, so that nothing of the image's own shows; then what the cache holds. */
 static int cache_items(struct build_mounts *m, struct build_mounted *x, struct build_item *items, size_t *n,
                        struct bh_err *err) {
     struct build_job *job = m->site->job;
     BH_SCOPE_FREE char *inside = bh_xasprintf("%s/", x->m.target);
-    bool own = true;
 
-    if (build_cache_enter(&job->room->caches, &x->key, x->m.sharing, &job->cancel, &x->use, &own, err) != 0)
-        return err->code;
-    x->wants_keep = own && !x->m.read_only;
-    if (own &&
+    x->wants_keep = x->own && !x->m.read_only;
+    if (x->own &&
         build_cache_get(job->room->store, build_hold_number(job->hold), &x->key, &m->site->arena, &x->kept, err) != 0)
         return err->code;
     items[(*n)++] = (struct build_item){.target = x->m.target,
@@ -245,7 +271,7 @@ static int cache_items(struct build_mounts *m, struct build_mounted *x, struct b
                                         .mode = x->m.has_mode ? x->m.mode : CACHE_MODE,
                                         .uid = x->m.has_uid ? (int64_t)x->m.uid : 0,
                                         .gid = x->m.has_gid ? (int64_t)x->m.gid : 0};
-    if (!x->kept.found && x->m.from == NULL)
+    if (x->kept.found ? x->kept.n == 0 : x->m.from == NULL)
         return 0;
     items[*n] = bound_item(m, x);
     if (x->kept.found) {
@@ -301,7 +327,7 @@ static int make_layer(struct build_mounts *m, struct bh_err *err) {
     struct build_composed made = {0};
     size_t of[BUILD_MOUNTS_MAX];
 
-    if (items == NULL || layer_items(m, items, &c.n_items, of, err) != 0)
+    if (items == NULL || enter_caches(m, err) != 0 || layer_items(m, items, &c.n_items, of, err) != 0)
         return err->code;
     c.items = items;
     if (c.n_items == 0)

@@ -27,6 +27,7 @@ struct build_mounted {
     struct bh_digest key;
     struct build_cache_use use;
     struct build_cached kept;
+    bool entered, own; /* own: nobody else has a private one */
     bool wants_keep;
     size_t separate; /* its number in the list */
 };

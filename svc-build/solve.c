@@ -83,6 +83,20 @@ int build_nothing(struct build_job *job, struct bh_digest *out, struct bh_err *e
 
 /* ---- a stage --------------------------------------------------------------------------------- */
 
+/* Where in the file the step stands that has failed. */
+static void tell_place(struct build_job *job, const struct build_instruction *in, const struct bh_err *err) {
+    struct build_event e = {.problem_file = job->notes.file};
+
+    if (err->code == BH_E_CANCELLED)
+        return;
+    pthread_mutex_lock(&job->lock);
+    if (!job->failed)
+        e.problem = build_note_add(&job->notes, BUILD_ERROR, "step-failed", in->at, in->name_len, "%s", err->msg);
+    pthread_mutex_unlock(&job->lock);
+    if (e.problem != NULL)
+        build_tell(job->progress, &e);
+}
+
 static int run_trigger(struct build_site *site, const char *text, struct bh_err *err) {
     struct build_instruction *in = NULL;
 
@@ -110,8 +124,10 @@ static int run_stage(struct build_site *site, struct bh_err *err) {
         if (run_trigger(site, triggers.v[i], err) != 0)
             return err->code;
     for (size_t i = 0; i < site->stage->n; i++)
-        if (build_step(site, site->stage->v[i], err) != 0)
+        if (build_step(site, site->stage->v[i], err) != 0) {
+            tell_place(site->job, site->stage->v[i], err);
             return err->code;
+        }
     return 0;
 }
 
@@ -227,6 +243,8 @@ static int run_stages(struct build_job *job, struct bh_err *err) {
 static void free_runs(struct build_job *job) {
     for (size_t i = 0; i < job->stages.n; i++)
         if (job->sites[i].job != NULL) {
+            if (job->ask->n_secrets > 0)
+                bh_arena_wipe(&job->sites[i].arena);
             bh_arena_fini(&job->sites[i].arena);
             free(job->sites[i].row_ns);
         }
@@ -293,6 +311,8 @@ int build_solve(struct build_job *job, struct bh_err *err) {
     if (build_notes_verdict(&job->notes, err) != 0)
         return err->code;
     if (job->hold == NULL && build_hold_begin(job->room->store, job->ask->owner, &job->hold, err) != 0)
+        return err->code;
+    if (build_cache_from_load(job, err) != 0)
         return err->code;
     job->sites = bh_xcalloc(job->stages.n, sizeof *job->sites);
     r = run_and_finish(job, err);

@@ -175,6 +175,11 @@ static int run_step(struct running *x, bool *out_cached, struct bh_err *err) {
         build_mounts_read(&x->mounts, x->site, x->in, x->v, &x->args, err) != 0 || history_text(x, &text, err) != 0 ||
         key_of(x, &key, err) != 0 || build_cache_look(x->site, &key, out_cached, &result, err) != 0)
         return err->code;
+    if (!*out_cached && x->mounts.n == 0 && build_cache_from(x->site, text, &result)) {
+        *out_cached = true;
+        if (build_cache_keep(x->site, &key, &result, text, err) != 0)
+            return err->code;
+    }
     if (*out_cached)
         build_classic(x->site->job->progress, " ---> Using cache");
     else if (work(x, &key, text, &result, err) != 0)

@@ -220,6 +220,7 @@ def _(e):
     has(done.stderr, r"before")
     has(done.stderr, r'process "/bin/sh -c echo before; exit 3" did not complete successfully: exit code: 3')
     lacks(done.stderr, r"#[0-9]+ [0-9.]+ after")
+    has(done.stderr, r"(?m)^Dockerfile:2:1: .*\n    RUN echo before; exit 3\n    \^\^\^$")
     fails(e, "inspect", "bad:1")
     has(build(e, "FROM nosuchimage:1\nRUN true\n", tag="bad:1").stderr, "nosuchimage")
     has(build(e, "FROM bb\nRUN [\"/nosuch\"]\n", tag="bad:1").stderr, "exit code: 127")
@@ -245,6 +246,18 @@ def _(e):
     same(len(re.findall("CACHED", arg.stderr)), 1)
     fresh = good(build(e, file, "--no-cache", files=files, tag="t:5"))
     same((len(re.findall("CACHED", fresh.stderr)), inspect(e, "t:5")["Id"] != one), (0, True))
+
+
+@case("build: --cache-from: RUN takes layers of an image with the same history, COPY does not")
+def _(e):
+    file = "FROM bb\nENV A=1\nRUN date +%N > /x\nCOPY f /f\nRUN date +%N > /y\n"
+    good(build(e, file, files={"f": "1"}, tag="from:1"))
+    out(e, "builder", "prune", "-af")
+    good(build(e, file.replace("A=1", "A=2"), "--cache-from", "from:1", files={"f": "1"}, tag="t:1"))
+    assert layers(e, "t:1")[2] != layers(e, "from:1")[2], "another ENV, but the same layer"
+    done = good(build(e, file, "--cache-from", "type=registry,ref=from:1", "--cache-from", "nosuch/image:1", files={"f": "1"}, tag="t:2"))
+    same(layers(e, "t:2")[:3], layers(e, "from:1")[:3])
+    has(done.stderr, "importing cache manifest from from:1")
 
 
 @case("build: SOURCE_DATE_EPOCH: nothing in the image is younger, and two cold builds give the same image")
@@ -330,6 +343,11 @@ def _(e):
     good(build(e, "FROM bb\nRUN --mount=type=cache,target=/old ls -A /old > /seen; echo 1 > /old/x\nRUN --mount=type=cache,target=/old,mode=0700,uid=5 ls -A /old > /seen2\n"))
     same(sh(e, "cat /seen /seen2; ls /old"), "x\nfile\n")
     has(out(e, "builder", "du"), "exec.cachemount")
+    mount = "--mount=type=cache,target=/l{},id=l{},sharing=locked"
+    locked = "FROM bb AS s{}\nRUN {} {} echo {} >> /l1/log; sleep 1; echo {} >> /l1/log; cp /l1/log /log\n"
+    file = locked.format(1, mount.format(1, 1), mount.format(2, 2), "a", "a") + locked.format(2, mount.format(2, 2), mount.format(1, 1), "b", "b")
+    good(build(e, file + "FROM bb\nCOPY --from=s1 /log /one\nCOPY --from=s2 /log /two\nRUN --mount=type=cache,target=/x,id=l1 --mount=type=cache,target=/y,id=l1,sharing=locked true\n"))
+    same(sh(e, "cat /one /two").split(), ["a", "a", "a", "a", "b", "b"] if len(sh(e, "cat /one")) == 4 else ["b", "b", "a", "a", "b", "b"])
 
 
 @case("build: secrets as files and variables, in no layer, key, history or log; tmpfs")
