@@ -46,6 +46,7 @@ int bh_stream_open(struct bh_conn *conn, const char *method, const ProtobufCMess
 int bh_stream_send_fds(struct bh_stream *s, const int *fds, unsigned n, struct bh_err *err); /* keeps the caller's */
 int bh_stream_recv_fds(struct bh_stream *s, int *fds, unsigned max, unsigned *out_n, struct bh_err *err);
 
+/* A call that the service has ended already: its error; without one ABORTED, which closing is not. */
 int bh_stream_send(struct bh_stream *s, const void *data, size_t n, struct bh_err *err);
 int bh_stream_close_send(struct bh_stream *s, struct bh_err *err); /* half-close */
 /* Next chunk; *out_n == 0 and *out == NULL: the service has finished its side (call bh_stream_finish

@@ -424,6 +424,15 @@ int bh_stream_open(struct bh_conn *conn, const char *method, const ProtobufCMess
 
 /* ---- chunks -------------------------------------------------------------------------------- */
 
+/* The service was done before this side was: its own error is the better word, and there is nothing left to close. */
+static int push_after_done(const struct bh_stream *s, bool end, struct bh_err *err) {
+    if (s->status.code != 0) {
+        *err = s->status;
+        return err->code;
+    }
+    return end ? 0 : bh_err_set(err, BH_E_ABORTED, "stream of %s: the service has ended the call", s->conn->path);
+}
+
 static int push_chunk(struct bh_stream *s, const void *data, size_t n, bool end, struct bh_err *err) {
     bh_envelope env = BH_ENVELOPE_INIT;
     struct slot *p;
@@ -440,8 +449,9 @@ static int push_chunk(struct bh_stream *s, const void *data, size_t n, bool end,
         return rc;
     }
     if (s->done) {
+        rc = push_after_done(s, end, err);
         pthread_mutex_unlock(&s->lock);
-        return bh_err_set(err, BH_E_ABORTED, "stream of %s: the service has ended the call", s->conn->path);
+        return rc;
     }
     p = &s->push[s->next_push % WINDOW_MAX];
     p->s = s;

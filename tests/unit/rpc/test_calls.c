@@ -154,6 +154,30 @@ static void server_stream_fails_at_the_end(void **state) {
     bh_stream_free(s);
 }
 
+/* A service may be done before the caller has closed its side. */
+static void closing_after_the_end(void **state) {
+    (void)state;
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_stream *s;
+    request q = REQUEST;
+    const void *data;
+    size_t n;
+
+    for (int fails = 0; fails < 2; fails++) {
+        q.count = 0;
+        q.status = fails ? bh_err_to_wire(BH_E_CONFLICT) : 0;
+        q.text = "late";
+        ok(bh_stream_open(conn, ECHO_METHOD("Count"), &q.base, NULL, &s, &err));
+        ok(bh_stream_recv(s, &data, &n, &err));
+        assert_null(data);
+        assert_int_equal(bh_stream_send(s, "x", 1, &err), fails ? BH_E_CONFLICT : BH_E_ABORTED);
+        bh_err_clear(&err);
+        assert_int_equal(bh_stream_close_send(s, &err), fails ? BH_E_CONFLICT : 0);
+        assert_int_equal(bh_stream_finish(s, NULL, NULL, &err), fails ? BH_E_CONFLICT : 0);
+        bh_stream_free(s);
+    }
+}
+
 static void client_stream(void **state) {
     (void)state;
     struct bh_err err = BH_ERR_INIT;
@@ -402,6 +426,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(server_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(server_stream_fails_at_the_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(closing_after_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(client_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bidi_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cancel_from_another_thread, set_up, tear_down),
