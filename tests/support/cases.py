@@ -58,7 +58,7 @@ def run(setup=None, config=None):
                 else:
                     print(f"ok - {name} ({time.monotonic() - start:.1f} s)", flush=True)
             for line in e.log:
-                if re.search(r"ERROR: AddressSanitizer|WARNING: ThreadSanitizer|runtime error:|seccomp-refused|assert|signal=(31|11|6)\b", line):
+                if re.search(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|seccomp-refused|assert|signal=(31|11|6)\b", line):
                     failed += 1
                     print(f"not ok - the engine's log\n  {line}", flush=True)
             if failed and os.environ.get("BULKHEAD_TEST_LOG"):
