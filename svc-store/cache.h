@@ -65,6 +65,8 @@ struct store_cache_prune {
 };
 int store_cache_prune(struct store *s, const struct store_cache_prune *p, struct bh_arena *arena,
                       struct store_cache_record **out, size_t *out_n, uint64_t *out_bytes, struct bh_err *err);
+/* At start: records are not synced, so a power cut may leave some whose layers have no file; those are forgotten. */
+int store_cache_recover(struct store *s, struct bh_err *err);
 /* Down to the budget of the options; errors are logged. */
 void store_cache_budget(struct store *s);
 

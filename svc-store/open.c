@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache.h"
 #include "gc.h"
 #include "compose.h"
 #include "context.h"
@@ -63,7 +64,7 @@ static int remove_orphans(struct store *s, struct bh_err *err) {
 
 static int recover(struct store *s, struct bh_err *err) {
     store_ingest_clean(&s->place);
-    if (store_lease_drop_all(s, err) != 0 || store_parked_recover(s, err) != 0)
+    if (store_lease_drop_all(s, err) != 0 || store_parked_recover(s, err) != 0 || store_cache_recover(s, err) != 0)
         return err->code;
     store_gc_now(s);
     if (store_partial_recover(s, err) != 0 || remove_orphans(s, err) != 0)

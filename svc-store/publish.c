@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "gc.h"
 #include "lease.h"
@@ -40,14 +41,25 @@ static int document_file(struct store *s, const struct store_document *d, bool f
 }
 
 /* out_have: there already, and now under the lease. */
-static int document_claim(struct store *s, int64_t lease, const char *digest, bool *out_have, struct bh_err *err) {
+static int document_claim(struct store *s, int64_t lease, const char *digest, bool *out_have, bool *out_durable,
+                          struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     int64_t k;
 
     if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 || store_blob_find(db, digest, &k, out_have, err) != 0 ||
+        store_get_int(db, &k, out_durable, err, "SELECT k FROM blob WHERE digest=? AND durable=1", "t", digest) != 0 ||
         store_lease_add(db, lease, STORE_LEASE_BLOB, digest, err) != 0)
         return err->code;
     return store_write_commit(&db, err);
+}
+
+/* One that was only written for an image of a moment may not be on the disk yet. */
+static int document_sync(struct store *s, const char *digest, struct bh_err *err) {
+    BH_SCOPE_CLOSE int fd = -1;
+
+    if (store_file_open(&s->place, STORE_BLOBS, digest, &fd, err) != 0)
+        return err->code;
+    return fdatasync(fd) != 0 ? store_write_error(&s->place, errno, "sync a document", 0, err) : 0;
 }
 
 static int document_row(struct store *s, uid_t owner, const struct store_document *d, struct bh_err *err) {
@@ -61,13 +73,13 @@ static int document_row(struct store *s, uid_t owner, const struct store_documen
 
 static int document_put(struct store *s, uid_t owner, int64_t lease, const struct store_document *d, bool fleeting,
                         struct bh_err *err) {
-    bool have;
+    bool have, durable;
     int r = 0;
 
-    if (document_check(d, err) != 0 || document_claim(s, lease, d->digest, &have, err) != 0)
+    if (document_check(d, err) != 0 || document_claim(s, lease, d->digest, &have, &durable, err) != 0)
         return err->code;
     if (have)
-        return 0;
+        return fleeting || durable ? 0 : document_sync(s, d->digest, err);
     store_tidy_share(s);
     if (document_file(s, d, fleeting, err) != 0 || document_row(s, owner, d, err) != 0)
         r = err->code;

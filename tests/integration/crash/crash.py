@@ -3,6 +3,7 @@
 
   crash.py STOREDIR_TOOL SHIM fail     the k-th write, sync, link .. of each act fails, for every k
   crash.py STOREDIR_TOOL SHIM kill     the process is killed there instead
+  crash.py STOREDIR_TOOL SHIM cut      the power fails there: what was not synced is gone
   crash.py STOREDIR_TOOL SHIM full     a small tmpfs runs full (needs root)
 
 BH_CRASH_STEP=n tries every n-th point only (sanitizers are slow).
@@ -101,6 +102,54 @@ def fresh(base):
     shutil.rmtree(store, ignore_errors=True)
     shutil.copytree(base, store)
     return store
+
+
+def power_cut(store, log, keep_index):
+    """What the disk has after a power cut at this moment, at worst: new names whose folders were not synced are gone,
+    files are empty that were written and not synced.  keep_index: of the index everything was written just in time."""
+    synced, dirty, pending = {}, set(), {}
+    for line in log.read_text().splitlines():
+        what, inode, *more = line.split()
+        if what == "w":
+            dirty.add(inode)
+        elif what == "s":
+            synced[inode] = int(more[0])
+            dirty.discard(inode)
+            pending.pop(inode, None)
+        else:
+            pending.setdefault(inode, set()).add(more[0])
+    gone = set().union(*pending.values())
+    for path in sorted(store.rglob("*"), reverse=True):
+        inode = str(path.lstat().st_ino)
+        if path.name.startswith("meta.db"):
+            if path.name == "meta.db-wal" and not keep_index:
+                os.truncate(path, synced.get(inode, 0))
+        elif inode in gone:
+            path.rmdir() if path.is_dir() and not any(path.iterdir()) else shutil.rmtree(path) if path.is_dir() else path.unlink()
+        elif path.is_file() and inode in dirty:
+            os.truncate(path, 0)
+
+
+def each_cut(base, act):
+    """Like kills, and then only what was synced is there; once more after the act has been acknowledged."""
+    global points
+    store = fresh(base)
+    before = names(listing(store))
+    count, log = work / "count", work / "log"
+    good(tool(store, *act, BH_FAIL_COUNT=str(count)))
+    after = names(listing(store))
+    total = int(count.read_text())
+    step = int(os.environ.get("BH_CRASH_STEP", "1"))
+    for k in [*range(1 + points % step, total + 1, step), total + 1000]:
+        for keep_index in (False, True):
+            store = fresh(base)
+            log.write_text("")
+            r = tool(store, *act, BH_FAIL_AT=str(k), BH_FAIL_KILL="1", BH_FAIL_LOG=str(log))
+            points += 1
+            power_cut(store, log, keep_index)
+            told = "acknowledged" in r.stdout
+            judge(store, act, f"{k}, index {'as it was' if keep_index else 'as synced'}", r, after if told else before, after)
+    print(f"{act[0]}: {total} calls")
 
 
 def judge(store, act, k, r, before, after):
@@ -213,7 +262,7 @@ try:
     else:
         base = prepared()
         for act in acts():
-            each_point(base, act)
+            (each_cut if MODE == "cut" else each_point)(base, act)
         print(f"{points} points, {bad} bad")
 finally:
     shutil.rmtree(work, ignore_errors=True)

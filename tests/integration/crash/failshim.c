@@ -5,6 +5,8 @@
  * BH_FAIL_ERRNO=n     fail with it (default EIO); BH_FAIL_STICKY=1: and so do all later ones
  * BH_FAIL_KILL=1      instead: SIGKILL before the call is made
  * BH_FAIL_COUNT=path  at the end write how many there were
+ * BH_FAIL_LOG=path    append what a power cut would make of the files: "w INODE" written, "s INODE SIZE" synced,
+ *                     "l FOLDER INODE" a name in a folder
  * Output to descriptors 0-2 is not counted.
  */
 #include <dlfcn.h>
@@ -15,7 +17,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -43,6 +47,40 @@ static int fails(void) {
     return 1;
 }
 
+/* ---- the log ------------------------------------------------------------------------------- */
+
+static void note(const char *line, int n) {
+    static int fd = -2;
+
+    if (fd == -2)
+        fd = getenv("BH_FAIL_LOG") != NULL ? open(getenv("BH_FAIL_LOG"), O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+    if (fd >= 0)
+        syscall(SYS_write, fd, line, (size_t)n);
+}
+
+static void note_file(char what, int fd) {
+    struct stat st;
+    char line[80];
+
+    if (getenv("BH_FAIL_LOG") != NULL && fstat(fd, &st) == 0)
+        note(line,
+             snprintf(line, sizeof line, "%c %llu %lld\n", what, (unsigned long long)st.st_ino, (long long)st.st_size));
+}
+
+/* A new name: "ab/<digits>" or one without a folder. */
+static void note_name(int dir, const char *path) {
+    const char *slash = strchr(path, '/');
+    struct stat folder, st;
+    char above[256], line[80];
+
+    if (getenv("BH_FAIL_LOG") == NULL)
+        return;
+    snprintf(above, sizeof above, "%.*s", slash != NULL ? (int)(slash - path) : 1, slash != NULL ? path : ".");
+    if (fstatat(dir, above, &folder, 0) == 0 && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        note(line, snprintf(line, sizeof line, "l %llu %llu\n", (unsigned long long)folder.st_ino,
+                            (unsigned long long)st.st_ino));
+}
+
 __attribute__((destructor)) static void tell(void) {
     const char *path = getenv("BH_FAIL_COUNT");
     FILE *f = path != NULL ? fopen(path, "w") : NULL;
@@ -63,6 +101,8 @@ __attribute__((destructor)) static void tell(void) {
         REAL(ssize_t, sname, types);                                                                                   \
         if (fd > 2 && fails())                                                                                         \
             return -1;                                                                                                 \
+        if (fd > 2)                                                                                                    \
+            note_file('w', fd);                                                                                        \
         return real args;                                                                                              \
     }
 #define COMMA ,
@@ -72,20 +112,26 @@ WRITER(pwrite, "pwrite", (int fd, const void *p, size_t n, off_t at), int COMMA 
 WRITER(pwrite64, "pwrite64", (int fd, const void *p, size_t n, off_t at),
        int COMMA const void *COMMA size_t COMMA off_t, (fd, p, n, at))
 
-#define ACT(fn, sname, decl, types, args)                                                                              \
+#define ACT(fn, sname, decl, types, args, then)                                                                        \
     EXPORT int fn decl {                                                                                               \
         REAL(int, sname, types);                                                                                       \
-        return fails() ? -1 : real args;                                                                               \
+        int r = fails() ? -1 : real args;                                                                              \
+                                                                                                                       \
+        if (r == 0)                                                                                                    \
+            then;                                                                                                      \
+        return r;                                                                                                      \
     }
-ACT(fsync, "fsync", (int fd), int, (fd))
-ACT(fdatasync, "fdatasync", (int fd), int, (fd))
-ACT(ftruncate, "ftruncate", (int fd, off_t n), int COMMA off_t, (fd, n))
-ACT(ftruncate64, "ftruncate64", (int fd, off_t n), int COMMA off_t, (fd, n))
+ACT(fsync, "fsync", (int fd), int, (fd), note_file('s', fd))
+ACT(fdatasync, "fdatasync", (int fd), int, (fd), note_file('s', fd))
+ACT(ftruncate, "ftruncate", (int fd, off_t n), int COMMA off_t, (fd, n), (void)0)
+ACT(ftruncate64, "ftruncate64", (int fd, off_t n), int COMMA off_t, (fd, n), (void)0)
 ACT(linkat, "linkat", (int a, const char *x, int b, const char *y, int f),
-    int COMMA const char *COMMA int COMMA const char *COMMA int, (a, x, b, y, f))
+    int COMMA const char *COMMA int COMMA const char *COMMA int, (a, x, b, y, f), note_name(b, y))
 ACT(renameat2, "renameat2", (int a, const char *x, int b, const char *y, unsigned f),
-    int COMMA const char *COMMA int COMMA const char *COMMA unsigned, (a, x, b, y, f))
-ACT(unlinkat, "unlinkat", (int d, const char *p, int f), int COMMA const char *COMMA int, (d, p, f))
-ACT(mkdirat, "mkdirat", (int d, const char *p, mode_t m), int COMMA const char *COMMA mode_t, (d, p, m))
-ACT(fchmod, "fchmod", (int fd, mode_t m), int COMMA mode_t, (fd, m))
-ACT(fallocate, "fallocate", (int fd, int m, off_t a, off_t n), int COMMA int COMMA off_t COMMA off_t, (fd, m, a, n))
+    int COMMA const char *COMMA int COMMA const char *COMMA unsigned, (a, x, b, y, f), note_name(b, y))
+ACT(unlinkat, "unlinkat", (int d, const char *p, int f), int COMMA const char *COMMA int, (d, p, f), (void)0)
+ACT(mkdirat, "mkdirat", (int d, const char *p, mode_t m), int COMMA const char *COMMA mode_t, (d, p, m),
+    note_name(d, p))
+ACT(fchmod, "fchmod", (int fd, mode_t m), int COMMA mode_t, (fd, m), (void)0)
+ACT(fallocate, "fallocate", (int fd, int m, off_t a, off_t n), int COMMA int COMMA off_t COMMA off_t, (fd, m, a, n),
+    (void)0)

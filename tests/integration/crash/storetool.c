@@ -5,6 +5,7 @@
  *             build FOLDER NAME | tag SRC DST | untag NAME | prune | check | repair | inspect NAME | history NAME |
  *             none | pull FOLDER MANIFEST NAME | cut FOLDER DIGEST SIZE DIFFID | push NAME
  * pull: of blobs named by their hex digits, the manifest first; cut: half of a layer, then the end of the pipe.
+ * With BH_FAIL_LOG it is killed once the act is done and "acknowledged" is told.
  * Exit status 0 done, 1 refused or failed (one line on stderr), 3 check has found something.
  */
 #include <fcntl.h>
@@ -404,6 +405,11 @@ int main(int argc, char **argv) {
     bh_arena_fini(&arena);
     if (err.code != 0)
         fprintf(stderr, "%s\n", err.msg);
+    if (err.code == 0 && getenv("BH_FAIL_LOG") != NULL) {
+        puts("acknowledged");
+        fflush(stdout);
+        kill(getpid(), SIGKILL);
+    }
     if (store.index != NULL)
         store_close(&store);
     return err.code != 0;

@@ -18,6 +18,7 @@
 #include "svc-store/context.h"
 #include "svc-store/gc.h"
 #include "svc-store/lease.h"
+#include "svc-store/place.h"
 #include "svc-store/worker.h"
 
 typedef Bulkhead__Store__V1__ContextEntry entry_msg;
@@ -380,6 +381,27 @@ static struct store_cached lookup(struct fixture *f, struct build *b, const char
     return c;
 }
 
+/* Records are not synced: a power cut may leave one and take the name of its layer's file. */
+static void a_record_without_its_layer_is_forgotten(void **state) {
+    struct fixture *f = *state;
+    struct build b = build_of(f, 1);
+    struct store_composed c, d;
+    struct bh_err err = BH_ERR_INIT;
+    unsigned asked;
+    struct store_context_result ctx = put(f, 1, "", first, &asked);
+
+    c = copied(f, &b, ctx.id, NULL, "a", "/a", NULL, false);
+    d = copied(f, &b, ctx.id, NULL, "b", "/b", NULL, false);
+    cached(f, &b, "sha256:lost", c.layer.diff_id, false);
+    cached(f, &b, "sha256:kept", d.layer.diff_id, false);
+    assert_ok(store_file_unlink(&f->store.place, STORE_LAYERS, c.layer.diff_id, &err), err);
+    fixture_restart(f);
+    b = build_of(f, 1);
+    assert_false(lookup(f, &b, "sha256:lost").found);
+    assert_true(lookup(f, &b, "sha256:kept").found);
+    fixture_clean(f);
+}
+
 static void cache_keeps_layers(void **state) {
     struct fixture *f = *state;
     struct build b = build_of(f, 1);
@@ -490,6 +512,7 @@ int main(void) {
         T(layers_are_made_of_files),
         T(layers_of_others_are_not_given),
         T(images_live_as_their_names_say),
+        T(a_record_without_its_layer_is_forgotten),
         T(cache_keeps_layers),
         T(cache_is_pruned),
         T(budget_holds),
