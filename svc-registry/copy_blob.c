@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "svc-registry/body.h"
+#include "svc-registry/blob.h"
 #include "svc-registry/copy_int.h"
 #include "svc-registry/upload.h"
 
@@ -21,8 +21,7 @@ struct stream {
     const struct bh_desc *desc;
     struct reg_line line;
     struct reg_upload up;
-    struct reg_body body;
-    struct reg_http_response answer;
+    struct reg_blob_read in;
     char *buffer;
     size_t cap, n; /* bytes in it, not yet sent */
 };
@@ -59,19 +58,10 @@ static int flush_chunk(struct stream *s, struct bh_err *err) {
     return 0;
 }
 
-static int head(void *arg, const struct reg_http_response *answer, struct bh_err *err) {
-    struct stream *s = arg;
-    int64_t length = answer->length > INT64_MAX ? -1 : (int64_t)answer->length;
-
-    return reg_body_head(&s->body, answer->status, reg_http_header(answer, "content-range"), length, err);
-}
-
 static int sink(void *arg, const void *data, size_t n, struct bh_err *err) {
     struct stream *s = arg;
     const char *p;
 
-    if (reg_body_take(&s->body, &data, &n, err) != 0)
-        return err->code;
     for (p = data; n > 0;) {
         size_t piece = s->cap - s->n < n ? s->cap - s->n : n;
 
@@ -79,63 +69,12 @@ static int sink(void *arg, const void *data, size_t n, struct bh_err *err) {
         s->n += piece;
         p += piece;
         n -= piece;
-        if (s->n == s->cap && s->body.size > s->cap && flush_chunk(s, err) != 0)
+        if (s->n == s->cap && s->in.body.size > s->cap && flush_chunk(s, err) != 0)
             return err->code;
     }
     if (s->c->listener != NULL)
-        reg_line_progress(&s->line, REG_LAYER_PUSHING, s->body.at, s->body.size);
+        reg_line_progress(&s->line, REG_LAYER_PUSHING, s->in.body.at, s->in.body.size);
     return 0;
-}
-
-/* It is the source that is named: the target has no part in it. */
-static int refused(struct stream *s, struct reg_remote *remote, struct bh_err *err) {
-    char name[BH_REF_TEXT_SIZE];
-
-    snprintf(name, sizeof name, "%s/%s", reg_remote_host(remote), reg_remote_path(remote));
-    if (s->answer.status != 404)
-        return reg_remote_status(remote, &s->answer, name, err);
-    bh_err_set(err, BH_E_NOT_FOUND, "%s: the registry has a manifest that names it, and not the blob", name);
-    return bh_err_reason(err, "blob-unknown");
-}
-
-static int fetch_once(struct stream *s, struct reg_remote *remote, struct bh_err *err) {
-    char below[BH_DIGEST_TEXT_MAX + 16], range[48];
-    const char *headers[] = {range};
-    const struct reg_http_request req = {.method = "GET",
-                                         .headers = headers,
-                                         .n_headers = s->body.at > 0,
-                                         .head = head,
-                                         .sink = sink,
-                                         .arg = s,
-                                         .tries = 1,
-                                         .what = s->c->familiar};
-
-    snprintf(below, sizeof below, "blobs/%s", s->desc->digest_text);
-    snprintf(range, sizeof range, "Range: bytes=%" PRIu64 "-", s->body.at);
-    reg_body_init(&s->body, s->body.size, s->body.at);
-    if (reg_remote_send(remote, &req, below, &s->answer, err) != 0)
-        return err->code;
-    if (s->answer.status != 200 && s->answer.status != 206)
-        return refused(s, remote, err);
-    return reg_body_end(&s->body, err);
-}
-
-static int fetch_from(void *arg, struct reg_remote *remote, struct bh_err *err) {
-    struct stream *s = arg;
-    struct reg_retry retry;
-
-    reg_retry_init(&retry, s->c->caller.tries, s->c->stop.fd);
-    retry.pausing = pausing;
-    retry.arg = s;
-    for (;;) {
-        uint64_t before = s->body.at;
-
-        if (fetch_once(s, remote, err) == 0)
-            return 0;
-        if (reg_retry_wait(&retry, s->answer.status != 0 ? &s->answer : NULL, s->body.at - before, err) != 0)
-            return err->code;
-        bh_err_clear(err);
-    }
 }
 
 /* What is left in the buffer; a blob that fits into it travels as one. */
@@ -145,7 +84,7 @@ static int finish(struct stream *s, struct bh_err *err) {
     const struct reg_upload_blob whole = {
         .digest = s->desc->digest_text, .size = s->desc->size, .data = s->buffer, .fd = -1};
 
-    if (s->body.size <= s->cap)
+    if (s->in.body.size <= s->cap)
         return reg_upload_send(&s->up, &whole, &watch, err);
     if (flush_chunk(s, err) != 0)
         return err->code;
@@ -159,8 +98,15 @@ static int run_stream(struct stream *s, struct reg_source *from, struct bh_err *
     if (s->desc->size < s->cap)
         s->cap = (size_t)s->desc->size + 1;
     s->buffer = bh_xmalloc(s->cap);
-    reg_body_init(&s->body, s->desc->size, 0);
-    if (s->desc->size > 0 && reg_source_ask(from, fetch_from, s, NULL, err) != 0)
+    s->in = (struct reg_blob_read){.digest = s->desc->digest_text,
+                                   .size = s->desc->size,
+                                   .what = s->c->familiar,
+                                   .tries = s->c->caller.tries,
+                                   .cancel_fd = s->c->stop.fd,
+                                   .sink = sink,
+                                   .pausing = pausing,
+                                   .arg = s};
+    if (reg_blob_read(&s->in, from, err) != 0)
         return err->code;
     return finish(s, err);
 }
@@ -201,7 +147,7 @@ int reg_copy_blob(struct reg_copying *c, struct reg_source *from, const struct b
     if (r == 0)
         r = there ? tell(&s, REG_LAYER_THERE, NULL, err) : bring(&s, from, err);
     free(s.buffer);
-    reg_http_response_fini(&s.answer);
+    reg_blob_read_fini(&s.in);
     reg_upload_fini(&s.up);
     return r == 0 ? 0 : bh_err_prefix(err, "blob %s", desc->digest_text);
 }

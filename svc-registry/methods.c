@@ -20,6 +20,8 @@ static const struct bh_method methods[] = {
     {"Pull", BH_SERVER_STREAM, USERS, 0, 0, CHANGE, reg_rpc_pull},
     {"Push", BH_SERVER_STREAM, USERS, 0, 0, CHANGE, reg_rpc_push},
     {"ManifestPush", BH_UNARY, USERS, 5 << 20, 0, CHANGE, reg_rpc_manifest_push},
+    {"BlobPush", BH_UNARY, USERS, 0, 0, CHANGE | BH_METHOD_FDS, reg_rpc_blob_push},
+    {"BlobFetch", BH_UNARY, USERS, 0, 0, SECRET | BH_METHOD_FDS, reg_rpc_blob_fetch},
     {"Copy", BH_SERVER_STREAM, USERS, 0, 0, CHANGE, reg_rpc_copy},
     {.name = "Search", .roles = USERS, .flags = ASK, .handler = reg_rpc_search},
     {.name = "TagList", .roles = USERS, .flags = ASK, .handler = reg_rpc_tag_list},

@@ -17,4 +17,7 @@ bh_handler reg_rpc_search, reg_rpc_tag_list, reg_rpc_remote_delete, reg_rpc_remo
 /* pull_rpc.c, push_rpc.c */
 bh_handler reg_rpc_pull, reg_rpc_push, reg_rpc_copy, reg_rpc_manifest_push;
 
+/* blob_rpc.c */
+bh_handler reg_rpc_blob_push, reg_rpc_blob_fetch;
+
 #endif

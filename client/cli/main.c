@@ -126,7 +126,7 @@ static const struct cli_command commands[] = {
     {.path = "image", .summary = "Images", .max_operands = -1},
     {.path = "image copy",
      .operands = "SOURCE TARGET",
-     .summary = "Copy an image from registry to registry",
+     .summary = "Copy an image between registries and OCI layouts (oci:FOLDER[:TAG])",
      .min_operands = 2,
      .max_operands = 2,
      .opts = cmd_image_copy_opts,
