@@ -87,7 +87,7 @@ def table_of_caps():
     with open("/usr/include/linux/capability.h", encoding="utf-8") as f:
         bit = {name: int(n) for name, n in re.findall(r"#define CAP_(\w+)\s+(\d+)\s*$", f.read(), flags=re.M)}
     with open(os.path.join(TOP, "supervisor", "rooms_table.h"), encoding="utf-8") as f:
-        text = re.search(r"sup_launch_caps =(.*?);", f.read(), flags=re.S).group(1)
+        text = re.search(r"sup_launch_caps =(.*?);", re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S), flags=re.S).group(1)
     return sum(1 << bit[name] for name in re.findall(r"CAP\((\w+)\)", text))
 
 
