@@ -55,6 +55,15 @@ def test_names(paths):
         check(not missing, f"{path}: what it names is there" + (f", but not {missing}" if missing else ""))
 
 
+def test_cases():
+    """A case of a test that the threat model quotes is one."""
+    text, missing = read("docs", "threat-model.md"), []
+    for name, quoted in re.findall(r'`(?:tests/integration/)?(test_\w+\.py)`((?:,? "[^"]+")+)', text):
+        file = read("tests", "integration", name)
+        missing += [f"{name}: {words}" for words in re.findall(r'"([^"]+)"', quoted) if words not in file]
+    check(not missing, "threat model: the cases that it quotes are there" + (f", but not {missing}" if missing else ""))
+
+
 def test_keys():
     """[table] key of the code, as the readers refuse all others, and of bulkheadd(8)."""
     code = {"storage_form"}
@@ -73,5 +82,6 @@ def test_keys():
 
 everything = tree()
 test_names(everything)
+test_cases()
 test_keys()
 sys.exit(1 if failures else 0)
