@@ -77,6 +77,7 @@ def _(e):
         done = builder("nosuch:1", "team/built:2")
         same(done.returncode, 1, done)
         has(done.stderr, "^pull: .*nosuch")
+        out(e, "rmi", f"{r.host}/team/built:1", f"{r.host}/base:1")
 
 
 @case("the example orchestrator: images listed, 12 containers at once, logs and exit codes, nothing left")
