@@ -30,7 +30,7 @@ struct rt_image {
     const char *id, *reference, *parent_id;
     struct bh_image_config config;
     uint64_t size;          /* sum of the uncompressed layers */
-    int fds[RT_MAX_LAYERS]; /* with layers: one each, lowest first, the caller's to close */
+    int fds[RT_MAX_LAYERS]; /* with layers: one for each that differs, lowest first, the caller's to close */
     uint8_t diff_ids[RT_MAX_LAYERS][32];
     unsigned n_layers;
 };

@@ -17,6 +17,7 @@ case("run-replaces", "FROM base:1\nRUN rm -r /data/dir && mkdir /data/dir && ech
 case("run-renames", "FROM base:1\nRUN mv /data/dir /moved; mv /data/file /data/file2\n")
 case("run-only-metadata", "FROM base:1\nRUN chmod 600 /data/file; chown www:extra /data/dir\n")
 case("run-changes-nothing", "FROM base:1\nRUN true\n")
+case("run-changes-nothing-twice", "FROM base:1\nRUN true\nRUN [ -d /data ]\nRUN echo x > /o\nRUN rm /o\nRUN true\nRUN echo x > /o\nRUN cat /o > /p\n")
 case("run-touches-system", "FROM base:1\nRUN echo x > /tmp/t; echo y > /run/y; echo z > /dev/shm/z; echo h > /etc/hostname2\n")
 case("run-removes-then-copy", "FROM base:1\nRUN rm -r /data\nCOPY a /data/\n", {"a": "a\n"})
 case("run-sees-copy", "FROM base:1\nCOPY d /d\nRUN cat /d/a > /o; rm /d/b; echo c > /d/c\n", {"d/a": "a\n", "d/b": "b\n"})
