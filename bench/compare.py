@@ -3,8 +3,8 @@
 
   bench/compare.py [--build DIR] [--only WORD[,WORD]] [--quick] [--json FILE] [--without docker,podman]
 
-Rows: load, small (60,000 files), save, run, parallel, exec, commit, images, memory, disk; --only takes
-some of them and makes only the data that they need.  The engines take turns within a round, another one
+Rows: load, small (60,000 files), save, run, parallel, exec, commit, images, memory, disk; and builds (builds.py):
+cold, cached, changed, stages.  --only takes some of them and makes only the data that they need.  The engines take turns within a round, another one
 first in each; the first round is not counted.  Of every row: median and spread of wall time, median of
 user+system time (client, daemon, and children they waited for; what docker and podman leave to shims and
 conmon is not seen, which flatters them), the ratio to the better of the others (median and spread over the
@@ -29,10 +29,11 @@ import tempfile
 import threading
 import time
 
+import builds
 import data
 import sides
 
-ROWS = ("load", "small", "save", "run", "parallel", "exec", "commit", "images", "memory", "disk")
+ROWS = ("load", "small", "save", "run", "parallel", "exec", "commit", "images", "memory", "disk", *builds.ROWS)
 
 
 def must(right, what):
@@ -181,6 +182,17 @@ class Bench:
         if before:  # nothing was removed before that one, which matters to some file systems
             print(f"{'':22s} first round, not counted: " + "  ".join(f"{k} {v:.1f}" for k, v in first.items()))
 
+    def peaks(self, label, part, before, act):
+        """Of those whose processes outlive a command."""
+        peaks = {}
+        for s in part:
+            if s.pids():
+                before(s)
+                with Peak(s) as peak:
+                    act(s)
+                peaks[s.name] = [peak.high]
+        self.report(label, peaks, "MB")
+
     def report(self, name, values, unit, cpu=None, floor=None):
         row = {"name": name, "unit": unit, "n": len(values["bulkhead"]), "sides": {k: spread(v) for k, v in values.items()}}
         others = [k for k in values if k != "bulkhead"]
@@ -228,14 +240,7 @@ def loads(b, key, label, make, ref, n_layers):
         b.compare(label, load, b.opt.heavy, 50, floor_load(file, b.folder / "floor.tmp", min(2, n_layers)), gone(ref),
                   is_there(ref, image_id, n_layers))
     if b.wanted("memory"):
-        peaks = {}
-        for s in b.sides:
-            if s.pids():
-                gone(ref)(s)
-                with Peak(s) as peak:
-                    load(s)
-                peaks[s.name] = [peak.high]
-        b.report(f"peak PSS, {label}", peaks, "MB")
+        b.peaks(f"peak PSS, {label}", b.sides, gone(ref), load)
 
 
 def disk(b):
@@ -360,7 +365,7 @@ def idle(b, when):
     b.report(f"idle PSS, {when}", {s.name: [s.pss_mb()] for s in b.sides if s.pids()}, "MB")
 
 
-def run_all(b):
+def run_all(b, start):
     b.made = {}
     data.busybox(b.folder / "bb.tar")
     for s in b.sides:
@@ -376,6 +381,8 @@ def run_all(b):
         save(b)
     if b.wanted("small", "memory", "disk"):
         loads(b, "small", "load 60,000 files", data.small, data.SMALL, 1)
+    if b.wanted(*builds.ROWS):
+        builds.run(b, start)
     for key, act in (("disk", disk), ("images", images)):
         if b.wanted(key):
             act(b)
@@ -398,7 +405,7 @@ def main():
     ap.add_argument("--only", default="", help=", ".join(ROWS))
     ap.add_argument("--quick", action="store_true", help="three rounds of each")
     ap.add_argument("--json", default="")
-    ap.add_argument("--without", default="", help="docker, podman")
+    ap.add_argument("--without", default="", help="docker, podman, buildah")
     opt = ap.parse_args()
     unknown = [w for w in opt.only.split(",") if w and w not in ROWS]
     if unknown:
@@ -415,14 +422,15 @@ def main():
             "kernel": platform.release(), "load_before": os.getloadavg()[0], "versions": {}}
     try:
         print("{date}: {cpu}, {cpus} CPUs, kernel {kernel}, load before {load_before:.2f}".format(**head))
-        for make, program in ((sides.Bulkhead, ""), (sides.Docker, "dockerd"), (sides.Podman, "podman")):
-            if program and (shutil.which(program) is None or make.name in opt.without):
-                continue
+        def start(make):
             started.append(make(folder, opt.build))
             head["versions"][make.name] = started[-1].start()
             print(f"{make.name}: {head['versions'][make.name]}", flush=True)
-        b = Bench(started, folder, opt)
-        run_all(b)
+            return started[-1]
+        part = [start(make) for make, program in ((sides.Bulkhead, ""), (sides.Docker, "dockerd"), (sides.Podman, "podman"))
+                if not program or (shutil.which(program) and make.name not in opt.without)]
+        b = Bench(part, folder, opt)
+        run_all(b, start)
         head["load_after"] = os.getloadavg()[0]
         print(f"load after {head['load_after']:.2f}; {time.monotonic() - begun:.0f} s")
         if opt.json:

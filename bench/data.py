@@ -97,5 +97,17 @@ def many(folder, each=100):
                 [(f"bench/n{i}:1", config([diff_id(data)], i)) for i in range(k, k + each)])
 
 
+def build_context(folder, n=5000):
+    """n small files in a tree, and one that a test changes."""
+    rng = random.Random(9)
+    for i in range(n):
+        at = folder / "src" / f"d{i // 100}"
+        at.mkdir(parents=True, exist_ok=True)
+        (at / f"f{i}.c").write_bytes(words(rng, 512 + rng.randrange(8192)))
+    (folder / "changes").mkdir()
+    (folder / "changes" / "one").write_text("0")
+    return folder
+
+
 def busybox(path):
     subprocess.run([sys.executable, str(HERE.parent / "packaging/busybox-image.py"), str(path), BUSYBOX], check=True)

@@ -28,11 +28,11 @@ def tree(pid):
 
 class Side:
     """words: how its client is called.  run_flags: what keeps all sides from making a network."""
-    name, words, run_flags, prefix = "", [], ["--network", "none"], ""
+    name, words, run_flags, prefix, env = "", [], ["--network", "none"], "", {}
 
     def cli(self, *args, check=True, timeout=None):
         done = subprocess.run([*self.words, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=timeout)
+                              stderr=subprocess.PIPE, timeout=timeout, env={**os.environ, **self.env})
         if check and done.returncode != 0:
             raise SystemExit(f"{self.name}: {' '.join(args)}: {done.stderr.decode()!r}")
         return done
@@ -42,6 +42,14 @@ class Side:
 
     def ref(self, name):
         return self.prefix + name
+
+    # ---- builds ----
+
+    def build(self, folder, tag, *words):
+        self.cli("build", "-q", "--network", "none", "-t", tag, *words, str(folder))
+
+    def forget_builds(self):
+        """Everything that the next build could take from an earlier one."""
 
     def pids(self):
         return []
@@ -80,6 +88,9 @@ class Bulkhead(Side):
         self.words = [self.engine.client(), "--host", self.engine.host]
         return self.ask("--version")
 
+    def forget_builds(self):
+        self.cli("builder", "prune", "-af")
+
     def pids(self):
         return tree(self.engine.process.pid)
 
@@ -88,13 +99,17 @@ class Bulkhead(Side):
 
 
 class Docker(Side):
-    name = "docker"
+    name, env = "docker", {"DOCKER_BUILDKIT": "0"}
 
     def __init__(self, folder, _build):
         self.folder = folder / "docker"
         os.makedirs(self.folder)
         self.disk = str(self.folder / "data")
         self.words = ["docker", "-H", f"unix://{self.folder}/sock"]
+
+    def forget_builds(self):
+        self.cli("builder", "prune", "-af")
+        self.cli("image", "prune", "-f")
 
     def start(self):
         (self.folder / "daemon.json").write_text("{}")
@@ -123,6 +138,20 @@ class Docker(Side):
         self.process.wait(60)
 
 
+class BuildKit(Docker):
+    """The daemon of a Docker that has been started, and its other builder."""
+    name, env = "buildkit", {"DOCKER_BUILDKIT": "1"}
+
+    def __init__(self, docker):
+        self.folder, self.disk, self.process = docker.folder, docker.disk, docker.process
+        # A client newer than 20.10 has BuildKit only with a plugin that Debian does not have.
+        program = "/usr/bin/docker" if os.path.exists("/usr/bin/docker") else "docker"
+        self.words = [program, *docker.words[1:]]
+
+    def stop(self):
+        pass
+
+
 class Podman(Side):
     # runc and cgroupfs, because crun refuses a hybrid cgroup tree with podman; no ulimit is raised.
     name, prefix = "podman", "localhost/"
@@ -138,6 +167,28 @@ class Podman(Side):
     def start(self):
         return self.ask("--version") + ", overlay"
 
+    def forget_builds(self):
+        self.cli("image", "prune", "-f")
+
     def stop(self):
         self.cli("rm", "-fa", "-t", "0", check=False)
+        subprocess.run(["umount", "-l", f"{self.folder}/root/overlay"], stderr=subprocess.DEVNULL)
+
+
+class Buildah(Podman):
+    """Builds with containers that are no more than a chroot: the quickest that it has."""
+    name = "buildah"
+
+    def __init__(self, folder, _build):
+        self.folder = folder / "buildah"
+        os.makedirs(self.folder)
+        self.words = ["buildah", "--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--storage-driver", "overlay"]
+
+    def build(self, folder, tag, *words):
+        self.cli("bud", "-q", "--layers", "--isolation", "chroot", "-t", tag, *words, str(folder))
+
+    def forget_builds(self):
+        self.cli("rmi", "--prune", "-f", check=False)
+
+    def stop(self):
         subprocess.run(["umount", "-l", f"{self.folder}/root/overlay"], stderr=subprocess.DEVNULL)
