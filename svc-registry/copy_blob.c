@@ -97,7 +97,9 @@ static int run_stream(struct stream *s, struct reg_source *from, struct bh_err *
         return bh_err_set(err, BH_E_LIMIT, "%s: the registry wants chunks of %zu bytes", s->c->familiar, s->cap);
     if (s->desc->size < s->cap)
         s->cap = (size_t)s->desc->size + 1;
-    s->buffer = bh_xmalloc(s->cap);
+    s->buffer = malloc(s->cap); /* the registry's wish */
+    if (s->buffer == NULL)
+        return bh_err_set(err, BH_E_LIMIT, "%s: no memory for chunks of %zu bytes", s->c->familiar, s->cap);
     s->in = (struct reg_blob_read){.digest = s->desc->digest_text,
                                    .size = s->desc->size,
                                    .what = s->c->familiar,

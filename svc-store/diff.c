@@ -73,10 +73,16 @@ int store_entries_read(const void *data, size_t size, uint64_t count, const stru
     return n == count ? 0 : broken(err);
 }
 
+static int no_memory(size_t n, struct bh_err *err) {
+    return bh_err_set(err, BH_E_LIMIT, "no memory to compare %zu files", n);
+}
+
 static int read_records(struct listed *l, uint64_t count, struct bh_err *err) {
     if (count > l->size / sizeof(struct bh_entry))
         return broken(err);
-    l->entries = bh_xcalloc(count + 1, sizeof(void *));
+    l->entries = calloc(count + 1, sizeof(void *));
+    if (l->entries == NULL)
+        return no_memory(count, err);
     l->n = count;
     return store_entries_read(l->map, l->size, count, l->entries, err);
 }
@@ -148,7 +154,9 @@ static int stack_side(struct comparing *c, struct side *side, struct bh_err *err
 
         if (list_layer(c, side->layers[i].diff_id, &l, err) != 0)
             return err->code;
-        stacked = bh_xcalloc(side->n + l->n + 1, sizeof(void *));
+        stacked = calloc(side->n + l->n + 1, sizeof(void *));
+        if (stacked == NULL)
+            return no_memory(side->n + l->n, err);
         side->n = store_stack(side->entries, side->n, l->entries, l->n, stacked);
         free(side->entries);
         side->entries = stacked;
