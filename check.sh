@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build Bulkhead with sanitizers and run every test.  All that a fresh Debian 12 needs is installed
 # here.  ./check.sh [ctest arguments]; BH_JOBS sets the parallelism, BH_CHECK_QUICK=1 leaves the
-# long ones out.
+# long ones out.  Long forms: BH_FUZZ_SECONDS, BH_CRASH_STEP=1, BULKHEAD_TEST_KILLS, BULKHEAD_TEST_PEERS=all.
 set -euo pipefail
 cd "$(dirname "$0")"
 . packaging/packages.sh
@@ -39,7 +39,7 @@ export UBSAN_OPTIONS=print_stacktrace=1
 ctest --test-dir build-asan --output-on-failure -L 'unit|table' -j "$jobs" "$@"
 
 say "tests as released: rooms, integration, conformance"
-ctest --test-dir build --output-on-failure -L 'rooms|integration|conformance|shouldfail' "$@"
+ctest --test-dir build --output-on-failure -L 'rooms|integration|conformance|shouldfail' -j "$jobs" "$@"
 
 if [ "${BH_CHECK_QUICK:-0}" != 1 ]; then
     say "fuzz, a short time each"
