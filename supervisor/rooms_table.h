@@ -16,8 +16,8 @@ const struct sup_row sup_rows[SUP_N_ROOMS] = {
     {SUP_BUILD, "build", "bulkhead-build", SUP_USER_BUILD, 0, PEER(SUP_STORE) | PEER(SUP_RUNTIME) | PEER(SUP_REGISTRY),
      TYPE(BH_CONTROL_READY)},
     {SUP_LAUNCH, "launch", "bulkhead-launch", SUP_USER_ROOT, SUP_HOST | SUP_PAIR, 0, TYPE(BH_CONTROL_READY)},
-    {SUP_RUNTIME, "runtime", "bulkhead-runtime", SUP_USER_RUNTIME, SUP_STATE | SUP_MONITOR | SUP_PAIR,
-     PEER(SUP_STORE) | PEER(SUP_REGISTRY), TYPE(BH_CONTROL_READY) | TYPE(BH_CONTROL_ROOMS)},
+    {SUP_RUNTIME, "runtime", "bulkhead-runtime", SUP_USER_RUNTIME, SUP_STATE | SUP_MONITOR | SUP_PAIR, PEER(SUP_STORE),
+     TYPE(BH_CONTROL_READY) | TYPE(BH_CONTROL_ROOMS)},
 };
 
 const char *const sup_user_names[SUP_N_USERS] = {"bulkhead-store",   "bulkhead-registry", "bulkhead-build",
@@ -55,7 +55,8 @@ const unsigned sup_n_network_binds = BH_ARRAY_LEN(sup_network_binds);
  * launch mounts, maps ids and starts the OCI runtime, which needs the right to give a container
  * what docker gives by default.  Not here, among others: SYS_MODULE, SYS_RAWIO, SYS_BOOT, SYS_TIME,
  * BPF, PERFMON, SYSLOG, MAC_ADMIN, MAC_OVERRIDE, WAKE_ALARM, BLOCK_SUSPEND, NET_BROADCAST,
- * AUDIT_CONTROL, AUDIT_READ, CHECKPOINT_RESTORE: so --privileged --userns=host has not these either.
+ * AUDIT_CONTROL, AUDIT_READ, CHECKPOINT_RESTORE, and DAC_READ_SEARCH, LEASE, LINUX_IMMUTABLE: what launch does to a
+ * layer it does as the owner of the file.  So --privileged --userns=host has not these either.
  */
 const uint64_t sup_launch_caps =
     CAP(SYS_ADMIN) |        /* mounts, namespaces, id maps of more than one id */
@@ -64,15 +65,12 @@ const uint64_t sup_launch_caps =
     CAP(SETPCAP) |          /* monitors and containers drop from their bounding set */
     CAP(SETFCAP) |          /* an id map that contains id 0 (since Linux 5.12) */
     CAP(CHOWN) |            /* upper directories and sealed layers change owner */
-    CAP(DAC_OVERRIDE) |     /* removing a container's files of any mode */
-    CAP(DAC_READ_SEARCH) |  /* links and handles of files it holds only by descriptor */
+    CAP(DAC_OVERRIDE) |     /* a container's files of any mode: upper directories, removal */
     CAP(FOWNER) |           /* the same, and modes of files of containers */
     CAP(FSETID) |           /* setuid bits survive a change of owner in extracted layers */
     CAP(MKNOD) |            /* whiteouts, and the devices of --userns=host containers */
     CAP(KILL) |             /* signals to containers */
     CAP(SYS_CHROOT) |       /* the OCI runtime's start of a container */
-    CAP(LEASE) |            /* seal: proof that nobody writes a layer */
-    CAP(LINUX_IMMUTABLE) |  /* seal: a layer that not even root opens for writing */
     CAP(NET_ADMIN) |        /* the loopback of a new network namespace; sysctls */
     CAP(SYS_PTRACE) |       /* joining the namespaces of a container (exec) */
     CAP(SYS_RESOURCE) |     /* --ulimit above the host's, oom_score_adj; absent on some hosts */

@@ -12,7 +12,7 @@
 #include "registry.h"
 #include "room.h"
 
-#define BODY "/body"
+#define BODY "body"
 
 static struct build_stack *one_layer(struct build_job *job, const struct bh_digest *layer, struct build_stack *out,
                                      struct bh_err *err) {
@@ -44,7 +44,7 @@ static int fetch(struct build_job *job, struct build_stack *out, struct bh_err *
 }
 
 static int unpack(struct build_job *job, const struct build_stack *body, struct bh_err *err) {
-    static const char *source[] = {BODY};
+    static const char *source[] = {"/" BODY};
     const struct build_item item = {.has_from = true,
                                     .from = *body,
                                     .sources = {.present = true, .n = 1, .v = source},
@@ -108,7 +108,7 @@ static int read_recipe(struct build_job *job, struct bh_err *err) {
         r = read_file(job, name, &job->file, &job->n_file, err);
     if (r == BH_E_NOT_FOUND) {
         bh_err_clear(err);
-        r = read_file(job, BODY + 1, &job->file, &job->n_file, err);
+        r = read_file(job, BODY, &job->file, &job->n_file, err);
         if (r == BH_E_NOT_FOUND)
             return bh_err_set(err, BH_E_NOT_FOUND, "failed to read dockerfile: %s is not in the archive", name);
         job->context = (struct build_stack){0};

@@ -41,12 +41,6 @@ int build_store_open(const char *dir, struct build_store **out, struct bh_err *e
     return 0;
 }
 
-static void free_msg(ProtobufCMessage **msg) {
-    if (*msg != NULL)
-        protobuf_c_message_free_unpacked(*msg, NULL);
-}
-#define SCOPE_MSG __attribute__((cleanup(free_msg)))
-
 static int no_answer(const char *what, struct bh_err *err) {
     return bh_err_set(err, BH_E_INTERNAL, "the store gave no answer about %s", what);
 }
@@ -116,7 +110,7 @@ static int keep_image(const ST_MSG(ImageOpenReply) * reply, struct bh_arena *are
 int build_image_open(struct build_store *s, uid_t owner, const char *name, struct bh_arena *arena,
                      struct build_image *out, struct bh_err *err) {
     ST_MSG(ImageOpenRequest) req = BULKHEAD__STORE__V1__IMAGE_OPEN_REQUEST__INIT;
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
 
     req.name = (char *)name;
     req.owner = owner;
@@ -125,22 +119,6 @@ int build_image_open(struct build_store *s, uid_t owner, const char *name, struc
                      CALL_MS, BH_CALL_IDEMPOTENT, &reply, err) != 0)
         return err->code;
     return keep_image((const ST_MSG(ImageOpenReply) *)reply, arena, out, err);
-}
-
-static Bulkhead__Common__V1__Pair **pairs_msg(const struct bh_pairs *pairs, struct bh_arena *arena,
-                                              struct bh_err *err) {
-    Bulkhead__Common__V1__Pair **v = bh_oci_alloc(arena, (pairs->n + 1) * sizeof *v, err);
-    Bulkhead__Common__V1__Pair *all = bh_oci_alloc(arena, (pairs->n + 1) * sizeof *all, err);
-
-    if (v == NULL || all == NULL)
-        return NULL;
-    for (size_t i = 0; i < pairs->n; i++) {
-        bulkhead__common__v1__pair__init(&all[i]);
-        all[i].key = (char *)pairs->v[i].key;
-        all[i].value = (char *)pairs->v[i].value;
-        v[i] = &all[i];
-    }
-    return v;
 }
 
 static int take_digest(const char *text, char out[BH_DIGEST_TEXT_SIZE], struct bh_err *err) {
@@ -155,7 +133,7 @@ static int take_digest(const char *text, char out[BH_DIGEST_TEXT_SIZE], struct b
 int build_image_make(struct build_store *s, uint64_t hold, const struct build_make *m, struct bh_arena *arena,
                      struct build_made *out, struct bh_err *err) {
     ST_MSG(ImageMakeRequest) req = BULKHEAD__STORE__V1__IMAGE_MAKE_REQUEST__INIT;
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     const ST_MSG(ImageMakeReply) * r;
 
     req.hold = hold;
@@ -163,9 +141,8 @@ int build_image_make(struct build_store *s, uint64_t hold, const struct build_ma
     req.n_name = m->names.n;
     req.parent_id = (char *)m->parent;
     req.keep = m->keep;
-    req.annotation = pairs_msg(&m->annotations, arena, err);
-    req.n_annotation = m->annotations.n;
-    if (req.annotation == NULL || bh_imageconf_to_msg(m->config, arena, &req.config, err) != 0 ||
+    if (bh_imageconf_pairs_to_msg(&m->annotations, arena, &req.n_annotation, &req.annotation, err) != 0 ||
+        bh_imageconf_to_msg(m->config, arena, &req.config, err) != 0 ||
         bh_conn_call(s->conn, SERVICE "ImageMake", &req.base, &bulkhead__store__v1__image_make_reply__descriptor,
                      CALL_MS, 0, &reply, err) != 0)
         return err->code;
@@ -338,7 +315,7 @@ static int keep_composed(const ST_MSG(LayerComposeReply) * r, bool only_digest, 
 int build_compose(struct build_store *s, const struct build_compose *c, struct build_cancel *cancel,
                   struct bh_arena *arena, struct build_composed *out, struct bh_err *err) {
     const ProtobufCMessageDescriptor *type = &bulkhead__store__v1__layer_compose_reply__descriptor;
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     ST_MSG(LayerComposeRequest) req;
     int r;
 
@@ -358,7 +335,7 @@ int build_compose(struct build_store *s, const struct build_compose *c, struct b
 int build_layer_file(struct build_store *s, uint64_t hold, const struct build_stack *from, const char *path,
                      struct bh_arena *arena, const char **out, size_t *out_n, struct bh_err *err) {
     ST_MSG(LayerFileRequest) req = BULKHEAD__STORE__V1__LAYER_FILE_REQUEST__INIT;
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     const ST_MSG(LayerFileReply) * r;
     char *text;
 
@@ -413,7 +390,7 @@ void build_tar_drop(struct build_tar *t) {
 }
 
 int build_tar_end(struct build_tar *t, struct bh_digest *out, struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     int r;
 
     close(t->fd);
@@ -463,7 +440,7 @@ static int keep_cached(const ST_MSG(CacheGetReply) * r, struct bh_arena *arena, 
 int build_cache_get(struct build_store *s, uint64_t hold, const struct bh_digest *key, struct bh_arena *arena,
                     struct build_cached *out, struct bh_err *err) {
     ST_MSG(CacheGetRequest) req = BULKHEAD__STORE__V1__CACHE_GET_REQUEST__INIT;
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     char text[BH_DIGEST_TEXT_SIZE];
 
     bh_digest_format(key, text);
@@ -478,7 +455,7 @@ int build_cache_get(struct build_store *s, uint64_t hold, const struct bh_digest
 int build_cache_put(struct build_store *s, uint64_t hold, const struct bh_digest *key, const struct build_cache_put *p,
                     struct bh_err *err) {
     ST_MSG(CachePutRequest) req = BULKHEAD__STORE__V1__CACHE_PUT_REQUEST__INIT;
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     char text[BH_DIGEST_TEXT_SIZE];
     struct bh_arena arena;
     int r;

@@ -172,57 +172,85 @@ int reg_blob_push(struct reg_room *room, const struct reg_blob_ask *ask, bool *o
     return r == 0 ? 0 : bh_err_prefix(err, "blob %s", ask->digest);
 }
 
-struct keep {
-    int fd;
+/* A blob that comes into the file. */
+struct fetch {
+    const struct reg_blob_ask *ask;
+    struct bh_digest want;
     uint64_t at;
     struct bh_hash hash;
+    struct reg_blob_read in;
 };
 
 static int keep_bytes(void *arg, const void *data, size_t n, struct bh_err *err) {
-    struct keep *k = arg;
+    struct fetch *f = arg;
 
-    if (bh_pwrite_all(k->fd, data, n, (off_t)k->at) != 0)
+    if (bh_pwrite_all(f->ask->fd, data, n, (off_t)f->at) != 0)
         return bh_err_errno(err, errno, "write the file");
-    bh_hash_update(&k->hash, data, n);
-    k->at += n;
+    bh_hash_update(&f->hash, data, n);
+    f->at += n;
     return 0;
 }
 
-static int check_digest(struct keep *k, const char *digest, struct bh_err *err) {
-    char have_text[BH_DIGEST_TEXT_SIZE];
-    struct bh_digest want, have;
+static int start_over(struct fetch *f, struct bh_err *err) {
+    bh_hash_fini(&f->hash);
+    f->at = 0;
+    reg_body_init(&f->in.body, f->ask->size, 0);
+    if (ftruncate(f->ask->fd, 0) != 0)
+        return bh_err_errno(err, errno, "empty the file");
+    return bh_hash_init(&f->hash, f->want.alg, err);
+}
 
-    if (bh_digest_parse(digest, &want, err) != 0 || bh_hash_final(&k->hash, &have, err) != 0)
+static int check_digest(struct fetch *f, struct bh_err *err) {
+    char text[BH_DIGEST_TEXT_SIZE];
+    struct bh_digest have;
+
+    if (bh_hash_final(&f->hash, &have, err) != 0)
         return err->code;
-    if (bh_digest_equal(&want, &have))
+    if (bh_digest_equal(&f->want, &have))
         return 0;
-    bh_digest_format(&have, have_text);
-    bh_err_set(err, BH_E_DATA_LOSS, "the registry sent %s", have_text);
+    bh_digest_format(&have, text);
+    bh_err_set(err, BH_E_DATA_LOSS, "the registry sent other content, with the digest %s", text);
     return bh_err_reason(err, "digest-mismatch");
 }
 
-static int fetch_file(struct place *p, const struct reg_blob_ask *ask, struct bh_err *err) {
-    struct keep keep = {.fd = ask->fd, .hash = BH_HASH_INIT};
-    struct reg_blob_read read = {.digest = ask->digest,
-                                 .size = ask->size,
-                                 .what = p->familiar,
-                                 .tries = p->caller.tries,
-                                 .cancel_fd = p->caller.cancel_fd,
-                                 .sink = keep_bytes,
-                                 .arg = &keep};
-    struct bh_digest want;
-    int r = bh_digest_parse(ask->digest, &want, err);
+/* A place that continued what another had begun may be right where the other was wrong: it is asked for the whole. */
+static int fetch_from(void *arg, struct reg_remote *remote, struct bh_err *err) {
+    struct bh_err ignored = BH_ERR_INIT;
+    struct fetch *f = arg;
 
+    for (;;) {
+        bool continued = f->at > 0;
+
+        if (read_from(&f->in, remote, err) != 0)
+            return err->code;
+        if (check_digest(f, err) == 0)
+            return 0;
+        if (start_over(f, continued ? err : &ignored) != 0 || !continued)
+            return err->code;
+        bh_err_clear(err);
+    }
+}
+
+static int fetch_file(struct place *p, const struct reg_blob_ask *ask, struct bh_err *err) {
+    struct fetch f = {.ask = ask,
+                      .hash = BH_HASH_INIT,
+                      .in = {.digest = ask->digest,
+                             .size = ask->size,
+                             .what = p->familiar,
+                             .tries = p->caller.tries,
+                             .cancel_fd = p->caller.cancel_fd,
+                             .sink = keep_bytes}};
+    int r = bh_digest_parse(ask->digest, &f.want, err);
+
+    f.in.arg = &f;
     if (r == 0)
-        r = bh_hash_init(&keep.hash, want.alg, err);
+        r = start_over(&f, err);
     if (r == 0)
-        r = reg_blob_read(&read, &p->at, err);
-    if (r == 0)
-        r = check_digest(&keep, ask->digest, err);
+        r = ask->size == 0 ? check_digest(&f, err) : reg_source_ask(&p->at, fetch_from, &f, NULL, err);
     if (r != 0 && ftruncate(ask->fd, 0) != 0)
         bh_err_hint(err, "what came is still in the file: it could not be emptied");
-    bh_hash_fini(&keep.hash);
-    reg_blob_read_fini(&read);
+    bh_hash_fini(&f.hash);
+    reg_blob_read_fini(&f.in);
     return r;
 }
 

@@ -104,7 +104,7 @@ static int read_registry(struct reg_conf *c, struct bh_conf_table *t, struct bh_
     return 0;
 }
 
-/* Where the supervisor found what it copied: the same words as in supervisor/files_table.h. */
+/* Where the supervisor found what it copied: the same words as in supervisor/rightless/settings.c. */
 struct places {
     const char *registries, *policy, *certs;
 };

@@ -5,11 +5,10 @@
  */
 #include "svc-registry/pull.h"
 
-#include <pthread.h>
-
 #include "registry.pb-c.h"
 #include "rpc/server.h"
 #include "svc-registry/caller_rpc.h"
+#include "svc-registry/listener_rpc.h"
 #include "svc-registry/methods.h"
 
 #define STATE(name) ((int)REG_LAYER_##name == (int)BULKHEAD__REGISTRY__V1__LAYER_STATE__LAYER_##name)
@@ -19,44 +18,27 @@ _Static_assert(STATE(NONE) && STATE(PULLING) && STATE(WAITING) && STATE(DOWNLOAD
                    STATE(MOUNTED),
                "event.h and registry.proto name the same states");
 
-struct client {
-    struct bh_call *call;
-    pthread_mutex_t lock;
-};
-
-static char *text(const char *s) {
-    return s != NULL ? (char *)s : (char *)protobuf_c_empty_string;
-}
-
 static int tell(void *arg, const struct reg_event *e, struct bh_err *err) {
     Bulkhead__Registry__V1__PullEvent msg = BULKHEAD__REGISTRY__V1__PULL_EVENT__INIT;
-    struct client *c = arg;
-    int r;
 
     msg.number = e->number;
-    msg.status = text(e->status);
-    msg.layer = text(e->layer);
+    msg.status = reg_event_text(e->status);
+    msg.layer = reg_event_text(e->layer);
     msg.state = (Bulkhead__Registry__V1__LayerState)e->state;
     msg.current = e->current;
     msg.total = e->total;
-    msg.text = text(e->text);
-    msg.reference = text(e->reference);
-    msg.id = text(e->id);
-    msg.digest = text(e->digest);
+    msg.text = reg_event_text(e->text);
+    msg.reference = reg_event_text(e->reference);
+    msg.id = reg_event_text(e->id);
+    msg.digest = reg_event_text(e->digest);
     msg.is_new = e->is_new;
-    msg.warning = text(e->warning);
-    if (!e->droppable)
-        pthread_mutex_lock(&c->lock);
-    else if (pthread_mutex_trylock(&c->lock) != 0)
-        return 0;
-    r = bh_call_send_msg(c->call, &msg.base, err);
-    pthread_mutex_unlock(&c->lock);
-    return r;
+    msg.warning = reg_event_text(e->warning);
+    return reg_client_tell(arg, e, &msg.base, err);
 }
 
 int reg_rpc_pull(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const Bulkhead__Registry__V1__PullRequest *req = (const Bulkhead__Registry__V1__PullRequest *)request;
-    struct client client = {.call = call, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct reg_client client = REG_CLIENT_INIT(call);
     const struct reg_listener listener = {.tell = tell, .arg = &client};
     struct reg_pull ask = {.references = (const char *const *)req->reference,
                            .n_references = req->n_reference,

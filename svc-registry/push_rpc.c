@@ -5,51 +5,33 @@
  */
 #include "svc-registry/push.h"
 
-#include <pthread.h>
-
 #include "registry.pb-c.h"
 #include "rpc/server.h"
 #include "svc-registry/caller_rpc.h"
 #include "svc-registry/copy.h"
+#include "svc-registry/listener_rpc.h"
 #include "svc-registry/methods.h"
-
-struct client {
-    struct bh_call *call;
-    pthread_mutex_t lock;
-};
-
-static char *text(const char *s) {
-    return s != NULL ? (char *)s : (char *)protobuf_c_empty_string;
-}
 
 static int tell(void *arg, const struct reg_event *e, struct bh_err *err) {
     Bulkhead__Registry__V1__PushEvent msg = BULKHEAD__REGISTRY__V1__PUSH_EVENT__INIT;
-    struct client *c = arg;
-    int r;
 
     msg.number = e->number;
-    msg.status = text(e->status);
-    msg.layer = text(e->layer);
+    msg.status = reg_event_text(e->status);
+    msg.layer = reg_event_text(e->layer);
     msg.state = (Bulkhead__Registry__V1__LayerState)e->state;
     msg.current = e->current;
     msg.total = e->total;
-    msg.text = text(e->text);
-    msg.reference = text(e->reference);
-    msg.digest = text(e->digest);
+    msg.text = reg_event_text(e->text);
+    msg.reference = reg_event_text(e->reference);
+    msg.digest = reg_event_text(e->digest);
     msg.size = e->size;
-    msg.warning = text(e->warning);
-    if (!e->droppable)
-        pthread_mutex_lock(&c->lock);
-    else if (pthread_mutex_trylock(&c->lock) != 0)
-        return 0;
-    r = bh_call_send_msg(c->call, &msg.base, err);
-    pthread_mutex_unlock(&c->lock);
-    return r;
+    msg.warning = reg_event_text(e->warning);
+    return reg_client_tell(arg, e, &msg.base, err);
 }
 
 int reg_rpc_push(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const Bulkhead__Registry__V1__PushRequest *req = (const Bulkhead__Registry__V1__PushRequest *)request;
-    struct client client = {.call = call, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct reg_client client = REG_CLIENT_INIT(call);
     const struct reg_listener listener = {.tell = tell, .arg = &client};
     struct reg_push ask = {.references = (const char *const *)req->reference,
                            .n_references = req->n_reference,
@@ -67,7 +49,7 @@ int reg_rpc_push(void *room, struct bh_call *call, const ProtobufCMessage *reque
 
 int reg_rpc_copy(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const Bulkhead__Registry__V1__CopyRequest *req = (const Bulkhead__Registry__V1__CopyRequest *)request;
-    struct client client = {.call = call, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct reg_client client = REG_CLIENT_INIT(call);
     const struct reg_listener listener = {.tell = tell, .arg = &client};
     struct reg_copy ask = {.source = req->source,
                            .target = req->target,

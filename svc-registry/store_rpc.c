@@ -49,18 +49,6 @@ void reg_store_close(struct reg_store *s) {
     free(s);
 }
 
-static void free_msg(ProtobufCMessage **msg) {
-    if (*msg)
-        protobuf_c_message_free_unpacked(*msg, NULL);
-}
-#define SCOPE_MSG BH_SCOPE(free_msg)
-
-static void free_stream(struct bh_stream **s) {
-    if (*s)
-        bh_stream_free(*s);
-}
-#define SCOPE_STREAM BH_SCOPE(free_stream)
-
 /* The next chunk as a message; *out NULL at the end. */
 static int next_message(struct bh_stream *stream, const ProtobufCMessageDescriptor *type, ProtobufCMessage **out,
                         struct bh_err *err) {
@@ -163,8 +151,8 @@ struct reg_hold {
 
 int reg_hold_begin(struct reg_store *s, uid_t owner, const char *purpose, struct reg_hold **out, struct bh_err *err) {
     static const struct bh_stream_options options = {0};
-    SCOPE_STREAM struct bh_stream *stream = NULL;
-    SCOPE_MSG ProtobufCMessage *msg = NULL;
+    BH_SCOPE_STREAM struct bh_stream *stream = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *msg = NULL;
     ST(HoldRequest) req = BULKHEAD__STORE__V1__HOLD_REQUEST__INIT;
 
     req.owner = owner;
@@ -254,7 +242,7 @@ static int put_parts(struct reg_hold *h, ST(DocumentPutRequest) * req, char dige
     }
     req->more = true;
     for (; all.len > DOCUMENT_PART; all.data += DOCUMENT_PART, all.len -= DOCUMENT_PART) {
-        SCOPE_MSG ProtobufCMessage *reply = NULL;
+        BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
 
         req->data = (ProtobufCBinaryData){DOCUMENT_PART, all.data};
         if (bh_conn_call(h->store->conn, SERVICE "DocumentPut", &req->base, TYPE(document_put_reply), CALL_MS, 0,
@@ -268,7 +256,7 @@ static int put_parts(struct reg_hold *h, ST(DocumentPutRequest) * req, char dige
 
 int reg_hold_document(struct reg_hold *h, const struct reg_document *doc, struct bh_arena *arena,
                       struct reg_document_info *out, struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     ST(DocumentPutRequest) req = BULKHEAD__STORE__V1__DOCUMENT_PUT_REQUEST__INIT;
     char digest[BH_DIGEST_TEXT_SIZE];
 
@@ -322,7 +310,7 @@ static int take_pipe(struct reg_layer *l, struct bh_err *err) {
 }
 
 int reg_layer_next(struct reg_layer *l, struct reg_layer_event *out, struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *msg = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *msg = NULL;
 
     memset(out, 0, sizeof *out);
     if (next_message(l->stream, TYPE(layer_put_event), &msg, err) != 0)
@@ -365,7 +353,7 @@ void reg_layer_free(struct reg_layer *l) {
 
 int reg_store_known(struct reg_store *s, const struct reg_known_ask *ask, struct bh_arena *arena, struct reg_known *out,
                     struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     ST(ImageKnownRequest) req = BULKHEAD__STORE__V1__IMAGE_KNOWN_REQUEST__INIT;
     const ST(ImageKnownReply) * r;
 
@@ -387,7 +375,7 @@ int reg_store_known(struct reg_store *s, const struct reg_known_ask *ask, struct
 
 int reg_hold_image(struct reg_hold *h, const struct reg_image_put *put, struct bh_arena *arena,
                    struct reg_image_done *out, struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     ST(ImagePutRequest) req = BULKHEAD__STORE__V1__IMAGE_PUT_REQUEST__INIT;
     const ST(ImagePutReply) * r;
 
@@ -449,7 +437,7 @@ int reg_hold_push(struct reg_hold *h, const struct reg_push_ask *ask,
                   int (*told)(void *arg, const char *diff_id, uint64_t current, uint64_t total, struct bh_err *err),
                   void *arg, struct bh_arena *arena, struct reg_push_image *out, struct bh_err *err) {
     static const struct bh_stream_options options = {0};
-    SCOPE_STREAM struct bh_stream *stream = NULL;
+    BH_SCOPE_STREAM struct bh_stream *stream = NULL;
     ST(PushOpenRequest) req = BULKHEAD__STORE__V1__PUSH_OPEN_REQUEST__INIT;
     bool came = false;
 
@@ -463,7 +451,7 @@ int reg_hold_push(struct reg_hold *h, const struct reg_push_ask *ask,
     if (bh_stream_open(h->store->conn, SERVICE "PushOpen", &req.base, &options, &stream, err) != 0)
         return err->code;
     for (;;) {
-        SCOPE_MSG ProtobufCMessage *msg = NULL;
+        BH_SCOPE_MSG ProtobufCMessage *msg = NULL;
         if (next_message(stream, TYPE(push_open_event), &msg, err) != 0)
             return err->code;
         if (!msg)
@@ -483,8 +471,8 @@ int reg_hold_push(struct reg_hold *h, const struct reg_push_ask *ask,
 int reg_hold_blob(struct reg_hold *h, const char *digest, int *out_fd, uint64_t *out_offset, uint64_t *out_size,
                   struct bh_err *err) {
     static const struct bh_stream_options options = {.timeout_ms = CALL_MS, .expect_fds = true};
-    SCOPE_STREAM struct bh_stream *stream = NULL;
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_STREAM struct bh_stream *stream = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     BH_SCOPE_CLOSE int fd = -1;
     ST(BlobOpenRequest) req = BULKHEAD__STORE__V1__BLOB_OPEN_REQUEST__INIT;
     struct bh_err no_fd = BH_ERR_INIT;
@@ -507,7 +495,7 @@ int reg_hold_blob(struct reg_hold *h, const char *digest, int *out_fd, uint64_t 
 
 int reg_hold_note_source(struct reg_hold *h, const char *repository, const struct bh_strlist *digests,
                          struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     ST(BlobSourceNoteRequest) req = BULKHEAD__STORE__V1__BLOB_SOURCE_NOTE_REQUEST__INIT;
 
     req.hold = h->id;

@@ -60,21 +60,6 @@ int rt_pairs_of(Bulkhead__Common__V1__Pair **v, size_t n, struct bh_arena *arena
     return 0;
 }
 
-Bulkhead__Common__V1__Pair **rt_pairs_msg(const struct bh_pairs *pairs, struct bh_arena *arena, struct bh_err *err) {
-    Bulkhead__Common__V1__Pair **v = bh_oci_alloc(arena, (pairs->n + 1) * sizeof *v, err);
-    Bulkhead__Common__V1__Pair *all = bh_oci_alloc(arena, (pairs->n + 1) * sizeof *all, err);
-
-    if (v == NULL || all == NULL)
-        return NULL;
-    for (size_t i = 0; i < pairs->n; i++) {
-        bulkhead__common__v1__pair__init(&all[i]);
-        all[i].key = (char *)pairs->v[i].key;
-        all[i].value = (char *)pairs->v[i].value;
-        v[i] = &all[i];
-    }
-    return v;
-}
-
 int rt_filters_of(Bulkhead__Common__V1__Filter **v, size_t n, struct bh_arena *arena, struct bh_pair **out,
                   struct bh_err *err) {
     struct bh_pair *pairs = bh_oci_alloc(arena, (n + 1) * sizeof *pairs, err);

@@ -21,7 +21,6 @@ struct bh_strlist rt_list_of(char **v, size_t n);
 /* Sorted by key, of two the last counts. */
 int rt_pairs_of(Bulkhead__Common__V1__Pair **v, size_t n, struct bh_arena *arena, struct bh_pairs *out,
                 struct bh_err *err);
-Bulkhead__Common__V1__Pair **rt_pairs_msg(const struct bh_pairs *pairs, struct bh_arena *arena, struct bh_err *err);
 /* Key and value of filters, in order. */
 int rt_filters_of(Bulkhead__Common__V1__Filter **v, size_t n, struct bh_arena *arena, struct bh_pair **out,
                   struct bh_err *err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "imageconf/imageconf.h"
 #include "rpc/server.h"
 #include "svc-runtime/convert_rpc.h"
 #include "svc-runtime/methods.h"
@@ -75,9 +76,8 @@ static int summary(struct rt_item *it, struct bh_arena *arena, RT_MSG(ContainerS
     m->port = (char **)c->facts->ports.v;
     m->n_port = c->facts->ports.n;
     m->restart_count = it->status.restarts;
-    m->label = rt_pairs_msg(&c->facts->labels, arena, err);
-    m->n_label = m->label != NULL ? c->facts->labels.n : 0;
-    if (m->label == NULL || mounts_msg(c->facts, arena, m, err) != 0)
+    if (bh_imageconf_pairs_to_msg(&c->facts->labels, arena, &m->n_label, &m->label, err) != 0 ||
+        mounts_msg(c->facts, arena, m, err) != 0)
         return err->code;
     *out = m;
     return 0;

@@ -39,12 +39,6 @@ int rt_store_open(const char *dir, struct rt_store **out, struct bh_err *err) {
     return 0;
 }
 
-static void free_msg(ProtobufCMessage **msg) {
-    if (*msg != NULL)
-        protobuf_c_message_free_unpacked(*msg, NULL);
-}
-#define SCOPE_MSG __attribute__((cleanup(free_msg)))
-
 static void open_request(const struct rt_image_ask *ask, bool layers, ST_MSG(ImageOpenRequest) * req) {
     bulkhead__store__v1__image_open_request__init(req);
     req->name = (char *)ask->name;
@@ -78,7 +72,7 @@ static int keep_image(const ST_MSG(ImageOpenReply) * reply, struct bh_arena *are
 
 int rt_store_image(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
                    struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     ST_MSG(ImageOpenRequest) req;
 
     *out = (struct rt_image){0};
@@ -127,7 +121,7 @@ static void drop_repeats(struct rt_image *image) {
 /* An image without a layer comes without descriptors: then, as after a failure, the call's own status
  * tells more than "no descriptors came". */
 static int receive_layers(struct bh_stream *stream, struct bh_arena *arena, struct rt_image *out, struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     struct bh_err no_fds = BH_ERR_INIT;
     const ST_MSG(ImageOpenReply) * r;
 
@@ -168,7 +162,7 @@ int rt_store_layers(struct rt_store *s, const struct rt_image_ask *ask, struct b
 
 static int simple_call(struct rt_store *s, const char *method, const ProtobufCMessage *req,
                        const ProtobufCMessageDescriptor *type, struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
 
     return bh_conn_call(s->conn, method, req, type, CALL_MS, BH_CALL_IDEMPOTENT, &reply, err);
 }
@@ -262,7 +256,7 @@ static int commit_message(const struct rt_store_commit *c, struct bh_arena *aren
 }
 
 static int finish_commit(struct bh_stream *stream, struct bh_arena *arena, char **out_id, struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     const char *id = NULL;
 
     if (bh_stream_finish(stream, &bulkhead__store__v1__commit_reply__descriptor, &reply, err) != 0)
@@ -297,7 +291,7 @@ int rt_store_commit(struct rt_store *s, const struct rt_store_commit *c,
 
 static int finish_layer(struct bh_stream *stream, char out_diff_id[RT_DIFF_ID_SIZE], uint64_t *out_size,
                         struct bh_err *err) {
-    SCOPE_MSG ProtobufCMessage *reply = NULL;
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     const ST_MSG(LayerTarReply) * r;
     struct bh_digest d;
 

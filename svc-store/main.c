@@ -2,7 +2,7 @@
  * main.c - bulkhead-store: starts as every room does, opens the store, then serves.
  *
  * Room: store.  Sees its own folder and its sockets.  Trusts the supervisor that made the room; trusts no
- * caller and no worker.  Must not serve before its paths and system calls are closed.
+ * caller and no worker.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,18 +13,12 @@
 #include "conf/conf.h"
 #include "methods.h"
 #include "oci/digest.h"
-#include "proc/room.h"
-#include "rpc/server.h"
+#include "serve/serve.h"
 #include "store.h"
 #include "worker.h"
 
 #define STATE BH_ROOM_STATE
 #define CALLS 192
-
-_Static_assert((int)BH_ROLE_ADMIN == (int)BH_ROOM_ADMIN && (int)BH_ROLE_USER == (int)BH_ROOM_USER &&
-                   (int)BH_ROLE_STORE == (int)BH_ROOM_STORE && (int)BH_ROLE_REGISTRY == (int)BH_ROOM_REGISTRY &&
-                   (int)BH_ROLE_BUILD == (int)BH_ROOM_BUILD && (int)BH_ROLE_RUNTIME == (int)BH_ROOM_RUNTIME,
-               "lib/proc and lib/rpc name the same roles");
 
 static struct bh_room room;
 static struct store store;
@@ -53,16 +47,6 @@ static const struct store_worker_ops worker_ops = {spawn, wait_worker, kill_work
 
 /* ---- start --------------------------------------------------------------------------------- */
 
-static unsigned roles_of(void *unused, uid_t uid, gid_t gid) {
-    (void)unused;
-    (void)gid;
-    return bh_room_roles(&room, uid);
-}
-
-static void on_stop(void *server) {
-    bh_server_stop(server);
-}
-
 /* A config that cannot be read changes nothing: the old one stays. */
 static void on_reload(void *unused, int config_fd) {
     BH_SCOPE_CLOSE int fd = config_fd;
@@ -81,9 +65,10 @@ static void on_reload(void *unused, int config_fd) {
         bh_log_err("reload-refused", &err);
 }
 
-static int open_store(struct bh_err *err) {
+static int open_store(void *unused, struct bh_err *err) {
     struct store_options options;
 
+    (void)unused;
     store_options_init(&options);
     if (store_options_read(&options, bh_buf_str(&room.config), room.config.len, err) != 0 ||
         bh_digest_startup(err) != 0 || store_open(&store, STATE, &options, err) != 0)
@@ -91,34 +76,19 @@ static int open_store(struct bh_err *err) {
     return store_workers_open(&store, &worker_ops, &room, err);
 }
 
-static int serve(int argc, char **argv, struct bh_err *err) {
-    static const struct bh_room_spec spec = {.name = "store", .state = true};
-    struct bh_server *server = NULL;
-
-    if (bh_room_begin(&room, &spec, argc, argv, err) != 0)
-        return err->code;
-    const struct bh_server_config config = {
-        .dir = room.run_dir,
-        .mode = room.socket_mode,
-        .service_name = spec.name,
-        .services = &store_service,
-        .n_services = 1,
-        .room = &store,
-        .roles_of = roles_of,
+int main(int argc, char **argv) {
+    static const struct bh_serve serve = {
+        .spec = {.name = "store", .state = true},
+        .service = &store_service,
+        .state = &store,
         .threads = CALLS, /* a pull has a hold and a few layers at once, each for as long as the network takes */
         .calls_per_peer = CALLS,
+        .open = open_store,
+        .reload = on_reload,
     };
-
-    if (bh_server_listen(&config, &server, err) != 0 || bh_room_confine(&room, err) != 0 || open_store(err) != 0 ||
-        bh_room_ready(&room, on_stop, on_reload, server, err) != 0)
-        return err->code;
-    return bh_server_run(server, err);
-}
-
-int main(int argc, char **argv) {
     struct bh_err err = BH_ERR_INIT;
 
-    if (serve(argc, argv, &err) == 0)
+    if (bh_serve(&room, &serve, argc, argv, &err) == 0)
         bh_log(BH_LOG_DEBUG, "stopped", "service=store");
     bh_room_end(&room, &err);
 }

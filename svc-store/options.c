@@ -15,6 +15,7 @@
  */
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
 #include "store.h"
@@ -79,13 +80,33 @@ static int read_all(struct store_options *o, struct bh_conf_table *t, struct bh_
     return 0;
 }
 
+/* A typing error must not pass for a default. */
+static int check_keys(struct bh_conf_table *top, struct bh_err *err) {
+    static const char *const known[][2] = {
+        {"store", " keep verify_layers workers reserve partial_days "},
+        {"limits", " entries unpacked archive document path depth xattrs layers images "},
+        {"build", " cache_max "},
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(known) && r >= 0; i++) {
+        struct bh_conf_table *t;
+
+        r = bh_conf_get_table(top, known[i][0], &t, err);
+        if (r == 1)
+            r = bh_conf_only_keys(t, known[i][1], err);
+    }
+    return r < 0 ? r : 0;
+}
+
 int store_options_read(struct store_options *o, const char *text, size_t n, struct bh_err *err) {
     BH_SCOPE_CONF struct bh_conf *conf = NULL;
     struct store_options read = *o;
 
     if (n == 0)
         return 0;
-    if (bh_conf_parse(text, n, NAME, &conf, err) != 0 || read_all(&read, bh_conf_root(conf), err) != 0)
+    if (bh_conf_parse(text, n, NAME, &conf, err) != 0 || check_keys(bh_conf_root(conf), err) != 0 ||
+        read_all(&read, bh_conf_root(conf), err) != 0)
         return err->code;
     *o = read;
     return 0;

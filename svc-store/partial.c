@@ -160,7 +160,7 @@ int store_partial_count(struct store *s, const struct store_who *who, struct sto
 }
 
 static int sweep_one(struct store *s, const struct row *row, struct store_partials *sum, struct bh_err *err) {
-    struct store_flight_item item;
+    struct store_flight_item item = {0};
 
     store_partial_key(&item, row->owner, row->digest);
     if (!store_flight_try(&s->flight, &item))

@@ -1,5 +1,5 @@
 /*
- * remove_rules.c - may this image go?  docker's rules (reference: features.md, 1.4), nothing else.
+ * remove_rules.c - may this image go?  docker's rules, nothing else.
  *
  * Room: store.  Pure; tests/unit/store/test_remove_rules.c has the table row by row.
  */

@@ -101,6 +101,17 @@ static void df_verbose(struct cli_ctx *ctx, const bulkhead_value *df, const bulk
     }
 }
 
+/* Only when there are some. */
+static void df_downloads(struct cli_ctx *ctx, const bulkhead_value *df) {
+    char size[CLI_CELL_SIZE];
+
+    if (bulkhead_get_uint(df, "partials") == 0)
+        return;
+    cli_cell_size(size, sizeof size, bulkhead_get_uint(df, "partials_size"));
+    cli_put(ctx->out, "\nUnfinished downloads: %" PRIu64 ", %s; they go when they expire, or with system prune\n",
+            bulkhead_get_uint(df, "partials"), size);
+}
+
 static int df_cache(struct cli_ctx *ctx, json_t *rows) {
     bulkhead_value *reply = NULL;
     const bulkhead_value *records;
@@ -150,9 +161,10 @@ int cmd_system_df(struct cli_ctx *ctx, const struct cli_args *args) {
     df_row(rows, "Containers", bulkhead_count(containers), running, size_rw, idle);
     df_row(rows, "Local Volumes", 0, 0, 0, 0);
     status = df_cache(ctx, rows);
-    if (status == 0 && cli_bool(args, "verbose"))
+    if (status == 0 && cli_bool(args, "verbose")) {
         df_verbose(ctx, df, containers);
-    else if (status == 0 && cli_list_print(ctx->out, &df_list, &opts, rows, &err) != 0)
+        df_downloads(ctx, df);
+    } else if (status == 0 && cli_list_print(ctx->out, &df_list, &opts, rows, &err) != 0)
         status = cli_fail(ctx->out, &err);
     json_decref(rows);
     bulkhead_value_free(df);

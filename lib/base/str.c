@@ -172,6 +172,22 @@ bool bh_utf8_valid(const char *s, size_t n) {
     return true;
 }
 
+uint32_t bh_utf8_next(const char **s) {
+    const unsigned char *u = (const unsigned char *)*s;
+    size_t n = bh_utf8_len(*s, strnlen(*s, 4));
+    uint32_t c;
+
+    if (n == 0) {
+        *s += 1;
+        return BH_UTF8_BYTE + u[0];
+    }
+    c = n == 1 ? u[0] : u[0] & (0xffU >> (n + 1));
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | (u[i] & 0x3fU);
+    *s += n;
+    return c;
+}
+
 /* Marks of direction, and ends of lines and paragraphs: what follows them would be shown in another order. */
 static bool turns_text(const char *s, size_t seq) {
     const unsigned char *u = (const unsigned char *)s;

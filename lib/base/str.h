@@ -31,6 +31,10 @@ bool bh_unhex(const char *in, size_t in_len, unsigned char *out /* in_len / 2 */
 /* Length of the well-formed UTF-8 sequence at s, 0 if there is none (RFC 3629: no surrogates, no overlong). */
 size_t bh_utf8_len(const char *s, size_t n);
 bool bh_utf8_valid(const char *s, size_t n);
+/* The character at *s, which is no NUL, and *s behind it; a byte that is not UTF-8 stands for itself, above all
+ * characters (BH_UTF8_BYTE + byte). */
+#define BH_UTF8_BYTE 0x110000U
+uint32_t bh_utf8_next(const char **s);
 
 /* Make foreign bytes fit to print: control bytes (C0, DEL, C1 as UTF-8), marks that turn the direction of text and
  * invalid UTF-8 become \xNN; keep_newlines lets \n and \t through.  Always NUL-terminated, cut when too long. */

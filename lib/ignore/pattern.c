@@ -46,23 +46,6 @@ struct bh_pattern {
     size_t tail_len;
 };
 
-/* One character; a byte that is not UTF-8 stands for itself, outside the range of characters. */
-static uint32_t next_char(const char **s) {
-    const unsigned char *u = (const unsigned char *)*s;
-    size_t n = bh_utf8_len(*s, strnlen(*s, 4));
-    uint32_t c;
-
-    if (n == 0) {
-        *s += 1;
-        return 0x110000U + u[0];
-    }
-    c = n == 1 ? u[0] : u[0] & (0xffU >> (n + 1));
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | (u[i] & 0x3fU);
-    *s += n;
-    return c;
-}
-
 /* --- compiling ----------------------------------------------------------------------------------- */
 
 static void add_item(struct bh_pattern *p, enum item_kind kind, uint32_t c) {
@@ -75,7 +58,7 @@ static bool class_char(const char **s, uint32_t *out) {
         return false;
     if (**s == '\\' && *++*s == '\0')
         return false;
-    *out = next_char(s);
+    *out = bh_utf8_next(s);
     return **s != '\0';
 }
 
@@ -142,10 +125,10 @@ static bool compile(struct bh_pattern *p) {
         case '\\':
             if (*++s == '\0')
                 return false;
-            add_item(p, ITEM_CHAR, next_char(&s));
+            add_item(p, ITEM_CHAR, bh_utf8_next(&s));
             break;
         default:
-            add_item(p, ITEM_CHAR, next_char(&s));
+            add_item(p, ITEM_CHAR, bh_utf8_next(&s));
             break;
         }
     }
@@ -297,7 +280,7 @@ static void run_sets(const struct bh_pattern *p, const char *path, struct set *n
     set_add(p, now, 0);
     while (*path != '\0' && now->n > 0) {
         struct set *swap = now;
-        uint32_t c = next_char(&path);
+        uint32_t c = bh_utf8_next(&path);
 
         if (c == '/' && now->has[p->n])
             out->above = true;

@@ -29,5 +29,7 @@ int bh_imageconf_run_from_msg(const Bulkhead__Image__V1__RunConfig *m, struct bh
                               struct bh_run_config *out, struct bh_err *err);
 int bh_imageconf_desc_to_msg(const struct bh_desc *d, struct bh_arena *arena, Bulkhead__Image__V1__Descriptor **out,
                              struct bh_err *err);
+int bh_imageconf_pairs_to_msg(const struct bh_pairs *p, struct bh_arena *arena, size_t *out_n,
+                              Bulkhead__Common__V1__Pair ***out, struct bh_err *err);
 
 #endif

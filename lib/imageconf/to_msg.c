@@ -21,8 +21,9 @@ static void list_to_msg(const struct bh_strlist *l, uint32_t bit, uint32_t *list
         *lists |= bit;
 }
 
-static int pairs_to_msg(const struct bh_pairs *p, struct bh_arena *arena, size_t *n, pair_msg ***v,
-                        struct bh_err *err) {
+int bh_imageconf_pairs_to_msg(const struct bh_pairs *p, struct bh_arena *arena, size_t *n, pair_msg ***v,
+                              struct bh_err *err) {
+    *n = 0;
     if (p->n == 0)
         return 0;
     *v = bh_oci_alloc(arena, p->n * sizeof **v, err);
@@ -89,7 +90,7 @@ int bh_imageconf_run_to_msg(const struct bh_run_config *c, struct bh_arena *aren
     m->has_stop_timeout = c->has_stop_timeout;
     m->stop_timeout = c->stop_timeout;
     m->lists = lists;
-    if (pairs_to_msg(&c->labels, arena, &m->n_labels, &m->labels, err) != 0 ||
+    if (bh_imageconf_pairs_to_msg(&c->labels, arena, &m->n_labels, &m->labels, err) != 0 ||
         health_to_msg(&c->healthcheck, arena, m, err) != 0)
         return err->code;
     *out = m;
@@ -182,7 +183,7 @@ int bh_imageconf_desc_to_msg(const struct bh_desc *d, struct bh_arena *arena, de
     m->artifact_type = str(d->artifact_type);
     m->n_urls = d->urls.n;
     m->urls = (char **)d->urls.v;
-    if (pairs_to_msg(&d->annotations, arena, &m->n_annotations, &m->annotations, err) != 0)
+    if (bh_imageconf_pairs_to_msg(&d->annotations, arena, &m->n_annotations, &m->annotations, err) != 0)
         return err->code;
     if (d->has_platform) {
         m->platform =

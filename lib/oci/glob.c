@@ -9,30 +9,13 @@
 #include "base/str.h"
 #include "oci/ref.h"
 
-/* One character; a byte that is not UTF-8 stands for itself, outside the range of characters. */
-static uint32_t next(const char **s) {
-    const unsigned char *u = (const unsigned char *)*s;
-    size_t n = bh_utf8_len(*s, strnlen(*s, 4));
-    uint32_t c;
-
-    if (n == 0) {
-        *s += 1;
-        return 0x110000U + u[0];
-    }
-    c = n == 1 ? u[0] : u[0] & (0xffU >> (n + 1));
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | (u[i] & 0x3fU);
-    *s += n;
-    return c;
-}
-
 /* One end of a range inside [...]; false if malformed. */
 static bool class_char(const char **p, uint32_t *out) {
     if (**p == '\0' || **p == '-' || **p == ']')
         return false;
     if (**p == '\\' && *++*p == '\0')
         return false;
-    *out = next(p);
+    *out = bh_utf8_next(p);
     return **p != '\0'; /* the closing bracket must still come */
 }
 
@@ -84,14 +67,14 @@ static bool match_one(const char **pattern, const char **name) {
     if (*p == '?') {
         p++;
         good = *s != '/';
-        next(&s);
+        bh_utf8_next(&s);
     } else if (*p == '[') {
         p++;
-        good = class_match(&p, next(&s)) == 1;
+        good = class_match(&p, bh_utf8_next(&s)) == 1;
     } else {
         if (*p == '\\')
             p++;
-        good = next(&p) == next(&s);
+        good = bh_utf8_next(&p) == bh_utf8_next(&s);
     }
     if (good) {
         *pattern = p;
@@ -113,7 +96,7 @@ int bh_glob_match(const char *pattern, const char *name) {
             /* Only the last star needs another try: an earlier one would leave it less to choose from. */
             if (star == NULL || *retry == '\0' || *retry == '/')
                 return 0;
-            next(&retry);
+            bh_utf8_next(&retry);
             pattern = star;
             name = retry;
         }

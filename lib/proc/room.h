@@ -3,9 +3,8 @@
  *
  * Room: store, registry, build, runtime; the worker has a smaller one at the foot.  The supervisor
  * has already made the room's namespaces and its root, dropped ids and capabilities and set
- * no_new_privs.  A room's main reads:
+ * no_new_privs.  A room then does, and serve/serve.c does it for all that serve:
  *
- *     static const struct bh_room_spec spec = {.name = "store", .state = true, .syscalls = store_syscalls};
  *     bh_room_begin(&room, &spec, argc, argv, &err)      arguments, descriptors, signals, limits, Landlock
  *     bh_server_listen(&config, &server, &err)           nng's threads start here
  *     bh_room_confine(&room, &err)                       seccomp, over all threads
@@ -76,7 +75,7 @@ int bh_room_ready(struct bh_room *room, void (*on_stop)(void *), void (*on_reloa
 /* err->code 0: exit status 0.  Else the error is logged and the status is 1.  Threads of nng are not joined. */
 _Noreturn void bh_room_end(struct bh_room *room, const struct bh_err *err);
 
-/* BH_ROOM_* of a peer's uid; for bh_server_config.roles_of (uid 0 is ADMIN there already). */
+/* BH_ROOM_* of a peer's uid; for serve.c (uid 0 is ADMIN there already). */
 unsigned bh_room_roles(const struct bh_room *room, uid_t uid);
 
 /* ---- the worker -------------------------------------------------------------------------- */

@@ -417,3 +417,8 @@ int bh_conn_call(struct bh_conn *conn, const char *method, const ProtobufCMessag
     bh_err_clear(err);
     return call_once(conn, method, request, reply_type, deadline, out_reply, err);
 }
+
+void bh_scope_msg(ProtobufCMessage **msg) {
+    if (*msg != NULL)
+        protobuf_c_message_free_unpacked(*msg, NULL);
+}

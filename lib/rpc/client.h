@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 
 struct bh_conn;
 struct bh_stream;
@@ -57,6 +58,12 @@ int bh_stream_recv(struct bh_stream *s, const void **out, size_t *out_n, struct 
 int bh_stream_finish(struct bh_stream *s, const ProtobufCMessageDescriptor *reply_type, ProtobufCMessage **out_reply,
                      struct bh_err *err);
 void bh_stream_cancel(struct bh_stream *s); /* any thread; the stream's calls return CANCELLED */
-void bh_stream_free(struct bh_stream *s);   /* cancels when not finished */
+void bh_stream_free(struct bh_stream *s);   /* cancels when not finished; NULL allowed */
+
+/* A reply, a stream, of this scope. */
+void bh_scope_msg(ProtobufCMessage **msg);
+void bh_scope_stream(struct bh_stream **s);
+#define BH_SCOPE_MSG    BH_SCOPE(bh_scope_msg)
+#define BH_SCOPE_STREAM BH_SCOPE(bh_scope_stream)
 
 #endif

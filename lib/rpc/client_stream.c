@@ -648,3 +648,7 @@ void bh_stream_free(struct bh_stream *s) {
     unlink_stream(s);
     stream_destroy(s);
 }
+
+void bh_scope_stream(struct bh_stream **s) {
+    bh_stream_free(*s);
+}

@@ -14,7 +14,7 @@
 unsigned bh_peer_roles(const struct bh_server *s, uid_t uid, gid_t gid) {
     if (uid == 0)
         return BH_ROLE_ADMIN;
-    return s->config.roles_of != NULL ? s->config.roles_of(s->config.room, uid, gid) : BH_ROLE_NOBODY;
+    return s->config.roles_of != NULL ? s->config.roles_of(s->config.roles_arg, uid, gid) : BH_ROLE_NOBODY;
 }
 
 static struct bh_uid_use *use_of(struct bh_server *s, uid_t uid) {

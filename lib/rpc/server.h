@@ -30,7 +30,8 @@ struct bh_server_config {
     unsigned n_services;
     void *room; /* first argument of every handler */
     /* uid -> roles for uids that are not 0; called in the accept path, must not block */
-    unsigned (*roles_of)(void *room, uid_t uid, gid_t gid);
+    unsigned (*roles_of)(void *roles_arg, uid_t uid, gid_t gid);
+    void *roles_arg;
     unsigned threads;        /* handler threads at most; 0: 64 */
     unsigned calls_per_peer; /* 0: 64 */
 };

@@ -52,7 +52,7 @@ static void find_users(struct sup_settings *s) {
 /* A typing error must not pass for a default.  Tables of the rooms are checked by them. */
 static int check_keys(struct bh_conf_table *top, struct bh_err *err) {
     static const char *const known[][2] = {
-        {NULL, " engine rooms socket store limits runtime registry build storage_form test "},
+        {NULL, " engine rooms socket store limits registry build storage_form test "},
         {"engine", " root "},
         {"rooms", " uid_base admin_uids restart_max_ms "},
         {"socket", " mode group "},

@@ -1,10 +1,11 @@
-"""Programs that are not the command line: the example of docs/examples, and a client written from docs/protocol.md alone."""
+"""Programs that are not the command line: the examples of docs/examples, and a client written from docs/protocol.md alone."""
 import os, re, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import case, ends, has, out, run, same  # noqa: E402
+from cases import Skip, case, ends, has, out, run, same  # noqa: E402
+from dockerregistry import DockerRegistry  # noqa: E402
 
 BB = mk.busybox()
 
@@ -50,6 +51,33 @@ def _(e):
     has(text, "late")
     has(ends(second(e, "logs", "talks"), 0).stdout, "late")
     out(e, "rm", "talks")
+
+
+@case("the example builder: a base is pulled, a file of memory copied and a command run, the result pushed; again from the cache")
+def _(e):
+    if DockerRegistry.program() is None:
+        raise Skip("no docker-registry")
+    with DockerRegistry(os.path.join(e.folder, "registry")) as r:
+        r.put(BB, "base:1")
+
+        def builder(base, target):
+            return subprocess.run([os.path.join(e.bin, "builder"), e.host, f"{r.host}/{base}", f"{r.host}/{target}"], capture_output=True,
+                                  text=True, timeout=100)
+
+        first = ends(builder("base:1", "team/built:1"), 0).stdout
+        has(first, f"^done {r.host}/base:1 sha256:")
+        has(first, "^context 25 bytes sent$")
+        has(first, r"^output built by an orchestrator$")
+        has(first, f"^done {r.host}/team/built:1 {r.digest('team/built:1')}$")
+        same(out(e, "run", "--rm", f"{r.host}/team/built:1", "cat", "/page"), "built by an orchestrator\n")
+        again = ends(builder("base:1", "team/built:1"), 0).stdout
+        has(again, "^context 0 bytes sent$")
+        has(again, r"RUN cat /page CACHED$")
+        same(re.search(r"^image .*", again, re.M).group(), re.search(r"^image .*", first, re.M).group())
+        done = builder("nosuch:1", "team/built:2")
+        same(done.returncode, 1, done)
+        has(done.stderr, "^pull: .*nosuch")
+        out(e, "rmi", f"{r.host}/team/built:1", f"{r.host}/base:1")
 
 
 @case("the example orchestrator: images listed, 12 containers at once, logs and exit codes, nothing left")

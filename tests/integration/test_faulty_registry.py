@@ -101,7 +101,7 @@ def words(name):
     if name in HOSTS:
         return [word.format(R.hosts[name].host) for word in HOSTS[name].ask]
     if FAULTS[name].ask:
-        return [word.format(R.name(name), host=R.host, name=name) for word in FAULTS[name].ask]
+        return [word.format(R.name(name), host=R.host, name=name, folder=FOLDER) for word in FAULTS[name].ask]
     return ["push" if FAULTS[name].push else "pull", f"{R.name(name)}:1"]
 
 
@@ -173,6 +173,26 @@ def copy_case(name, fault):
             assert source.sent[source.large] <= size + SLACK, f"{source.sent[source.large]} bytes of {size} travelled"
 
 
+def layout_case(name, fault):
+    @case(title(name))
+    def _(e):
+        done, seconds = TRIES.get(e, name)
+        judge(e, name, fault, done, seconds)
+        folder, source = f"{FOLDER}/layout-{name}", R.repo(name)
+        blobs = f"{folder}/blobs/sha256"
+        for word in os.listdir(blobs) if os.path.exists(blobs) else ():
+            with open(f"{blobs}/{word}", "rb") as f:
+                same(mk.sha(f.read()), f"sha256:{word}", done)
+        same(os.path.exists(f"{folder}/index.json"), not fault.want, done)
+        if fault.want:
+            return
+        for digest in [*source.blobs, source.tags["1"]]:
+            assert os.path.exists(f"{blobs}/{digest[7:]}"), digest
+        if fault.resumes:
+            size = len(source.blobs[source.large])
+            assert source.sent[source.large] <= size + SLACK, f"{source.sent[source.large]} bytes of {size} travelled"
+
+
 def other_case(name, fault):
     @case(title(name))
     def _(e):
@@ -182,7 +202,7 @@ def other_case(name, fault):
 for _name, _fault in FAULTS.items():
     if _name in SLOW:
         continue
-    kind = push_case if _fault.push else pull_case if not _fault.ask else copy_case if "copy" in _fault.ask else other_case
+    kind = push_case if _fault.push else pull_case if not _fault.ask else layout_case if "oci:" in _fault.ask[-1] else copy_case if "copy" in _fault.ask else other_case
     kind(_name, _fault)
 for _name, _fault in HOSTS.items():
     other_case(_name, _fault)

@@ -242,6 +242,12 @@ def _(e):
                 pull(other, f"bad.test/{name}:1")
                 same(inspect(other, f"bad.test/{name}:1")["Id"], faulty.repo(name).image.id)
                 assert faulty.repo(name).requests, "the mirror was not asked"
+                before, layout = len(faulty.repo(name).requests), os.path.join(e.folder, f"layout-{name}")
+                ends(other.cli("image", "copy", f"bad.test/{name}:1", f"oci:{layout}:1", check=False), 0)
+                assert len(faulty.repo(name).requests) > before, "the mirror was not asked"
+                for word in os.listdir(f"{layout}/blobs/sha256"):
+                    with open(f"{layout}/blobs/sha256/{word}", "rb") as f:
+                        same(mk.sha(f.read()), f"sha256:{word}")
 
 
 @case("pull: each user has images of his own; that another has a layer is no right to it")

@@ -4,7 +4,7 @@ After each death: what was acknowledged is there and complete, here and on the r
 asks for what is missing and no more; unfinished downloads are all that is left.  BULKHEAD_TEST_KILLS and
 BULKHEAD_TEST_SEED set how many deaths and which.
 """
-import atexit, gzip, os, random, socket, sqlite3, sys
+import atexit, gzip, os, random, re, socket, sqlite3, subprocess, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
@@ -12,7 +12,7 @@ from cases import case, ends, out, run, same  # noqa: E402
 from dockerregistry import DockerRegistry  # noqa: E402
 from faulty_registry import FaultyRegistry  # noqa: E402
 from faulty_repo import MIB, Repo  # noqa: E402
-from kills import Actor, Campaign, left_in_store, listed, whole  # noqa: E402
+from kills import Actor, Campaign, left_in_store, listed, soon, whole  # noqa: E402
 
 KILLS = int(os.environ.get("BULKHEAD_TEST_KILLS", "20"))
 SEED = int(os.environ.get("BULKHEAD_TEST_SEED", "11"))
@@ -226,6 +226,25 @@ def _(e):
     print(f"  {account.rounds} times 40 MB, {account.resumed} requests went on, at most {account.most} bytes a death twice; {len(pushed)} pushes", flush=True)
     for name, image in list(pushed.items())[-20:]:
         judge_push(name, image, deep=True)
+
+
+@case("what is left of a pull that was killed is told, and goes with system prune")
+def _(e):
+    out(e, "system", "prune", "-af")
+    big, account = PULLED.repo("big"), Account(e, PULLED.repo("big"))
+    account.anew()
+    begun = e.cli_start("pull", "-q", f"{PULLED.host}/big:1", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    soon("two layers and a part", lambda: sum(big.sent.values()) > 12 * MIB)
+    begun.kill()
+    begun.wait()
+    soon("the room lets go", lambda: re.search(r"^Unfinished downloads: [2-5], [\d.]+MB;", out(e, "system", "df", "-v"), re.M)
+         and not [p for p in Campaign(e, 0, 0, ()).workers()])
+    here = account.here(False)
+    assert any(0 < n < len(b) for b in big.layers for d, n in here.items() if d == mk.sha(b)), here
+    whole(e)
+    out(e, "system", "prune", "-f")
+    assert "Unfinished" not in out(e, "system", "df", "-v")
+    same(left_in_store(e), [])
 
 
 @case("after all that everything works, and nothing is left")

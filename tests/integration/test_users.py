@@ -67,6 +67,25 @@ def _(e):
     same(out(e, "ps", "-aq"), "")
 
 
+@case("a build may do no more than its caller")
+def _(e):
+    folder = os.path.join(e.folder, "context")
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(e.folder, 0o755), os.chmod(folder, 0o755)
+    _, env = e.client_for_users()
+    ann = dict(ANN, env={**env, "HOME": "/nonexistent", "DOCKER_CONFIG": "/nonexistent"})
+    for text, flags in (("RUN --security=insecure true", []), ("RUN --network=host true", []), ("RUN true", ["--network", "host"]),
+                        ("RUN true", ["--cap-add", "SYS_ADMIN"]), ("RUN true", ["--security-opt", "seccomp=unconfined"])):
+        mk.write(f"{folder}/Dockerfile", f"FROM bb:1\n{text}\n".encode())
+        done = e.cli("build", "-q", "-t", "more:1", *flags, folder, check=False, **ann)
+        assert done.returncode == 1 and "dministrator" in done.stderr, (text, flags, done.returncode, done.stderr)
+    mk.write(f"{folder}/Dockerfile", b"FROM bb:1\nRUN id -u > /who\n")
+    out(e, "build", "-q", "-t", "anns/own:1", folder, **ann)
+    same(out(e, "run", "--rm", "anns/own:1", "cat", "/who", **ann), "0\n")
+    fails(e, "inspect", "--type", "image", "anns/own:1", error="o such", **BOB)
+    out(e, "rmi", "anns/own:1", **ann)
+
+
 @case("a user's bind mount gives no right that he lacks on the host")
 def _(e):
     secret = os.path.join(e.folder, "secret")

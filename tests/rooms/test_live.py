@@ -2,6 +2,7 @@
 """What the kernel says of each real room: ids, capabilities, filter, namespaces, mounts, descriptors."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from engine import (ROOMS, Engine, build_dir, children_of, namespace, need_root,
                     wait_for)
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else build_dir()
+TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT, CAP_SYS_TIME, CAP_MAC_ADMIN, CAP_BPF = 16, 17, 22, 25, 33, 39
 failures = []
 
@@ -80,10 +82,21 @@ def test_descriptors(name, pid):
     check(not strange, f"{name}: {len(kinds)} descriptors, none strange" + (f": {strange}" if strange else ""))
 
 
+def table_of_caps():
+    """What the supervisor's table gives launch, as the kernel's bits."""
+    with open("/usr/include/linux/capability.h", encoding="utf-8") as f:
+        bit = {name: int(n) for name, n in re.findall(r"#define CAP_(\w+)\s+(\d+)\s*$", f.read(), flags=re.M)}
+    with open(os.path.join(TOP, "supervisor", "rooms_table.h"), encoding="utf-8") as f:
+        text = re.search(r"sup_launch_caps =(.*?);", re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S), flags=re.S).group(1)
+    return sum(1 << bit[name] for name in re.findall(r"CAP\((\w+)\)", text))
+
+
 def test_launch(pid):
     status = status_of(pid)
     dropped = (CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_BOOT, CAP_SYS_TIME, CAP_MAC_ADMIN, CAP_BPF)
     bounding = caps(status, "Bnd")
+    check(bounding == table_of_caps() & caps(status_of("self"), "Bnd"),
+          "launch: the bounding set is that of supervisor/rooms_table.h, of what this host gives")
     check(not any(bounding >> cap & 1 for cap in dropped), "launch: the capabilities it does not need are gone for good")
     check(caps(status, "Eff") & ~bounding == 0 and caps(status, "Inh") == 0, "launch: nothing beyond its bounding set")
     check(namespace(pid, "mnt") != namespace("self", "mnt"), "launch: its own mounts")

@@ -278,3 +278,20 @@ class _(FAULTS["blob-corrupt-in-the-middle"]):
 class _(FAULTS["blob-resumed-at-another-place"]):
     """What was passed on already cannot be taken back."""
     ask, want = COPY, r"was asked for bytes from"
+
+
+# ---- into a layout's folder: {folder} is the test's -----------------------------------------------------------
+
+LAYOUT = ("image", "copy", "{0}:1", "oci:{folder}/layout-{name}:1")
+
+
+def layout_of(name):
+    """The same fault while a copy goes from a registry into a folder."""
+    @fault(f"layout-of-{name}")
+    class _(FAULTS[name]):
+        ask = LAYOUT
+
+
+for _name in ("blob-reset-once", "blob-cut-always", "blob-longer", "blob-404", "blob-500-once", "blob-corrupt-in-the-middle",
+              "blob-reset-once-without-range", "manifest-digest-header-lies", "redirect-elsewhere", "token-expires-between-blobs"):
+    layout_of(_name)

@@ -102,8 +102,8 @@ static int counting(void *room, struct bh_call *call, const ProtobufCMessage *re
 #define REACHED          11
 #define ROLES_UID(roles) (10000u + (roles)) /* a user that has exactly these roles */
 
-static unsigned roles_of(void *room, uid_t uid, gid_t gid) {
-    (void)room;
+static unsigned roles_of(void *arg, uid_t uid, gid_t gid) {
+    (void)arg;
     (void)gid;
     return uid >= 10000 && uid < 10256 ? uid - 10000 : 0;
 }

@@ -116,6 +116,9 @@ def power_cut(store, log, keep_index):
             synced[inode] = int(more[0])
             dirty.discard(inode)
             pending.pop(inode, None)
+        elif what == "u":
+            for inodes in pending.values():
+                inodes.discard(inode)
         else:
             pending.setdefault(inode, set()).add(more[0])
     gone = set().union(*pending.values())

@@ -6,7 +6,7 @@
  * BH_FAIL_KILL=1      instead: SIGKILL before the call is made
  * BH_FAIL_COUNT=path  at the end write how many there were
  * BH_FAIL_LOG=path    append what a power cut would make of the files: "w INODE" written, "s INODE SIZE" synced,
- *                     "l FOLDER INODE" a name in a folder
+ *                     "l FOLDER INODE" a name in a folder, "u INODE" one less
  * Output to descriptors 0-2 is not counted.
  */
 #include <dlfcn.h>
@@ -81,6 +81,15 @@ static void note_name(int dir, const char *path) {
                             (unsigned long long)st.st_ino));
 }
 
+/* Before it goes; its number may soon be another file's. */
+static void note_unlink(int dir, const char *path) {
+    struct stat st;
+    char line[40];
+
+    if (getenv("BH_FAIL_LOG") != NULL && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        note(line, snprintf(line, sizeof line, "u %llu\n", (unsigned long long)st.st_ino));
+}
+
 __attribute__((destructor)) static void tell(void) {
     const char *path = getenv("BH_FAIL_COUNT");
     FILE *f = path != NULL ? fopen(path, "w") : NULL;
@@ -129,9 +138,16 @@ ACT(linkat, "linkat", (int a, const char *x, int b, const char *y, int f),
     int COMMA const char *COMMA int COMMA const char *COMMA int, (a, x, b, y, f), note_name(b, y))
 ACT(renameat2, "renameat2", (int a, const char *x, int b, const char *y, unsigned f),
     int COMMA const char *COMMA int COMMA const char *COMMA unsigned, (a, x, b, y, f), note_name(b, y))
-ACT(unlinkat, "unlinkat", (int d, const char *p, int f), int COMMA const char *COMMA int, (d, p, f), (void)0)
 ACT(mkdirat, "mkdirat", (int d, const char *p, mode_t m), int COMMA const char *COMMA mode_t, (d, p, m),
     note_name(d, p))
 ACT(fchmod, "fchmod", (int fd, mode_t m), int COMMA mode_t, (fd, m), (void)0)
 ACT(fallocate, "fallocate", (int fd, int m, off_t a, off_t n), int COMMA int COMMA off_t COMMA off_t, (fd, m, a, n),
     (void)0)
+
+EXPORT int unlinkat(int dir, const char *path, int flags) {
+    REAL(int, "unlinkat", int, const char *, int);
+    if (fails())
+        return -1;
+    note_unlink(dir, path);
+    return real(dir, path, flags);
+}

@@ -141,6 +141,11 @@ static void test_utf8(void **state) {
         assert_false(bh_utf8_valid(bad[i], strlen(bad[i])));
     assert_true(bh_utf8_valid("a\0b", 3));
     assert_int_equal(bh_utf8_len("", 0), 0);
+    const char *text = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc3(\xff";
+    static const uint32_t each[] = {'a', 0xe9, 0x20ac, 0x1f600, BH_UTF8_BYTE + 0xc3, '(', BH_UTF8_BYTE + 0xff};
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+        assert_int_equal(bh_utf8_next(&text), each[i]);
+    assert_int_equal(*text, '\0');
 }
 
 static void check_escape(const char *in, size_t n, bool newlines, const char *want) {

@@ -162,8 +162,8 @@ static const struct bh_method methods[] = {
 const struct bh_service echo_service = {
     .desc = &bulkhead__test__v1__echo__descriptor, .methods = methods, .n_methods = BH_ARRAY_LEN(methods)};
 
-static unsigned roles_of(void *room, uid_t uid, gid_t gid) {
-    (void)room;
+static unsigned roles_of(void *arg, uid_t uid, gid_t gid) {
+    (void)arg;
     (void)gid;
     return uid == 65534 ? BH_ROLE_NOBODY : BH_ROLE_USER;
 }

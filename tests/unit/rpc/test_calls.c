@@ -225,6 +225,34 @@ static void bidi_stream(void **state) {
     bh_stream_free(s);
 }
 
+/* What is sent to a call that has ended tells how it ended; the end of a side that nobody waits for is no error. */
+static void sending_after_the_end(void **state) {
+    (void)state;
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_stream *s;
+    request q = REQUEST;
+    const void *data;
+    size_t n;
+
+    ok(bh_stream_open(conn, ECHO_METHOD("Say"), &q.base, NULL, &s, &err));
+    ok(bh_stream_recv(s, &data, &n, &err));
+    assert_null(data);
+    assert_int_equal(bh_stream_send(s, "x", 1, &err), BH_E_ABORTED);
+    err = (struct bh_err)BH_ERR_INIT;
+    ok(bh_stream_close_send(s, &err));
+    ok(bh_stream_finish(s, NULL, NULL, &err));
+    bh_stream_free(s);
+
+    q.status = (uint32_t)-BH_E_CONFLICT;
+    q.text = (char *)"no";
+    ok(bh_stream_open(conn, ECHO_METHOD("Say"), &q.base, NULL, &s, &err));
+    (void)bh_stream_recv(s, &data, &n, &err);
+    err = (struct bh_err)BH_ERR_INIT;
+    assert_int_equal(bh_stream_send(s, "x", 1, &err), BH_E_CONFLICT);
+    assert_string_equal(err.msg, "say: no");
+    bh_stream_free(s);
+}
+
 static void *cancel_soon(void *arg) {
     usleep(50000);
     bh_stream_cancel(arg);
@@ -429,6 +457,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(closing_after_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(client_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bidi_stream, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sending_after_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cancel_from_another_thread, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stream_deadline, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sixty_streams_at_once, set_up, tear_down),
