@@ -18,5 +18,9 @@ for bench in rpc_bench layer_bench; do
         "$build/bin/$bench"
     fi
 done
-echo "== compare.py"
-exec python3 "$here/compare.py" --build "$build" "$@"
+for bench in compare transfer build; do
+    if [ -e "$here/$bench.py" ]; then
+        echo "== $bench.py"
+        python3 "$here/$bench.py" --build "$build" "$@"
+    fi
+done
