@@ -34,9 +34,9 @@ say "build as released"
 configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=ON -DBH_UNIT_TESTS=OFF $BH_CMAKE_FLAGS
 cmake --build build -j "$jobs"
 
-say "tests with sanitizers: unit, table"
+say "tests with sanitizers: unit, table, the live parts of launch"
 export UBSAN_OPTIONS=print_stacktrace=1
-ctest --test-dir build-asan --output-on-failure -L 'unit|table' -j "$jobs" "$@"
+ctest --test-dir build-asan --output-on-failure -L 'unit|table|live' -j "$jobs" "$@"
 
 say "tests as released: rooms, integration, conformance"
 ctest --test-dir build --output-on-failure -L 'rooms|integration|conformance|shouldfail' -j "$jobs" "$@"

@@ -88,14 +88,22 @@ int cmd_pull(struct cli_ctx *ctx, const struct cli_args *args) {
 }
 
 int cli_pull_for_run(struct cli_ctx *ctx, const char *name, const char *platform, bool quiet) {
+    struct bh_err ignored = BH_ERR_INIT;
     struct cli_transfer_view view;
+    char tagged[BH_REF_TEXT_SIZE];
+    const char *asked = name;
     bulkhead_value *remote;
-    int status = cli_remote_default(ctx, name, &remote);
+    struct bh_ref ref;
+    int status;
 
-    if (status != 0)
+    if (bh_ref_parse_tagged(name, &ref, &ignored) == 0) { /* the tag has been told: no line about it */
+        bh_ref_familiar(&ref, tagged);
+        asked = tagged;
+    }
+    if ((status = cli_remote_default(ctx, asked, &remote)) != 0)
         return status;
     cli_transfer_view_init(&view, ctx, quiet ? CLI_PROGRESS_QUIET : CLI_PROGRESS_AUTO, true);
-    status = cli_transfer_run(&view, "Pull", request_of(&name, 1, platform, remote));
+    status = cli_transfer_run(&view, "Pull", request_of(&asked, 1, platform, remote));
     cli_transfer_view_fini(&view);
     return status;
 }
