@@ -49,7 +49,7 @@ int tree_filter_read(int fd, struct tree_filter *out, struct bh_err *err) {
     *out = (struct tree_filter){0};
     if (fcntl(fd, F_GETFD) < 0)
         return 0; /* none was given */
-    text = bh_xmalloc(MAX_TEXT + 1);
+    text = out->text = bh_xmalloc(MAX_TEXT + 1);
     n = bh_pread_full(fd, text, MAX_TEXT + 1, 0);
     if (n < 0)
         return bh_err_errno(err, errno, "read what to leave out");
@@ -58,7 +58,12 @@ int tree_filter_read(int fd, struct tree_filter *out, struct bh_err *err) {
     for (char *p = text; p < text + n; p += strlen(p) + 1)
         if (one_record(out, p, err) != 0)
             return err->code;
-    return 0; /* the records stay: the process ends with the walk */
+    return 0;
+}
+
+void tree_filter_fini(struct tree_filter *f) {
+    free(f->text);
+    f->text = NULL;
 }
 
 /* Is `path` the folder, or in it? */

@@ -77,6 +77,7 @@ void tree_pax_add(struct bh_buf *b, const char *key, const void *value, size_t n
  * "-/path" leave it out, "+/path" only what is in it, named from there, "T<ns>" no time is later than this. */
 #define TREE_FILTER_MAX 256
 struct tree_filter {
+    char *text;                           /* the records; what follows points into it */
     const char *without[TREE_FILTER_MAX]; /* without their leading slash */
     unsigned n;
     const char *below; /* NULL: everything */
@@ -89,8 +90,9 @@ enum tree_part {
     TREE_ABOVE,     /* a folder on the way to what is wanted; not itself */
     TREE_HOLDS_OUT, /* a folder on the way to what is left out */
 };
-/* A descriptor that is not open: everything. */
+/* A descriptor that is not open: everything.  tree_filter_fini also after an error. */
 int tree_filter_read(int fd, struct tree_filter *out, struct bh_err *err);
+void tree_filter_fini(struct tree_filter *f);
 enum tree_part tree_filter_part(const struct tree_filter *f, const char *path);
 /* The path as the archive shall have it, of an item that is in. */
 const char *tree_filter_name(const struct tree_filter *f, const char *path);

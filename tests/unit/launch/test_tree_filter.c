@@ -22,6 +22,14 @@ static int read_text(const char *text, size_t n, struct tree_filter *out) {
     return tree_filter_read(fd, out, &err);
 }
 
+static void refused(const char *text, size_t n) {
+    struct tree_filter f;
+
+    if (read_text(text, n, &f) != BH_E_INVALID)
+        fail_msg("taken: %s", text);
+    tree_filter_fini(&f);
+}
+
 static void test_parts(void **state) {
     static const char text[] = "-/root/.cache\0-/mnt\0-/a/b/c";
     static const struct {
@@ -44,6 +52,7 @@ static void test_parts(void **state) {
     for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++)
         if (tree_filter_part(&f, rows[i].path) != rows[i].part)
             fail_msg("%s: %d", rows[i].path, (int)tree_filter_part(&f, rows[i].path));
+    tree_filter_fini(&f);
 }
 
 static void test_below(void **state) {
@@ -62,6 +71,7 @@ static void test_below(void **state) {
     assert_string_equal(tree_filter_name(&f, "root/.cache/a/b"), "a/b");
     assert_true(f.clamp);
     assert_int_equal(f.clamp_ns, 1500000000);
+    tree_filter_fini(&f);
 }
 
 static void test_refused(void **state) {
@@ -72,13 +82,12 @@ static void test_refused(void **state) {
 
     (void)state;
     for (size_t i = 0; i < BH_ARRAY_LEN(bad); i++)
-        if (read_text(bad[i], strlen(bad[i]) + 1, &f) != BH_E_INVALID)
-            fail_msg("taken: %s", bad[i]);
-    assert_int_equal(read_text("-/a", 3, &f), BH_E_INVALID); /* cut off */
-    assert_int_equal(read_text("+/a\0+/b", 8, &f), BH_E_INVALID);
+        refused(bad[i], strlen(bad[i]) + 1);
+    refused("-/a", 3); /* cut off */
+    refused("+/a\0+/b", 8);
     for (int i = 0; i <= TREE_FILTER_MAX; i++)
         bh_buf_add(&many, "-/a", 4);
-    assert_int_equal(read_text(many.data, many.len, &f), BH_E_INVALID);
+    refused(many.data, many.len);
     assert_int_equal(tree_filter_read(777, &f, &err), 0); /* none given */
     assert_int_equal(tree_filter_part(&f, "x"), TREE_IN);
 }

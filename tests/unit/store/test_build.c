@@ -229,7 +229,10 @@ static int copy(struct fixture *f, struct build *b, const char *context, const c
     q.n_item = 1;
     q.onto = &under;
     q.only_digest = only_digest;
-    return store_compose(&f->store, &b->f, &q, out, err);
+    if (store_compose(&f->store, &b->f, &q, out, err) != 0)
+        return err->code;
+    store_composed_fini(out); /* where targets led is asked for from outside */
+    return 0;
 }
 
 static struct store_composed copied(struct fixture *f, struct build *b, const char *context, const char *from,
