@@ -440,10 +440,11 @@ static void open_and_close(void **state) {
 }
 
 /* nng 1.5.2 forgets a connection whose greeting was just done when its dialer closes; open_and_close
- * closes at every moment on purpose. */
+ * closes at every moment on purpose.  A server whose contexts nng has not ended within 2 s is left alone by
+ * bh_tserver_free: nng could still touch it. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
-    return "leak:nng_dialer_create\nleak:nng_dialer_start\nleak:libnng.so";
+    return "leak:nng_dialer_create\nleak:nng_dialer_start\nleak:libnng.so\nleak:bh_tserver_listen";
 }
 
 int main(void) {

@@ -633,6 +633,13 @@ static void stop_answers_running_calls(void **state) {
 #define CHILD(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define HERE(f)  cmocka_unit_test_setup_teardown(f, set_up_here, tear_down_here)
 
+/* nng 1.5.2 forgets what was on its way when a connection closed; a server whose contexts it has not ended
+ * within 2 s is left alone by bh_tserver_free. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:libnng.so\nleak:bh_tserver_listen";
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CHILD(listener_survives),
