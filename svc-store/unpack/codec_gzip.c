@@ -50,12 +50,13 @@ static bool skip_extra(struct unp_stream *s) {
 
 /* RFC 1952.  Read here because ISA-L gives up on a header of more than 328 bytes that crosses a block. */
 static int header(struct unp_stream *s, struct bh_err *err) {
-    int magic = byte(s) << 8 | byte(s);
+    int first = byte(s);
+    int second = byte(s);
     int method = byte(s);
     int flags = byte(s);
     if (flags < 0)
         return unp_stream_bad(err, "gzip", "it is cut off");
-    if (magic != 0x1f8b || method != 8 || (flags & 0xe0) != 0)
+    if (first != 0x1f || second != 0x8b || method != 8 || (flags & 0xe0) != 0)
         return unp_stream_bad(err, "gzip", "it is not valid");
     if (!skip_bytes(s, 6) || ((flags & FLAG_EXTRA) != 0 && !skip_extra(s)) ||
         ((flags & FLAG_NAME) != 0 && !skip_text(s)) || ((flags & FLAG_COMMENT) != 0 && !skip_text(s)) ||
