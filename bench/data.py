@@ -98,14 +98,15 @@ def many(folder, each=100):
 
 
 def build_context(folder, n=5000):
-    """n small files in a tree, and one that a test changes."""
+    """n small files in a tree, and two that a test changes."""
     rng = random.Random(9)
     for i in range(n):
         at = folder / "src" / f"d{i // 100}"
         at.mkdir(parents=True, exist_ok=True)
         (at / f"f{i}.c").write_bytes(words(rng, 512 + rng.randrange(8192)))
-    (folder / "changes").mkdir()
-    (folder / "changes" / "one").write_text("0")
+    for name in ("early", "late"):
+        (folder / name).mkdir()
+        (folder / name / "one").write_text("0")
     return folder
 
 
