@@ -6,6 +6,7 @@ record.py WORD: only the cases whose names have the word; the answers are shown 
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -38,6 +39,7 @@ def ask(peer, cases, folder, reader):
 
 def ask_peers(cases):
     """peer -> answers.  Those that this host cannot run are left out, with a word on standard error."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the peers end with us
     folder = tempfile.mkdtemp(prefix="bh-peers-")
     found = {}
     try:

@@ -8,6 +8,7 @@ import concurrent.futures
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -100,6 +101,7 @@ def build_all(side, cases, folder, reader):
 
 def main():
     need_root()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the engine ends with us
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     cases, known, failed, begin = [c for c in form.ALL if word in c.name], record.expected(), 0, time.monotonic()
     folder = tempfile.mkdtemp(prefix="bh-build-")
@@ -111,8 +113,14 @@ def main():
             side = Bulkhead(engine, folder)
             answers = build_all(side, cases, folder, result.Reader(images))
             tags = engine.cli("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+            left = engine.cli("ps", "-aq").stdout.split()
+            wrong = engine.cli("system", "check", check=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    broken = [line for line in engine.log if re.search(r"Sanitizer|runtime error:|seccomp-refused|assert|signal=(31|11|6)\b", line)]
+    if left or broken or wrong.returncode != 0:
+        failed += 1
+        print("not ok - what is left behind", *left, *broken, wrong.stdout, wrong.stderr, sep="\n    ")
     for case, answer in answers.items():
         complaints = judge(case, answer, known.get(case.name, {}))
         if isinstance(answer, str) and case.tag in tags:
