@@ -162,6 +162,21 @@ static void walk_files(struct walk *w, struct rt_spec *s) {
     }
 }
 
+static bool has_more(const struct rt_spec *s) {
+    return s->n_files > 0 || s->memory != 0 || s->nano_cpus != 0;
+}
+
+/* What most specifications have not got is left out of them; there, it holds something: one form for each. */
+static void walk_more(struct walk *w, struct rt_spec *s) {
+    if (w->out != NULL ? !has_more(s) : w->left == 0)
+        return;
+    walk_files(w, s);
+    walk_u64(w, &s->memory);
+    walk_u64(w, &s->nano_cpus);
+    if (w->bad == NULL && !has_more(s))
+        w->bad = "its last part is empty";
+}
+
 static void walk_spec(struct walk *w, struct rt_spec *s) {
     char magic[4] = SPEC_MAGIC;
     uint32_t version = RT_SPEC_VERSION;
@@ -193,11 +208,7 @@ static void walk_spec(struct walk *w, struct rt_spec *s) {
     walk_u32(w, &s->tty_rows);
     walk_u32(w, &s->tty_cols);
     walk_str(w, &s->seccomp_profile);
-    if (w->out != NULL ? s->n_files > 0 || s->memory != 0 || s->nano_cpus != 0 : w->left > 0) {
-        walk_files(w, s);
-        walk_u64(w, &s->memory);
-        walk_u64(w, &s->nano_cpus);
-    }
+    walk_more(w, s);
 }
 
 int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err) {
