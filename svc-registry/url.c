@@ -70,6 +70,8 @@ static int take_parts(CURLU *u, const char *text, struct reg_url *out, struct bh
     if (curl_url_get(u, CURLUPART_URL, &whole, 0) != CURLUE_OK || !bh_str_copy(out->text, sizeof out->text, whole) ||
         !bh_str_copy(out->host, sizeof out->host, host))
         return bad(err, text, "it is too long");
+    if (strstr(out->text, ":///")) /* came of the dots of a relative one */
+        return bad(err, text, "it cannot be understood");
     for (char *c = out->host; *c; c++)
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c);
     if (!clean_host(out->host))
