@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every fuzz target for BH_FUZZ_SECONDS (5) on its corpus, as many at once as there are processors; a
-# crash fails, and its input is kept.
+# crash fails, and its input is kept.  The same seed each time, so that what is checked before a landing does
+# not change by chance; BH_FUZZ_SEED=0 takes another at every run: for the long ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = one ]; then
@@ -8,7 +9,7 @@ if [ "${1:-}" = one ]; then
     name=$(basename "$target")
     work=$(mktemp -d)
     mkdir -p "$work/corpus" "tests/fuzz/corpus/$name"
-    if ! "$target" -max_total_time="${BH_FUZZ_SECONDS:-5}" -rss_limit_mb=1024 -timeout=10 \
+    if ! "$target" -seed="${BH_FUZZ_SEED:-1}" -max_total_time="${BH_FUZZ_SECONDS:-5}" -rss_limit_mb=1024 -timeout=10 \
         -artifact_prefix="$work/" "$work/corpus" "tests/fuzz/corpus/$name" >"$work/log" 2>&1; then
         tail -40 "$work/log"
         echo "fuzz: $name failed; the input is in $work"
