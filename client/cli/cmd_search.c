@@ -78,15 +78,9 @@ static json_t *search_rows(const bulkhead_value *hits, bool no_trunc) {
     return rows;
 }
 
-/* "host/term" names a registry by the rule of references; a bare term is for the default one. */
-static int search_remote(struct cli_ctx *ctx, const struct cli_args *args, const char *term, bulkhead_value **out) {
-    const char *name = term;
-
-    return cli_remote_make(ctx, args, &name, 1, out);
-}
-
 int cmd_search(struct cli_ctx *ctx, const struct cli_args *args) {
     struct cli_list_opts opts = {.format = cli_str(args, "format")};
+    const char *term = args->operands[0]; /* "host/term" is for that host, by the rule of references */
     int64_t limit = cli_int(args, "limit");
     bulkhead_value *request, *remote = NULL, *reply = NULL;
     struct bh_err err = BH_ERR_INIT;
@@ -95,11 +89,11 @@ int cmd_search(struct cli_ctx *ctx, const struct cli_args *args) {
 
     if (limit < 1 || limit > 100)
         return cli_failf(ctx->out, CLI_EXIT_FAILED, "limit %lld is outside the range of [1, 100]", (long long)limit);
-    if ((status = search_remote(ctx, args, args->operands[0], &remote)) != 0)
+    if ((status = cli_remote_make(ctx, args, &term, 1, &remote)) != 0)
         return status;
     request = bulkhead_map_new();
     bulkhead_set(request, "remote", remote);
-    bulkhead_set_str(request, "term", args->operands[0]);
+    bulkhead_set_str(request, "term", term);
     bulkhead_set_uint(request, "limit", (uint64_t)limit);
     if ((status = cli_set_filters(ctx, args, request)) != 0) {
         bulkhead_value_free(request);
