@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,9 +51,18 @@ static int stream_pipe(const struct monitor *m, int *out_ours, int *out_theirs, 
     return 0;
 }
 
+/* By a read-only mount of its own: crun 1.8 gives what it is handed as 0, 1 and 2 to the container's root, and
+ * that would be the host's /dev/null. */
 static int open_null(int *out, struct bh_err *err) {
-    *out = open("/dev/null", O_RDWR | O_CLOEXEC);
-    return *out >= 0 ? 0 : bh_err_errno(err, errno, "open /dev/null");
+    struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
+    BH_SCOPE_CLOSE int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    char path[32];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", tree);
+    if (tree < 0 || syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) != 0 ||
+        (*out = open(path, O_RDWR | O_CLOEXEC)) < 0)
+        return bh_err_errno(err, errno, "open /dev/null for the container");
+    return 0;
 }
 
 /* theirs[0..2]: what the runtime, and through it the container, gets as 0, 1 and 2. */

@@ -438,6 +438,28 @@ def _(e):
     same(sh(e, "echo x > /dev/null; head -c 3 /dev/zero | wc -c"), "3\n")
 
 
+@case("rights: the host's /dev/null, which a container without -i has, stays the host's")
+def _(e):
+    def now():
+        st = os.stat("/dev/null")
+        return st.st_uid, st.st_gid, st.st_mode & 0o7777
+
+    want = (0, 0, 0o666)
+    if now() != want:  # an engine without this fix has been here
+        print(f"# /dev/null was {now()} and is put right")
+        os.chown("/dev/null", 0, 0)
+        os.chmod("/dev/null", 0o666)
+    script = "for i in 0 1 2; do chmod 600 /proc/self/fd/$i; done 2>/dev/null; id -u"
+    same((sh(e, "cat; echo >&0; " + script), now()), ("0\n", want))
+    out(e, "run", "-d", "--name", "nul", "bb", "sleep", "100")
+    for flags in ([], ["-u", "33"], ["-t"]):
+        done = e.cli("exec", *flags, "nul", "sh", "-c", script, check=False)
+        same((flags, done.returncode, now()), (flags, 0, want), done)
+    out(e, "run", "--rm", "-t", "bb", "true")
+    out(e, "rm", "-f", "nul")
+    same(now(), want)
+
+
 @case("namespaces: processes, network none has lo up, host; pid, ipc, uts; --userns=host, --privileged; cgroup; init; ulimit; sysctl")
 def _(e):
     same(sh(e, "ps | grep -c -v PID | head -1; echo $$").split()[-1], "1")
