@@ -9,7 +9,7 @@
 
 #include "oci/types.h"
 
-#define MAX_CREDENTIALS 64
+#define MAX_CREDENTIALS 256
 #define MAX_SECRET      ((size_t)128 << 10)
 
 void reg_scope_arena(struct bh_arena *arena) {

@@ -8,11 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "svc-registry/conf_priv.h"
 
 #define HUB      "docker.io"
 #define HUB_HOST "registry-1.docker.io"
+
+/* All names of docker's hub are one registry with one login. */
+static bool is_hub(const char *host) {
+    static const char *const hub[] = {"", HUB, "index.docker.io", HUB_HOST};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(hub); i++) {
+        if (strcmp(host, hub[i]) == 0)
+            return true;
+    }
+    return false;
+}
 
 /* The name with `prefix` replaced by `location`: host and repository of a place. */
 static int rewrite(const char *name, const char *prefix, const char *location, struct reg_place *p,
@@ -28,9 +40,10 @@ static int rewrite(const char *name, const char *prefix, const char *location, s
         !bh_str_copy(p->path, sizeof p->path, slash + 1))
         return bh_err_set(err, BH_E_INVALID, "%s: registries.conf leads to \"%s\", which is no repository", name,
                           whole);
-    return bh_str_copy(p->host, sizeof p->host, strcmp(p->name, HUB) == 0 ? HUB_HOST : p->name)
-               ? 0
-               : bh_err_set(err, BH_E_INVALID, "%s: too long", p->name);
+    if (is_hub(p->name))
+        (void)bh_str_copy(p->name, sizeof p->name, HUB);
+    (void)bh_str_copy(p->host, sizeof p->host, is_hub(p->name) ? HUB_HOST : p->name);
+    return 0;
 }
 
 static int set_terms(const struct reg_conf *c, bool insecure, const struct reg_route_options *o, struct reg_place *p,
@@ -111,13 +124,11 @@ int reg_route(const struct reg_conf *conf, const struct bh_ref *ref, const struc
 
 int reg_route_host(const struct reg_conf *conf, const char *host, const struct reg_route_options *options,
                    struct reg_place *out, struct bh_err *err) {
-    static const char *const hub[] = {"", "index.docker.io", "registry-1.docker.io"};
     const struct reg_rule *rule;
     struct reg_url url;
     char text[300];
 
-    for (size_t i = 0; i < sizeof hub / sizeof hub[0]; i++)
-        host = strcmp(host, hub[i]) == 0 ? HUB : host;
+    host = is_hub(host) ? HUB : host;
     snprintf(text, sizeof text, "https://%s/", host);
     *out = (struct reg_place){.mirror = false};
     if (strpbrk(host, "/@?#") || reg_url_parse(text, NULL, &url, err) != 0 ||

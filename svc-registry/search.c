@@ -13,7 +13,8 @@
 #include "oci/json.h"
 #include "svc-registry/pages.h"
 
-#define MAX_HITS 1000
+#define MAX_HITS  1000
+#define HUB_INDEX "index.docker.io"
 
 int reg_search_filter(struct reg_search *s, const char *key, const char *value, struct bh_err *err) {
     if (strcmp(key, "stars") == 0) {
@@ -122,4 +123,27 @@ int reg_search_run(struct reg_search *s, struct reg_remote *r, struct bh_err *er
     if (answer.status != 200)
         return reg_remote_status(r, &answer, s->term, err);
     return read_hits(s, &answer, err) == 0 ? 0 : bh_err_prefix(err, "%s", reg_remote_host(r));
+}
+
+int reg_search_route(const struct reg_conf *conf, const char *text, const struct reg_route_options *options,
+                     struct reg_place *out, char out_term[REG_TERM_SIZE], struct bh_err *err) {
+    const char *index = reg_conf_settings(conf)->search_index, *word = text;
+    char host[BH_REF_DOMAIN_MAX + 1];
+
+    (void)bh_str_copy(host, sizeof host, *index ? index : HUB_INDEX);
+    if (reg_has_domain(text)) {
+        size_t n = strcspn(text, "/");
+        word = text + n + 1;
+        if (!bh_str_starts(text, "docker.io/") && !bh_str_copy_n(host, sizeof host, text, n))
+            return bh_err_set(err, BH_E_INVALID, "search: the name of the registry is too long");
+    }
+    if (bh_str_starts(word, "library/"))
+        word += strlen("library/");
+    if (!bh_str_copy(out_term, REG_TERM_SIZE, word) || !bh_utf8_valid(word, strlen(word)))
+        return bh_err_set(err, BH_E_INVALID, "search: the term is too long or no text");
+    if (reg_route_host(conf, host, options, out, err) != 0)
+        return err->code;
+    if (strcmp(host, HUB_INDEX) == 0) /* the hub's search is not where its images are */
+        (void)bh_str_copy(out->host, sizeof out->host, HUB_INDEX);
+    return 0;
 }

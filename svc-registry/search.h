@@ -25,6 +25,10 @@ struct reg_search {
     size_t n_hits;
     bool catalog;
 };
+#define REG_TERM_SIZE 256
+/* "HOST/word" goes to HOST, a lone word to the index of the hub: the place and the word. */
+int reg_search_route(const struct reg_conf *conf, const char *text, const struct reg_route_options *options,
+                     struct reg_place *out, char out_term[REG_TERM_SIZE], struct bh_err *err);
 /* "stars" = "3", "is-official" = "true".  BH_E_INVALID with docker's words. */
 int reg_search_filter(struct reg_search *s, const char *key, const char *value, struct bh_err *err);
 int reg_search_run(struct reg_search *s, struct reg_remote *r, struct bh_err *err);

@@ -286,22 +286,23 @@ static int find_in(const char *path, const json_t *root, const char *name, const
     return helper[0] != '\0' ? helper_get(helper, domain, out, out_found, err) : 0;
 }
 
-int cli_auth_find(const struct cli_auth_place *where, const struct bh_ref *ref, struct cli_auth *out, bool *out_found,
+int cli_auth_find(const struct cli_auth_place *where, const char *name, struct cli_auth *out, bool *out_found,
                   struct bh_err *err) {
-    char name[BH_REF_TEXT_SIZE];
+    char host[SCOPE_MAX];
     struct files f;
     int r = 0;
 
     memset(out, 0, sizeof *out);
     *out_found = false;
-    bh_ref_name(ref, name);
+    if (!bh_str_copy_n(host, sizeof host, name, strcspn(name, "/")))
+        return bh_err_set(err, BH_E_INVALID, "%.100s..: the name of the registry is too long", name);
     find_files(where, &f);
     for (size_t i = 0; r == 0 && !*out_found && i < f.n; i++) {
         BH_SCOPE_JSON json_t *root = NULL;
 
         r = read_file(f.path[i], &root, err);
         if (r == 0 && root != NULL)
-            r = find_in(f.path[i], root, name, ref->domain, out, out_found, err);
+            r = find_in(f.path[i], root, name, host, out, out_found, err);
     }
     files_fini(&f);
     if (r != 0)

@@ -13,7 +13,6 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "oci/ref.h"
 
 /* One login.  Wiped and freed by cli_auth_fini. */
 struct cli_auth {
@@ -31,9 +30,9 @@ struct cli_auth_place {
     const char *config;
 };
 
-/* The login for a repository: files in order ($REGISTRY_AUTH_FILE, the runtime folder's auth.json, config.json of
- * docker), in each the longest prefix of host/path.  out_found false: there is none. */
-int cli_auth_find(const struct cli_auth_place *where, const struct bh_ref *ref, struct cli_auth *out, bool *out_found,
+/* The login for a repository "host[:port]/path": files in order ($REGISTRY_AUTH_FILE, the runtime folder's auth.json,
+ * config.json of docker), in each the longest prefix of host/path.  out_found false: there is none. */
+int cli_auth_find(const struct cli_auth_place *where, const char *name, struct cli_auth *out, bool *out_found,
                   struct bh_err *err);
 
 /* server: "" or "docker.io" for the default registry, "host[:port][/path]".  Written by the helper that

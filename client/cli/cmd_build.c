@@ -458,16 +458,19 @@ static int set_epoch(const struct build *x, bulkhead_value *request, struct bh_e
 /* Credentials for the base images and, with --push, for the names. */
 static int set_remote(struct build *x, bulkhead_value *request) {
     const bulkhead_value *stages = bulkhead_get(x->check, "stage");
-    size_t tags = cli_count(x->args, "tag"), n = 0;
-    const char **names BH_SCOPE_FREE = bh_xcalloc(bulkhead_count(stages) + tags + 1, sizeof *names);
+    size_t tags = cli_count(x->args, "tag"), n_from = bulkhead_count(stages);
+    const char **names BH_SCOPE_FREE = bh_xcalloc(n_from + tags + 1, sizeof *names);
+    bool push = cli_bool(x->args, "push") || x->output.push;
     bulkhead_value *remote = NULL;
     int status;
 
-    for (size_t i = 0; i < bulkhead_count(stages); i++)
-        names[n++] = bulkhead_get_str(bulkhead_at(stages, i), "from");
+    for (size_t i = 0; i < n_from; i++)
+        names[i] = bulkhead_get_str(bulkhead_at(stages, i), "from");
     for (size_t i = 0; i < tags; i++)
-        names[n++] = cli_item(x->args, "tag", i);
-    status = cli_remote_make(x->ctx, x->args, names, n, &remote);
+        names[n_from + i] = cli_item(x->args, "tag", i);
+    const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, names, n_from},
+                                              {CLI_REMOTE_PUSH, names + n_from, push ? tags : 0}};
+    status = cli_remote_make_all(x->ctx, x->args, groups, BH_ARRAY_LEN(groups), &remote);
     if (status == 0)
         bulkhead_set(request, "remote", remote);
     return status;

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/mem.h"
 #include "cli/cmd.h"
 #include "cli/copy_tree.h"
 #include "cli/engine.h"
@@ -52,8 +53,8 @@ static int with_layout(struct cli_transfer_view *view, const struct cli_args *ar
     bh_platform_host(&copy.want);
     if (platform != NULL && platform[0] != '\0' && bh_platform_parse(platform, &copy.want, &err) != 0)
         return cli_fail(view->ctx->out, &err);
-    if ((status = cli_copy_side_connect(from, view->ctx, args)) != 0 ||
-        (status = cli_copy_side_connect(to, view->ctx, args)) != 0)
+    if ((status = cli_copy_side_connect(from, view->ctx, args, CLI_REMOTE_PULL)) != 0 ||
+        (status = cli_copy_side_connect(to, view->ctx, args, CLI_REMOTE_PUSH)) != 0)
         return status;
     r = cli_copy_run(&copy, &err);
     cli_transfer_view_close(view);
@@ -62,9 +63,9 @@ static int with_layout(struct cli_transfer_view *view, const struct cli_args *ar
 
 static int with_registries(struct cli_transfer_view *view, const struct cli_args *args, const char *from,
                            const char *to) {
-    const char *names[2] = {from, to};
+    const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, &from, 1}, {CLI_REMOTE_PUSH, &to, 1}};
     bulkhead_value *request, *remote = NULL;
-    int status = cli_remote_make(view->ctx, args, names, 2, &remote);
+    int status = cli_remote_make_all(view->ctx, args, groups, BH_ARRAY_LEN(groups), &remote);
 
     if (status != 0)
         return status;
@@ -102,7 +103,7 @@ int cmd_image_delete(struct cli_ctx *ctx, const struct cli_args *args) {
     for (int i = 0; i < args->operand_count; i++) {
         const char *name = bare(args->operands[i]);
         bulkhead_value *request, *remote = NULL, *reply = NULL;
-        int status = cli_remote_make(ctx, args, &name, 1, &remote);
+        int status = cli_remote_make(ctx, args, CLI_REMOTE_DELETE, &name, 1, &remote);
 
         if (status != 0)
             return status;

@@ -58,7 +58,7 @@ static int remote_document(struct cli_ctx *ctx, const struct cli_args *args, bul
     struct bh_ref ref = {.domain = ""};
     int r;
 
-    if (cli_remote_make(ctx, args, &name, 1, &remote) != 0)
+    if (cli_remote_make(ctx, args, CLI_REMOTE_PULL, &name, 1, &remote) != 0)
         return BULKHEAD_CANCELLED; /* told already */
     request = bulkhead_map_new();
     bulkhead_set_str(request, "reference", name);

@@ -176,10 +176,10 @@ static int keep(struct cli_ctx *ctx, const struct cli_auth_place *where, const c
 static int get_login(struct cli_ctx *ctx, const struct cli_auth_place *where, const char *server) {
     struct bh_err err = BH_ERR_INIT;
     struct cli_auth a = {0};
-    struct bh_ref ref;
+    char name[BH_REF_TEXT_SIZE];
     bool found = false;
 
-    if (cli_remote_ref_of_server(server, &ref, &err) != 0 || cli_auth_find(where, &ref, &a, &found, &err) != 0)
+    if (cli_remote_name_of_server(server, name, &err) != 0 || cli_auth_find(where, name, &a, &found, &err) != 0)
         return cli_fail(ctx->out, &err);
     if (found) {
         cli_put_word(ctx->out, a.username != NULL ? a.username : "<token>");
@@ -209,14 +209,14 @@ static int list_logins(struct cli_ctx *ctx, const struct cli_auth_place *where) 
 /* Without a word about who: what is kept already is tried again, as docker does. */
 static int known(const struct cli_auth_place *where, const struct cli_args *args, const char *server,
                  struct cli_auth *a, bool *out_found, struct bh_err *err) {
-    struct bh_ref ref;
+    char name[BH_REF_TEXT_SIZE];
 
     *out_found = false;
     if (cli_given(args, "username") || cli_given(args, "password") || cli_bool(args, "password-stdin"))
         return 0;
-    if (cli_remote_ref_of_server(server, &ref, err) != 0)
+    if (cli_remote_name_of_server(server, name, err) != 0)
         return err->code;
-    return cli_auth_find(where, &ref, a, out_found, err);
+    return cli_auth_find(where, name, a, out_found, err);
 }
 
 int cmd_login(struct cli_ctx *ctx, const struct cli_args *args) {

@@ -55,8 +55,9 @@ const struct cli_opt cmd_manifest_rm_opts[] = {{0}};
 
 /* ---- the registry's side ------------------------------------------------------------------- */
 
-static int remote_of(struct cli_ctx *ctx, const struct cli_args *args, const char *name, bulkhead_value **out) {
-    int status = cli_remote_make(ctx, args, &name, 1, out);
+static int remote_of(struct cli_ctx *ctx, const struct cli_args *args, enum cli_remote_use use, const char *name,
+                     bulkhead_value **out) {
+    int status = cli_remote_make(ctx, args, use, &name, 1, out);
 
     if (status == 0 && cli_bool(args, "insecure"))
         bulkhead_set_uint(*out, "tls_verify", 2);
@@ -66,7 +67,7 @@ static int remote_of(struct cli_ctx *ctx, const struct cli_args *args, const cha
 static int look(struct cli_ctx *ctx, const struct cli_args *args, const char *name, bool all, bool config,
                 bulkhead_value **out_reply) {
     bulkhead_value *request, *remote = NULL;
-    int status = remote_of(ctx, args, name, &remote);
+    int status = remote_of(ctx, args, CLI_REMOTE_PULL, name, &remote);
 
     if (status != 0)
         return status;
@@ -363,7 +364,7 @@ static int push(struct cli_ctx *ctx, const struct cli_args *args, const char *na
     const char *type = type_of(list);
     char *text BH_SCOPE_FREE = document_of(list, type);
     bulkhead_value *request, *desc, *from, *remote = NULL, *reply = NULL;
-    int status = remote_of(ctx, args, name, &remote);
+    int status = remote_of(ctx, args, CLI_REMOTE_PUSH, name, &remote);
 
     if (status != 0)
         return status;

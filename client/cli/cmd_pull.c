@@ -64,7 +64,7 @@ int cmd_pull(struct cli_ctx *ctx, const struct cli_args *args) {
         return cli_fail(ctx->out, &err);
     if (cli_bool(args, "quiet"))
         mode = CLI_PROGRESS_QUIET;
-    status = cli_remote_make(ctx, args, names, (size_t)args->operand_count, &remote);
+    status = cli_remote_make(ctx, args, CLI_REMOTE_PULL, names, (size_t)args->operand_count, &remote);
     if (status != 0)
         return status;
     request = request_of(names, (size_t)args->operand_count, cli_str(args, "platform"), remote);

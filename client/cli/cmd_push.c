@@ -101,7 +101,8 @@ static int make_request(struct cli_ctx *ctx, const struct cli_args *args, bulkhe
         return cli_failf(ctx->out, CLI_EXIT_USAGE, "--jobs is 1 to 64, --compression-level 1 to 22");
     if ((status = references(ctx, args, &list)) != 0)
         return status;
-    status = cli_remote_make(ctx, args, (const char *const *)args->operands, (size_t)args->operand_count, &remote);
+    status = cli_remote_make(ctx, args, CLI_REMOTE_PUSH, (const char *const *)args->operands,
+                             (size_t)args->operand_count, &remote);
     if (status != 0) {
         bulkhead_value_free(list);
         return status;

@@ -89,7 +89,7 @@ int cmd_search(struct cli_ctx *ctx, const struct cli_args *args) {
 
     if (limit < 1 || limit > 100)
         return cli_failf(ctx->out, CLI_EXIT_FAILED, "limit %lld is outside the range of [1, 100]", (long long)limit);
-    if ((status = cli_remote_make(ctx, args, &term, 1, &remote)) != 0)
+    if ((status = cli_remote_make(ctx, args, CLI_REMOTE_SEARCH, &term, 1, &remote)) != 0)
         return status;
     request = bulkhead_map_new();
     bulkhead_set(request, "remote", remote);
@@ -150,7 +150,7 @@ int cmd_tags(struct cli_ctx *ctx, const struct cli_args *args) {
     if (limit < 0)
         return cli_failf(ctx->out, CLI_EXIT_USAGE, "invalid argument \"%lld\" for \"--limit\" flag: below 0",
                          (long long)limit);
-    if ((status = cli_remote_make(ctx, args, &name, 1, &remote)) != 0)
+    if ((status = cli_remote_make(ctx, args, CLI_REMOTE_LIST, &name, 1, &remote)) != 0)
         return status;
     request = bulkhead_map_new();
     bulkhead_set(request, "remote", remote);

@@ -33,9 +33,9 @@ void cli_copy_side_fini(struct cli_copy_side *s) {
 }
 
 static int new_request(struct cli_copy_side *s, struct cli_ctx *ctx, const struct cli_args *args,
-                       bulkhead_value **out) {
+                       enum cli_remote_use use, bulkhead_value **out) {
     bulkhead_value *remote = NULL;
-    int status = cli_remote_make(ctx, args, &s->word, 1, &remote);
+    int status = cli_remote_make(ctx, args, use, &s->word, 1, &remote);
 
     if (status != 0)
         return status;
@@ -45,7 +45,8 @@ static int new_request(struct cli_copy_side *s, struct cli_ctx *ctx, const struc
     return 0;
 }
 
-int cli_copy_side_connect(struct cli_copy_side *s, struct cli_ctx *ctx, const struct cli_args *args) {
+int cli_copy_side_connect(struct cli_copy_side *s, struct cli_ctx *ctx, const struct cli_args *args,
+                          enum cli_remote_use use) {
     int status;
 
     if (s->is_layout)
@@ -53,10 +54,10 @@ int cli_copy_side_connect(struct cli_copy_side *s, struct cli_ctx *ctx, const st
     s->engine = cli_engine(ctx);
     if (s->engine == NULL)
         return CLI_EXIT_FAILED;
-    if ((status = new_request(s, ctx, args, &s->inspect)) != 0 ||
-        (status = new_request(s, ctx, args, &s->manifest)) != 0)
+    if ((status = new_request(s, ctx, args, use, &s->inspect)) != 0 ||
+        (status = new_request(s, ctx, args, use, &s->manifest)) != 0)
         return status;
-    return new_request(s, ctx, args, &s->blob);
+    return new_request(s, ctx, args, use, &s->blob);
 }
 
 /* "host:1/name:tag@digest" -> "host:1/name@digest". */

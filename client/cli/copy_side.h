@@ -7,6 +7,7 @@
 #ifndef BH_CLI_COPY_SIDE_H
 #define BH_CLI_COPY_SIDE_H
 
+#include "cli/remote.h"
 #include "bulkhead/bulkhead.h"
 #include "cli/layout.h"
 #include "cli/opt.h"
@@ -24,7 +25,8 @@ struct cli_copy_side {
 int cli_copy_side_init(struct cli_copy_side *s, const char *word, struct bh_err *err);
 void cli_copy_side_fini(struct cli_copy_side *s);
 /* 0 or an exit status whose error has been printed. */
-int cli_copy_side_connect(struct cli_copy_side *s, struct cli_ctx *ctx, const struct cli_args *args);
+int cli_copy_side_connect(struct cli_copy_side *s, struct cli_ctx *ctx, const struct cli_args *args,
+                          enum cli_remote_use use);
 
 /* A manifest or index; the strings are the struct's, what was parsed is in the arena. */
 struct cli_copy_document {

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/engine.h"
 
 const struct cli_opt cli_remote_opts[] = {
     {.name = "authfile",
@@ -51,27 +52,27 @@ static void add_credential(bulkhead_value *list, const struct cli_auth *a) {
     bulkhead_add(list, c);
 }
 
-/* --creds USER:PASSWORD is for every host that the call names. */
-static void creds_of_option(const char *creds, const struct bh_ref *ref, struct cli_auth *out) {
+/* --creds USER:PASSWORD is for the registries that the call names, not for their mirrors. */
+static void creds_of_option(const char *creds, const char *host, struct cli_auth *out) {
     const char *colon = strchr(creds, ':');
 
-    *out = (struct cli_auth){.scope = bh_xstrdup(ref->domain)};
+    *out = (struct cli_auth){.scope = bh_xstrdup(host)};
     out->username = bh_xstrndup(creds, colon != NULL ? (size_t)(colon - creds) : strlen(creds));
     out->password = bh_xstrdup(colon != NULL ? colon + 1 : "");
 }
 
-static int add_for(const struct cli_auth_place *where, const char *creds, const char *name, bulkhead_value *list,
-                   struct bh_err *err) {
-    struct bh_err ignored = BH_ERR_INIT;
+static int add_for(const struct cli_auth_place *where, const char *creds, const bulkhead_value *place,
+                   bulkhead_value *list, struct bh_err *err) {
+    const char *name = bulkhead_get_str(place, "name");
+    char host[BH_REF_TEXT_SIZE];
     struct cli_auth a = {0};
     bool found = true;
-    struct bh_ref ref;
 
-    if (bh_ref_parse(name, &ref, &ignored) != 0)
-        return 0; /* the engine says what is wrong with it */
-    if (creds != NULL && creds[0] != '\0')
-        creds_of_option(creds, &ref, &a);
-    else if (cli_auth_find(where, &ref, &a, &found, err) != 0)
+    if (creds != NULL && creds[0] != '\0' && bulkhead_get_bool(place, "mirror"))
+        return 0;
+    if (creds != NULL && creds[0] != '\0' && bh_str_copy_n(host, sizeof host, name, strcspn(name, "/")))
+        creds_of_option(creds, host, &a);
+    else if (cli_auth_find(where, name, &a, &found, err) != 0)
         return err->code;
     if (found)
         add_credential(list, &a);
@@ -79,26 +80,54 @@ static int add_for(const struct cli_auth_place *where, const char *creds, const 
     return 0;
 }
 
-static int make(struct cli_ctx *ctx, const struct cli_auth_place *where, const char *creds, const char *const *names,
-                size_t n, bulkhead_value **out) {
-    bulkhead_value *list = bulkhead_list_new();
-    struct bh_err err = BH_ERR_INIT;
+static int resolve(struct cli_ctx *ctx, const struct cli_remote_names *group, bulkhead_value **out_reply) {
+    bulkhead_value *request = bulkhead_map_new(), *list = bulkhead_list_new();
 
-    for (size_t i = 0; i < n; i++) {
-        if (add_for(where, creds, names[i], list, &err) != 0) {
-            bulkhead_value_free(list);
-            return cli_fail(ctx->out, &err);
-        }
+    for (size_t i = 0; i < group->n; i++)
+        bulkhead_add_str(list, group->names[i]);
+    bulkhead_set(request, "reference", list);
+    bulkhead_set_uint(request, "use", group->use);
+    return cli_call_take(ctx, "registry", "Resolve", request, out_reply);
+}
+
+static int add_group(struct cli_ctx *ctx, const struct cli_auth_place *where, const char *creds,
+                     const struct cli_remote_names *group, bulkhead_value *list) {
+    bulkhead_value *reply = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    int status = resolve(ctx, group, &reply);
+
+    for (size_t i = 0; status == 0 && i < bulkhead_count(bulkhead_get(reply, "reference")); i++) {
+        const bulkhead_value *places = bulkhead_get(bulkhead_at(bulkhead_get(reply, "reference"), i), "place");
+
+        for (size_t k = 0; status == 0 && k < bulkhead_count(places); k++)
+            if (add_for(where, creds, bulkhead_at(places, k), list, &err) != 0)
+                status = cli_fail(ctx->out, &err);
+    }
+    bulkhead_value_free(reply);
+    return status;
+}
+
+static int make(struct cli_ctx *ctx, const struct cli_auth_place *where, const char *creds,
+                const struct cli_remote_names *groups, size_t n, bulkhead_value **out) {
+    bulkhead_value *list = bulkhead_list_new();
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < n; i++)
+        if (groups[i].n > 0)
+            status = add_group(ctx, where, creds, &groups[i], list);
+    if (status != 0) {
+        bulkhead_value_free(list);
+        return status;
     }
     *out = bulkhead_map_new();
     bulkhead_set(*out, "credential", list);
     return 0;
 }
 
-int cli_remote_make(struct cli_ctx *ctx, const struct cli_args *args, const char *const *names, size_t n,
-                    bulkhead_value **out) {
+int cli_remote_make_all(struct cli_ctx *ctx, const struct cli_args *args, const struct cli_remote_names *groups,
+                        size_t n, bulkhead_value **out) {
     const struct cli_auth_place where = cli_auth_place_of(ctx, args);
-    int status = make(ctx, &where, cli_str(args, "creds"), names, n, out);
+    int status = make(ctx, &where, cli_str(args, "creds"), groups, n, out);
 
     if (status != 0)
         return status;
@@ -109,21 +138,30 @@ int cli_remote_make(struct cli_ctx *ctx, const struct cli_args *args, const char
     return 0;
 }
 
-int cli_remote_default(struct cli_ctx *ctx, const char *name, bulkhead_value **out) {
-    const struct cli_auth_place where = cli_auth_place_of(ctx, NULL);
+int cli_remote_make(struct cli_ctx *ctx, const struct cli_args *args, enum cli_remote_use use, const char *const *names,
+                    size_t n, bulkhead_value **out) {
+    const struct cli_remote_names group = {use, names, n};
 
-    return make(ctx, &where, NULL, &name, 1, out);
+    return cli_remote_make_all(ctx, args, &group, 1, out);
 }
 
-int cli_remote_ref_of_server(const char *server, struct bh_ref *out, struct bh_err *err) {
-    char scope[BH_REF_TEXT_SIZE], text[BH_REF_TEXT_SIZE + 8];
+int cli_remote_default(struct cli_ctx *ctx, const char *name, bulkhead_value **out) {
+    const struct cli_auth_place where = cli_auth_place_of(ctx, NULL);
+    const struct cli_remote_names group = {CLI_REMOTE_PULL, &name, 1};
+
+    return make(ctx, &where, NULL, &group, 1, out);
+}
+
+int cli_remote_name_of_server(const char *server, char out[BH_REF_TEXT_SIZE], struct bh_err *err) {
+    char scope[BH_REF_TEXT_SIZE - 8];
+    struct bh_ref ref;
 
     cli_auth_scope_of_key(server, scope, sizeof scope);
     if (scope[0] == '\0')
         bh_str_copy(scope, sizeof scope, "docker.io");
     /* a repository that any path prefix of the server covers */
-    snprintf(text, sizeof text, "%s/x", scope);
-    if (bh_ref_parse(text, out, err) != 0)
+    snprintf(out, BH_REF_TEXT_SIZE, "%s/x", scope);
+    if (bh_ref_parse(out, &ref, err) != 0)
         return bh_err_set(err, BH_E_INVALID, "\"%.200s\" is not the name of a registry", server);
     return 0;
 }

@@ -103,11 +103,21 @@ location = "{self.home.host}"
 [[registry.mirror]]
 location = "{self.cache.host}"
 [[registry]]
+prefix = "guarded.test"
+location = "{self.basic.host}/home"
+[[registry.mirror]]
+location = "{self.basic.host}/mirror"
+[[registry]]
+prefix = "docker.io"
+[[registry.mirror]]
+location = "{self.basic.host}/hub"
+[[registry]]
 location = "plain.test"
 insecure = true
 {more}
 [aliases]
 "short" = "{self.plain.host}/long/name"
+"guarded" = "{self.basic.host}/by/alias"
 '''.encode())
 
     def config(self):
@@ -273,6 +283,30 @@ def _(e):
         out(e, "logout", r.host, env=env)
         lacks(open(path).read(), "auth\"")
         fails(e, "pull", full, env=env, error="denied|unauthorized|authentication")
+    quiet(e)
+
+
+@case("htpasswd: a mirror, a rewritten place and an alias are asked with the login that is kept for them")
+def _(e):
+    with P.basic as r:
+        for at, name in enumerate(("mirror/app", "home/app", "hub/library/app", "by/alias")):
+            r.put(image(f"guarded {at}"), f"{name}:1")
+        env = logins(e, **{r.host: auth("ann")})
+        for at, name in ((0, "guarded.test/app:1"), (3, "guarded:1"), (2, "docker.io/library/app:1")):
+            out(e, "pull", name, env=env)
+            same(inspect(e, {"guarded:1": f"{r.host}/by/alias:1"}.get(name, name))["Id"], image(f"guarded {at}").id)
+            fails(e, "pull", name, env=logins(e), error="denied|unauthorized|authentication|Connect|no such host|resolve")
+        out(e, "push", "guarded.test/app:1", env=env)
+        same(r.digest("home/app:1"), r.digest("mirror/app:1"))
+        same(out(e, "tags", "-q", "guarded", env=env), "1\n")
+        out(e, "image", "copy", "guarded:1", "guarded.test/copied:1", env=env)
+        assert r.digest("home/copied:1"), "a copy goes to the rewritten place with its login"
+        mk.write(f"{e.folder}/Dockerfile", b"FROM guarded.test/app:1\n")
+        forget(e)
+        out(e, "build", "-q", "-f", f"{e.folder}/Dockerfile", e.folder, env=env)
+        forget(e)
+        done = ends(e.cli("build", "-q", "-f", f"{e.folder}/Dockerfile", e.folder, env=logins(e), check=False), 1)
+        has(done.stderr, "unauthorized: authentication required", done)
     quiet(e)
 
 

@@ -341,6 +341,77 @@ def token_server(h):
     return h.reply(200, body)
 
 
+def basic_registry(user, repo, served="1"):
+    """Wants this user's password."""
+    def answer(h):
+        if h.headers.get("Authorization") != "Basic " + base64.b64encode(f"{user}:pw-{user}".encode()).decode():
+            return h.reply(401, {"errors": [{"code": "UNAUTHORIZED"}]}, Content_Type="application/json", WWW_Authenticate='Basic realm="r"')
+        tags(served, repo=repo)(h)
+    return answer
+
+
+def users_of(r):
+    """Who said who they are."""
+    return sorted({base64.b64decode(h.split()[1]).decode() for h in r.headers("authorization")})
+
+
+@case("credentials: mirrors, aliases, rewritten places and the hub each get those of their own host and path, and no others")
+def _(e):
+    with Mini(basic_registry("first", "m/team/app", "none")) as first, Mini(basic_registry("second", "team/app")) as second, \
+            Mini(basic_registry("home", "team/app")) as home, Mini(basic_registry("deep", "pub/in/app")) as deep:
+        rules(e, rule(prefix="images.test", location=home.host, mirrors=[{"location": f"{first.host}/m"}, {"location": second.host}])
+              + rule(prefix="docker.io", mirrors=[{"location": second.host}])
+              + rule(prefix="hub.test", location="index.docker.io", mirrors=[{"location": f"{deep.host}/pub"}])
+              + f'[aliases]\n"short" = "{deep.host}/pub/in/app"\n')
+        first.server.answer = lambda h: h.reply(404, {}) if h.headers.get("Authorization") else basic_registry("first", "m/team/app")(h)
+        env = {**os.environ, "DOCKER_CONFIG": f"{e.folder}/many"}
+
+        def keep(*names):
+            auth = {name: {"auth": base64.b64encode(f"{user}:pw-{user}".encode()).decode()} for name, user in names}
+            write(f"{e.folder}/many/config.json", json.dumps({"auths": auth}), 0o600)
+        keep((first.host, "first"), (second.host, "second"), (home.host, "home"), (deep.host, "wide"), (f"{deep.host}/pub/in", "deep"),
+             ("https://index.docker.io/v1/", "hub"), ("images.test", "name"))
+        same(out(e, "tags", "-q", "images.test/team/app", env=env), "1\n")
+        same([users_of(r) for r in (first, second, home, deep)], [["first:pw-first"], ["second:pw-second"], [], []])
+        second.server.answer = lambda h: h.reply(404, {})
+        same(out(e, "tags", "-q", "images.test/team/app", env=env), "1\n")
+        same(users_of(home), ["home:pw-home"])
+        same(out(e, "tags", "-q", "short", env=env), "1\n")
+        same(out(e, "tags", "-q", f"{deep.host}/pub/in/app", env=env), "1\n")
+        same(users_of(deep), ["deep:pw-deep"])
+        second.server.answer = basic_registry("second", "team/app")
+        same(out(e, "tags", "-q", "team/app", env=env), "1\n")  # the hub's login stays with the hub
+        same(users_of(second), ["second:pw-second"])
+        same(out(e, "tags", "-q", "hub.test/in/app", env=env), "1\n")
+        same(users_of(deep), ["deep:pw-deep"])
+        for r in (first, second, home, deep):
+            r.seen.clear()
+        keep(("images.test", "name"), ("docker.io", "hub"))
+        fails(e, "tags", "images.test/team/app", env=env, error="denied|unauthorized|login")
+        same([users_of(r) for r in (first, second, home)], [[], [], []])  # the name alone is not where it goes
+        fails(e, "tags", "--creds", "home:pw-wrong", "images.test/team/app", env=env, error="denied|unauthorized|login")
+        same([users_of(r) for r in (first, second, home)], [[], [], ["home:pw-wrong"]])
+        rules(e)
+
+
+def ask_places(calls, use, *names):
+    reply = calls.call("registry", "Resolve", {"reference": list(names), "use": use})
+    return [[(p["name"], p.get("mirror", False)) for p in r.get("place", [])] for r in reply["reference"]]
+
+
+@case("resolve: what a call will be sent to, without a connection; what is refused has no places")
+def _(e):
+    rules(e, rule(prefix="a.test/team", location="b.test/x", mirrors=[{"location": "m.test"}]) + rule(prefix="no.test", blocked=True)
+          + rule(prefix="hub.test", location="registry-1.docker.io") + '[aliases]\n"short" = "a.test/team/app"\n')
+    full = [("m.test/app", True), ("b.test/x/app", False)]
+    same(as_room(e, "", ask_places, 0, "a.test/team/app:1", "short", "no.test/x", "NO", "debian", "hub.test/me/app"),
+         [full, full, [], [], [("docker.io/library/debian", False)], [("docker.io/me/app", False)]])
+    same(as_room(e, "", ask_places, 1, "short"), [full[1:]])
+    same(as_room(e, "", ask_places, 3, "short"), [full])
+    same(as_room(e, "", ask_places, 4, "debian", "a.test/word"), [[("docker.io", False)], [("a.test", False)]])
+    rules(e)
+
+
 @case("tokens: anonymous, one for several calls, a new one when it is refused, another for a credential")
 def _(e):
     with Mini(token_server) as t, Mini(token_registry(tags("1"), f"http://{t.host}/token")) as r:

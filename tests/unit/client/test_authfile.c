@@ -16,6 +16,7 @@
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "cli/authfile.h"
+#include "oci/ref.h"
 
 static char folder[] = "/tmp/bh-authfile-XXXXXX";
 static char file[64];
@@ -67,6 +68,13 @@ static void test_scopes(void **state) {
     }
 }
 
+static const char *name_of(const struct bh_ref *ref) {
+    static char name[BH_REF_TEXT_SIZE];
+
+    bh_ref_name(ref, name);
+    return name;
+}
+
 static void check_user(const char *name, const char *user, const char *scope) {
     const struct cli_auth_place where = {.file = file};
     struct bh_err err = BH_ERR_INIT;
@@ -75,7 +83,7 @@ static void check_user(const char *name, const char *user, const char *scope) {
     bool found;
 
     assert_int_equal(bh_ref_parse(name, &ref, &err), 0);
-    assert_int_equal(cli_auth_find(&where, &ref, &a, &found, &err), 0);
+    assert_int_equal(cli_auth_find(&where, name_of(&ref), &a, &found, &err), 0);
     assert_int_equal(found, user != NULL);
     if (user != NULL) {
         assert_string_equal(a.username, user);
@@ -118,7 +126,7 @@ static void test_refused(void **state) {
 
         put_file(bad[i]);
         assert_int_equal(bh_ref_parse("r.example/x", &ref, &err), 0);
-        assert_int_not_equal(cli_auth_find(&where, &ref, &a, &found, &err), 0);
+        assert_int_not_equal(cli_auth_find(&where, name_of(&ref), &a, &found, &err), 0);
         assert_true(err.msg[0] != '\0');
     }
 }
@@ -187,21 +195,21 @@ static void test_helper(void **state) {
     setenv("PATH", path, 1);
     put_file("{\"credHelpers\":{\"r.example\":\"test\"}}");
     assert_int_equal(bh_ref_parse("r.example/x", &ref, &err), 0);
-    assert_int_equal(cli_auth_find(&where, &ref, &back, &found, &err), 0);
+    assert_int_equal(cli_auth_find(&where, name_of(&ref), &back, &found, &err), 0);
     assert_false(found);
     assert_int_equal(cli_auth_store(&where, "r.example", &a, &place, &plain, &err), 0);
     assert_false(plain);
     assert_string_equal(place, "test");
     assert_int_equal(bh_file_read(AT_FDCWD, file, 4096, &text, &err), 0);
     assert_null(strstr(bh_buf_str(&text), "secret"));
-    assert_int_equal(cli_auth_find(&where, &ref, &back, &found, &err), 0);
+    assert_int_equal(cli_auth_find(&where, name_of(&ref), &back, &found, &err), 0);
     assert_true(found);
     assert_string_equal(back.username, "me");
     assert_string_equal(back.password, "secret\"\\");
     cli_auth_fini(&back);
     assert_int_equal(cli_auth_erase(&where, "r.example", &was, &err), 0);
     assert_true(was);
-    assert_int_equal(cli_auth_find(&where, &ref, &back, &found, &err), 0);
+    assert_int_equal(cli_auth_find(&where, name_of(&ref), &back, &found, &err), 0);
     assert_false(found);
     bh_buf_fini(&text);
     free(place);

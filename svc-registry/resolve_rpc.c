@@ -1,0 +1,94 @@
+/*
+ * resolve_rpc.c - handler: which places would be asked for a name?
+ *
+ * Room: registry.  The client holds the credentials and the administrator's rules are here: this is how it comes to
+ * send those that fit, for mirrors, aliases and rewritten names too, and no others.
+ */
+#include <stdio.h>
+
+#include "oci/types.h"
+#include "svc-registry/caller_rpc.h"
+#include "svc-registry/methods.h"
+#include "svc-registry/search.h"
+
+#define MAX_REFERENCES 1000
+
+typedef REG_MSG(ResolvedReference) resolved;
+
+static int add_place(struct bh_arena *arena, const struct reg_place *p, resolved *out, struct bh_err *err) {
+    REG_MSG(ResolvedPlace) *place = bh_oci_alloc(arena, sizeof *place, err);
+    char name[sizeof p->name + sizeof p->path];
+
+    if (!place)
+        return err->code;
+    bulkhead__registry__v1__resolved_place__init(place);
+    int n = snprintf(name, sizeof name, "%s%s%s", p->name, *p->path ? "/" : "", p->path);
+    place->name = (char *)bh_oci_strdup(arena, name, (size_t)n, err);
+    place->mirror = p->mirror;
+    out->place[out->n_place++] = place;
+    return place->name ? 0 : err->code;
+}
+
+static int places_of(const struct reg_conf *conf, const char *text, enum reg_use use, bool search,
+                     struct reg_places *out, struct bh_err *err) {
+    const struct reg_route_options options = {.use = use};
+    char note[256], term[REG_TERM_SIZE];
+    struct bh_ref ref;
+
+    out->n = 1;
+    if (search)
+        return reg_search_route(conf, text, &options, &out->v[0], term, err);
+    if (reg_complete(conf, text, &ref, note, err) != 0)
+        return err->code;
+    return reg_route(conf, &ref, &options, out, err);
+}
+
+static int use_of(uint32_t number, enum reg_use *out, bool *out_search, struct bh_err *err) {
+    static const enum reg_use uses[] = {REG_PULL, REG_PUSH, REG_DELETE, REG_LIST, REG_LIST};
+
+    if (number >= sizeof uses / sizeof uses[0])
+        return bh_err_set(err, BH_E_INVALID, "use %u is not known", number);
+    *out = uses[number];
+    *out_search = number == BULKHEAD__REGISTRY__V1__REMOTE_USE__USE_SEARCH;
+    return 0;
+}
+
+static int resolve_one(const struct reg_conf *conf, const REG_MSG(ResolveRequest) * req, const char *text,
+                       struct bh_arena *arena, resolved *out, struct bh_err *err) {
+    struct bh_err refused = BH_ERR_INIT;
+    struct reg_places places;
+    enum reg_use use;
+    bool search;
+
+    bulkhead__registry__v1__resolved_reference__init(out);
+    if (use_of(req->use, &use, &search, err) != 0)
+        return err->code;
+    if (places_of(conf, text, use, search, &places, &refused) != 0)
+        return 0; /* the call itself will say so */
+    out->place = bh_oci_alloc(arena, places.n * sizeof(void *), err);
+    for (size_t i = 0; out->place && i < places.n; i++) {
+        if (add_place(arena, &places.v[i], out, err) != 0)
+            return err->code;
+    }
+    return out->place ? 0 : err->code;
+}
+
+int reg_rpc_resolve(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const REG_MSG(ResolveRequest) *req = (const REG_MSG(ResolveRequest) *)request;
+    REG_SCOPE_CONF struct reg_conf *conf = reg_room_conf(room);
+    REG_SCOPE_ARENA struct bh_arena arena;
+    REG_MSG(ResolveReply) reply = BULKHEAD__REGISTRY__V1__RESOLVE_REPLY__INIT;
+    resolved *all;
+
+    bh_arena_init(&arena, REG_CALL_ARENA);
+    if (req->n_reference > MAX_REFERENCES)
+        return bh_err_set(err, BH_E_LIMIT, "more than %d names", MAX_REFERENCES);
+    all = bh_oci_alloc(&arena, (req->n_reference + 1) * sizeof *all, err);
+    reply.reference = all ? bh_oci_alloc(&arena, (req->n_reference + 1) * sizeof(void *), err) : NULL;
+    for (size_t i = 0; reply.reference && i < req->n_reference; i++) {
+        if (resolve_one(conf, req, req->reference[i], &arena, &all[i], err) != 0)
+            return err->code;
+        reply.reference[reply.n_reference++] = &all[i];
+    }
+    return reply.reference ? bh_call_reply(call, &reply.base, err) : err->code;
+}
