@@ -51,7 +51,7 @@ struct sup_user {
     gid_t gid;
 };
 
-#define SUP_N_FILES 3
+#define SUP_N_FILES 4
 struct sup_config {
     char files[SUP_N_FILES][PATH_MAX]; /* patterns of what the registry room gets to read */
     uint32_t uid_base;

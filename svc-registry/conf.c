@@ -6,6 +6,7 @@
 #include "svc-registry/conf.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,14 +138,26 @@ struct files {
     size_t n_certs;
 };
 
+/* FILE.d/NAME.conf beside FILE. */
+static bool is_drop_in(const char *path, const char *file) {
+    size_t n = strlen(file);
+
+    return strncmp(path, file, n) == 0 && bh_str_starts(path + n, ".d/") && !strchr(path + n + 3, '/');
+}
+
 static int take_file(struct reg_conf *c, struct files *files, const char *path, const char *data, size_t n,
                      struct bh_err *err) {
     size_t dir = strlen(files->places.certs);
+    char name[300];
     const char *slash;
 
     if (strcmp(path, files->places.registries) == 0) {
         files->registries = true;
-        return reg_registries_read(c, data, n, err);
+        return reg_registries_read(c, "registries.conf", data, n, err);
+    }
+    if (is_drop_in(path, files->places.registries)) {
+        snprintf(name, sizeof name, "registries.conf.d%s", strrchr(path, '/'));
+        return reg_registries_read(c, name, data, n, err);
     }
     if (strcmp(path, files->places.policy) == 0) {
         files->policy = true;

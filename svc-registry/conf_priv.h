@@ -57,6 +57,7 @@ struct reg_conf {
     size_t n_search;
     struct reg_alias *aliases;
     size_t n_aliases;
+    bool enforcing;          /* short-name-mode: a short name with more than one meaning is refused */
     struct reg_certs *certs; /* the last one, host "", is for all others */
     struct reg_policy_rule *policy;
     size_t n_policy;
@@ -66,8 +67,8 @@ struct reg_conf {
 const char *reg_conf_keep(struct reg_conf *c, const char *text, size_t n, struct bh_err *err);
 void *reg_conf_alloc(struct reg_conf *c, size_t n, size_t size, struct bh_err *err); /* zeroed */
 
-/* registries.c, policy.c: one file.  certs.c: call for each file, then finish. */
-int reg_registries_read(struct reg_conf *c, const char *text, size_t n, struct bh_err *err);
+/* registries.c: call for each file, in order; policy.c: one file.  certs.c: all files.  name: for messages. */
+int reg_registries_read(struct reg_conf *c, const char *name, const char *text, size_t n, struct bh_err *err);
 int reg_policy_read(struct reg_conf *c, const char *text, size_t n, struct bh_err *err);
 
 struct reg_cert_file {

@@ -179,14 +179,22 @@ int reg_complete(const struct reg_conf *conf, const char *text, struct bh_ref *o
     out_note[0] = '\0';
     if (reg_has_domain(text))
         return bh_ref_parse(text, out, err);
-    for (size_t i = 0; i < conf->n_aliases; i++) {
+    for (size_t i = conf->n_aliases; i-- > 0;) { /* the last that was read counts */
         const struct reg_alias *a = &conf->aliases[i];
         if (strlen(a->name) != n || strncmp(a->name, text, n) != 0)
             continue;
+        if (!*a->target)
+            break;
         if (snprintf(whole, sizeof whole, "%s%s", a->target, text + n) >= (int)sizeof whole)
             return bh_err_set(err, BH_E_INVALID, "%s: too long", text);
         snprintf(out_note, 256, "Resolved \"%.*s\" as an alias", (int)(n > 100 ? 100 : n), text);
         return bh_ref_parse(whole, out, err);
+    }
+    if (conf->enforcing && conf->n_search > 1) {
+        bh_err_set(err, BH_E_INVALID, "%s: a short name that could mean %s/%s or %s/%s", text, conf->search[0], text,
+                   conf->search[1], text);
+        return bh_err_hint(err,
+                           "write the whole name, or have an alias in registries.conf (short-name-mode is enforcing)");
     }
     if (conf->n_search == 0 || strcmp(conf->search[0], HUB) == 0)
         return bh_ref_parse(text, out, err);

@@ -1,8 +1,10 @@
 /*
  * registries.c - reads registries.conf (version 2): rules by prefix, mirrors, search registries, aliases.
  *
- * Room: registry.  The administrator's file.  Strict: a key that is not known is an error, because a typing error in
- * `blocked` must not pass for "allowed".  Keys of other engines that mean nothing here are accepted by name.
+ * Room: registry.  The administrator's files: after registries.conf come those of registries.conf.d, in order; a rule
+ * for the same prefix, an alias of the same name, a list of search registries take the place of what came before.
+ * Strict: a key that is not known is an error, because a typing error in `blocked` must not pass for "allowed".  Keys
+ * of other engines that mean nothing here are accepted by name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +13,8 @@
 #include "base/str.h"
 #include "oci/ref.h"
 #include "svc-registry/conf_priv.h"
+#include "svc-registry/endpoint.h"
 
-#define FILE_NAME   "registries.conf"
 #define MAX_MIRRORS 20
 
 static int say(struct bh_conf_table *t, const char *key, const char *text, struct bh_err *err) {
@@ -117,21 +119,42 @@ static int read_rule(struct reg_conf *c, struct bh_conf_table *t, struct reg_rul
     return read_mirrors(c, t, digest_only, r, err);
 }
 
+/* Room for n more behind the n_old that earlier files gave. */
+static void *grow(struct reg_conf *c, const void *old, size_t n_old, size_t n, size_t size, struct bh_err *err) {
+    void *p = reg_conf_alloc(c, n_old + n, size, err);
+
+    if (p && n_old > 0)
+        memcpy(p, old, n_old * size);
+    return p;
+}
+
+/* The place of the rule with this prefix, or behind the last. */
+static size_t rule_at(const struct reg_conf *c, const char *prefix) {
+    size_t i = 0;
+
+    while (i < c->n_rules && strcmp(c->rules[i].prefix, prefix) != 0)
+        i++;
+    return i;
+}
+
 static int read_rules(struct reg_conf *c, struct bh_conf_table *top, struct bh_err *err) {
     long n = bh_conf_tables(top, "registry", err);
 
     if (n < 0)
         return (int)n;
-    c->rules = reg_conf_alloc(c, (size_t)n, sizeof *c->rules, err);
-    for (; c->rules && c->n_rules < (size_t)n; c->n_rules++) {
-        struct bh_conf_table *t = bh_conf_table_at(top, "registry", c->n_rules);
-        struct reg_rule *r = &c->rules[c->n_rules];
-        if (read_rule(c, t, r, err) != 0)
+    BH_SCOPE_FREE bool *own = bh_xcalloc(c->n_rules + (size_t)n + 1, sizeof *own);
+    c->rules = grow(c, c->rules, c->n_rules, (size_t)n, sizeof *c->rules, err);
+    for (size_t i = 0; c->rules && i < (size_t)n; i++) {
+        struct reg_rule r = {0};
+        struct bh_conf_table *t = bh_conf_table_at(top, "registry", i);
+        if (read_rule(c, t, &r, err) != 0)
             return err->code;
-        for (size_t i = 0; i < c->n_rules; i++) {
-            if (strcmp(c->rules[i].prefix, r->prefix) == 0)
-                return say(t, NULL, "another [[registry]] has the same prefix", err);
-        }
+        size_t at = rule_at(c, r.prefix);
+        if (own[at])
+            return say(t, NULL, "another [[registry]] has the same prefix", err);
+        own[at] = true;
+        c->n_rules += at == c->n_rules;
+        c->rules[at] = r;
     }
     return c->rules ? 0 : err->code;
 }
@@ -155,17 +178,18 @@ static int read_search(struct reg_conf *c, struct bh_conf_table *top, struct bh_
     return c->search ? 0 : err->code;
 }
 
+/* An empty target takes an alias of an earlier file away. */
 static int read_alias(struct reg_conf *c, struct bh_conf_table *t, const char *name, struct reg_alias *a,
                       struct bh_err *err) {
     const char *target = NULL;
     int rc;
 
-    if (strchr(name, ':') || strchr(name, '@'))
+    if (strchr(name, ':') || strchr(name, '@') || reg_has_domain(name))
         return say(t, name, "is no short name", err);
     rc = bh_conf_get_str(t, name, &target, err);
     if (rc != 1)
         return rc < 0 ? rc : say(t, name, "has no target", err);
-    if (!is_place(target, false) || !strchr(target, '/'))
+    if (*target && (!is_place(target, false) || !strchr(target, '/')))
         return say(t, name, "leads to no full name of a repository", err);
     a->name = reg_conf_keep(c, name, strlen(name), err);
     a->target = a->name ? reg_conf_keep(c, target, strlen(target), err) : NULL;
@@ -181,18 +205,39 @@ static int read_aliases(struct reg_conf *c, struct bh_conf_table *top, struct bh
         return rc;
     while (bh_conf_key_at(t, n))
         n++;
-    c->aliases = reg_conf_alloc(c, n, sizeof *c->aliases, err);
-    for (; c->aliases && c->n_aliases < n; c->n_aliases++) {
-        if (read_alias(c, t, bh_conf_key_at(t, c->n_aliases), &c->aliases[c->n_aliases], err) != 0)
+    c->aliases = grow(c, c->aliases, c->n_aliases, n, sizeof *c->aliases, err);
+    for (size_t i = 0; c->aliases && i < n; i++) {
+        if (read_alias(c, t, bh_conf_key_at(t, i), &c->aliases[c->n_aliases], err) != 0)
             return err->code;
+        c->n_aliases++;
     }
     return c->aliases ? 0 : err->code;
 }
 
-int reg_registries_read(struct reg_conf *c, const char *text, size_t n, struct bh_err *err) {
+static int read_mode(struct reg_conf *c, struct bh_conf_table *top, struct bh_err *err) {
+    const char *mode = NULL;
+    int rc = bh_conf_get_str(top, "short-name-mode", &mode, err);
+
+    if (rc != 1)
+        return rc;
+    c->enforcing = strcmp(mode, "enforcing") == 0;
+    if (!c->enforcing && strcmp(mode, "permissive") != 0 && strcmp(mode, "disabled") != 0)
+        return say(top, "short-name-mode", "is not enforcing, permissive or disabled", err);
+    return 0;
+}
+
+/* Helpers that podman would start: here credentials are the client's business, so the names are only looked at. */
+static int check_helpers(struct bh_conf_table *top, struct bh_err *err) {
+    const char *const *list;
+    size_t n;
+
+    return bh_conf_get_strlist(top, "credential-helpers", &list, &n, err);
+}
+
+int reg_registries_read(struct reg_conf *c, const char *name, const char *text, size_t n, struct bh_err *err) {
     BH_SCOPE_CONF struct bh_conf *parsed = NULL;
 
-    if (bh_conf_parse(text, n, FILE_NAME, &parsed, err) != 0)
+    if (bh_conf_parse(text, n, name, &parsed, err) != 0)
         return err->code;
     struct bh_conf_table *top = bh_conf_root(parsed);
     for (size_t i = 0; bh_conf_key_at(top, i); i++) {
@@ -204,7 +249,8 @@ int reg_registries_read(struct reg_conf *c, const char *text, size_t n, struct b
                           " registry unqualified-search-registries aliases short-name-mode credential-helpers"
                           " additional-layer-store-auth-helper ",
                           err) < 0 ||
-        read_rules(c, top, err) != 0 || read_search(c, top, err) < 0 || read_aliases(c, top, err) < 0)
+        read_rules(c, top, err) != 0 || read_search(c, top, err) < 0 || read_aliases(c, top, err) < 0 ||
+        read_mode(c, top, err) < 0 || check_helpers(top, err) < 0)
         return err->code;
     return 0;
 }

@@ -5,8 +5,8 @@
  * file:line.  The file itself belongs to the administrator; it is not checked for malice, but no
  * content of it may crash, hang or take unbounded memory (1 MiB, 64 levels, 20,000 values).
  * Known: comments, [tables] with dotted names, [[arrays of tables]], bare and quoted keys, basic and
- * literal strings on one line, decimal integers, booleans, lists.
- * Refused: everything else of TOML (dotted keys, inline tables, long strings, fractions, dates, other
+ * literal strings on one line, decimal integers, booleans, lists, inline tables.
+ * Refused: everything else of TOML (dotted keys, long strings, fractions, dates, other
  * bases), duplicate keys, and all that TOML 1.0 refuses.
  */
 #ifndef BH_CONF_CONF_H
@@ -45,7 +45,8 @@ int bh_conf_get_strlist(struct bh_conf_table *t, const char *path, const char *c
                         struct bh_err *err);
 int bh_conf_get_table(struct bh_conf_table *t, const char *path, struct bh_conf_table **out, struct bh_err *err);
 
-/* [[mirror]]: how many, and the i-th. Negative code if the path is no array of tables; 0 if absent. */
+/* [[mirror]] or mirror = [{..}]: how many, and the i-th. Negative code if the path is no array of tables; 0 if absent.
+ */
 long bh_conf_tables(struct bh_conf_table *t, const char *path, struct bh_err *err);
 struct bh_conf_table *bh_conf_table_at(struct bh_conf_table *t, const char *path, size_t i);
 /* The members of a table, for tables whose keys are names: NULL past the end.  Marks the key as known. */

@@ -29,6 +29,7 @@ struct parser {
 
 static int fail(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static int parse_value(struct parser *p, struct conf_node *v);
+static int parse_pair(struct parser *p, struct bh_conf_table *t);
 
 static int fail(struct parser *p, const char *fmt, ...) {
     char text[300];
@@ -282,6 +283,25 @@ static int parse_array(struct parser *p, struct conf_node *v) {
     }
 }
 
+/* { a = 1, b = 2 }: on one line, without a comma at its end, as TOML has it. */
+static int parse_inline(struct parser *p, struct conf_node *v) {
+    make_table(p, v, true);
+    v->u.table.closed = true;
+    p->s++;
+    skip_blanks(p);
+    if (take(p, "}"))
+        return 0;
+    for (;;) {
+        if (parse_pair(p, &v->u.table) != 0)
+            return p->err->code;
+        skip_blanks(p);
+        if (take(p, "}"))
+            return 0;
+        if (!take(p, ","))
+            return fail(p, "a table in one line needs ',' or '}' here");
+    }
+}
+
 static int parse_value(struct parser *p, struct conf_node *v) {
     char c = peek(p);
     int r;
@@ -293,6 +313,8 @@ static int parse_value(struct parser *p, struct conf_node *v) {
         r = parse_string(p, &v->u.str);
     } else if (c == '[') {
         r = parse_array(p, v);
+    } else if (c == '{') {
+        r = parse_inline(p, v);
     } else {
         r = parse_word(p, v);
     }
@@ -353,6 +375,9 @@ static struct bh_conf_table *enter_header(struct parser *p, struct bh_conf_table
         v = v->u.array.last;
     } else if (v->type != CONF_TABLE) {
         fail(p, "\"%.100s\" is no table (line %d)", key, v->line);
+        return NULL;
+    } else if (v->u.table.closed) {
+        fail(p, "\"%.100s\" was written whole in line %d", key, v->line);
         return NULL;
     }
     return &v->u.table;

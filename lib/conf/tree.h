@@ -18,6 +18,7 @@ struct bh_conf_table {
     struct conf_node *first, *last;
     int line;
     bool defined; /* by its own [header], not only as the parent of another: not a second time */
+    bool closed;  /* written {inline}: nothing is added to it from elsewhere */
 };
 
 struct conf_array {

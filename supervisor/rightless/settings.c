@@ -98,6 +98,7 @@ static int read_files(struct sup_config *c, struct bh_conf_table *t, struct bh_e
     static const struct {
         const char *key, *fallback, *tail; /* of a folder: which files in it */
     } known[SUP_N_FILES] = {{"registry.registries_conf", "/etc/bulkhead/registries.conf", ""},
+                            {"registry.registries_conf", "/etc/bulkhead/registries.conf", ".d/*.conf"},
                             {"registry.policy", "/etc/bulkhead/policy.json", ""},
                             {"registry.certs_dir", "/etc/bulkhead/certs.d", "/*/*.[ck]*[ty]"}};
 

@@ -3,7 +3,7 @@
 The registries are small servers of this file, each with its own origin, that write down every request; where a real one
 is needed, docker-registry.  Everything is on the loopback.
 """
-import base64, hashlib, http.server, io, json, os, re, signal, socket, ssl, subprocess, sys, tarfile, threading, time, urllib.parse
+import base64, hashlib, http.server, io, json, os, re, shutil, signal, socket, ssl, subprocess, sys, tarfile, threading, time, urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
@@ -268,6 +268,103 @@ def _(e):
         assert len(b.seen) > n
         rules(e)
         fails(e, "tags", "big.test/y", error="big.test")
+
+
+@case("rules: registries.conf.d goes over the file, in order; tables in one line; a bad file is named and changes nothing")
+def _(e):
+    with Mini(tags("a", repo="x/app")) as a, Mini(tags("b", repo="y/app")) as b:
+        rules(e, f'[[registry]]\nprefix = "one.test"\nblocked = true\n[[registry]]\nprefix = "two.test"\nlocation = "{a.host}/x"\n')
+        fails(e, "tags", "one.test/app", error="blocked")
+        write(f"{DIR}/registries.conf.d/20-two.conf", f'[aliases]\n"word" = "{b.host}/y/app"\n')
+        write(f"{DIR}/registries.conf.d/10-one.conf", f'[aliases]\n"word" = "nowhere.invalid/x"\n[[registry]]\nprefix = "one.test"\n'
+              f'mirror = [ {{ location = "{a.host}/none" }}, {{ location = "{b.host}/y", insecure = true }} ]\n')
+        write(f"{DIR}/registries.conf.d/30-not.txt", "[[[")
+        reload(e)
+        same(out(e, "tags", "-q", "one.test/app"), "b\n")
+        same(out(e, "tags", "-q", "two.test/app"), "a\n")
+        same(out(e, "tags", "-q", "word"), "b\n")
+        write(f"{DIR}/registries.conf.d/40-bad.conf", "\nblocked = true\n")
+        reload(e, good=False)
+        has(e.log_text(), r'registries\.conf\.d/40-bad\.conf:2: .*blocked')
+        same(out(e, "tags", "-q", "word"), "b\n")
+        subprocess.run(["rm", "-r", f"{DIR}/registries.conf.d"], check=True)
+        rules(e)
+        fails(e, "tags", "one.test/app", error=r"one\.test")
+
+
+def asked_repositories(servers):
+    """(server, repository) in the order they were asked for manifests; each once."""
+    found = []
+    for at, path in (entry for entry in ORDER):
+        step = (at, path.split("/manifests/")[0]) if "/manifests/" in path else None
+        if step and step not in found:
+            found.append(step)
+    ORDER.clear()
+    for server in servers:
+        server.seen.clear()
+    return found
+
+
+ORDER = []
+
+
+@case("rules: skopeo asks the same places in the same order by the same file, or refuses as well")
+def _(e):
+    if not shutil.which("skopeo"):
+        raise Skip("no skopeo here")
+
+    def nothing(number):
+        def answer(h):
+            ORDER.append((number, h.route))
+            if h.route == "/v2/":
+                return h.reply(200, {})
+            h.reply(404, {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}, Content_Type="application/json")
+        return answer
+    digest = "sha256:" + "1" * 64
+    with Mini(nothing(0)) as a, Mini(nothing(1)) as b, Mini(nothing(2)) as c:
+        text = "".join(f'[[registry]]\nlocation = "{s.host}"\ninsecure = true\n' for s in (a, b, c)) + f"""
+[[registry]]
+prefix = "one.test"
+location = "{a.host}/at/a"
+insecure = true
+mirror = [{{location = "{b.host}/at/b", insecure = true}}, {{ location = "{c.host}", insecure = true }}]
+[[registry]]
+prefix = "one.test/deep"
+location = "{c.host}/deeper"
+insecure = true
+[[registry]]
+prefix = "one.test/deep/no"
+location = "one.test/deep/no"
+blocked = true
+[[registry]]
+prefix = "digests.test"
+location = "{a.host}"
+insecure = true
+mirror-by-digest-only = true
+[[registry.mirror]]
+location = "{b.host}"
+insecure = true
+[[registry]]
+prefix = "*.wild.test"
+insecure = true
+[[registry.mirror]]
+location = "{b.host}/wild"
+insecure = true
+[[registry]]
+prefix = "no.wild.test"
+location = "no.wild.test"
+blocked = true
+"""
+        rules(e, text)
+        write(f"{e.folder}/registries.conf", text)
+        for name in ("one.test/app:1", "one.test/deep/app:1", "one.test/deeper/app:1", "one.test/deep/no/app:1", f"one.test/app@{digest}",
+                     "digests.test/app:1", f"digests.test/app@{digest}", "x.wild.test/app:1", "no.wild.test/app:1", f"{a.host}/team/app:1"):
+            ours = e.cli("inspect", "--remote", name, check=False)
+            places = asked_repositories((a, b, c))
+            theirs = subprocess.run(["skopeo", "--registries-conf", f"{e.folder}/registries.conf", "inspect", f"docker://{name}"], capture_output=True, text=True)
+            same((name, asked_repositories((a, b, c)), "blocked" in theirs.stderr), (name, places, "blocked" in ours.stderr), theirs)
+            assert ours.returncode != 0 and (places or "blocked" in ours.stderr), name
+        rules(e)
 
 
 @case("rules: files that others may write are not read, and change nothing")

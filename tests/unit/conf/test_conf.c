@@ -131,6 +131,34 @@ static void test_tables(void **state) {
     assert_null(bh_conf_key_at(limits, 3));
 }
 
+static void test_inline_tables(void **state) {
+    static const char text[] =
+        "a = { b = 1, \"c d\" = [\"x\"], e = { f = true } }\nlist = [ {n = 1}, # one\n  {}, { n = 3 },\n]\n"
+        "[t]\nin = {host = 'h'}\n[[t.more]]\nk = {}\n";
+    BH_SCOPE_CONF struct bh_conf *conf = must_parse(text);
+    struct bh_conf_table *root = bh_conf_root(conf), *a = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    const char *s = NULL;
+    char where[64];
+    int64_t n = 0;
+    bool f = false;
+
+    (void)state;
+    assert_int_equal(bh_conf_get_i64(root, "a.b", &n, &err), 1);
+    assert_int_equal(bh_conf_get_bool(root, "a.e.f", &f, &err), 1);
+    assert_true(f);
+    assert_int_equal(bh_conf_get_table(root, "a", &a, &err), 1);
+    assert_string_equal(bh_conf_key_at(a, 1), "c d");
+    assert_int_equal(bh_conf_tables(root, "list", &err), 3);
+    assert_int_equal(bh_conf_get_i64(bh_conf_table_at(root, "list", 1), "n", &n, &err), 0);
+    assert_int_equal(bh_conf_get_i64(bh_conf_table_at(root, "list", 2), "n", &n, &err), 1);
+    assert_int_equal(n, 3);
+    bh_conf_where(bh_conf_table_at(root, "list", 2), NULL, where, sizeof where);
+    assert_string_equal(where, "t.toml:3");
+    assert_int_equal(bh_conf_get_str(root, "t.in.host", &s, &err), 1);
+    assert_string_equal(s, "h");
+}
+
 static void test_wrong_types(void **state) {
     BH_SCOPE_CONF struct bh_conf *conf = must_parse(sample);
     struct bh_conf_table *root = bh_conf_root(conf), *t = NULL;
@@ -258,8 +286,21 @@ static const struct {
     {"a = truer", 1},
     {"a = yes", 1},
     {"a = word", 1},
-    {"a = {}", 1},
-    {"a = { b = 1 }", 1},
+    {"a = {", 1},
+    {"a = { b = 1", 1},
+    {"a = { b = 1, }", 1},
+    {"a = { b = 1\n}", 1},
+    {"a = { b = 1 c = 2 }", 1},
+    {"a = { b = 1, b = 2 }", 1},
+    {"a = { 1 }", 1},
+    {"a = { b.c = 1 }", 1},
+    {"a = {}\n[a]", 2},
+    {"a = {}\n[a.b]", 2},
+    {"a = {}\n[[a]]", 2},
+    {"a = {}\n[[a.b]]", 2},
+    {"a = { b = {} }\n[a.b.c]", 2},
+    {"a = [{}]\n[[a]]", 2},
+    {"a = [{}]\n[a.b]", 2},
     {"a = [1", 1},
     {"a = [1 2]", 1},
     {"a = [,]", 1},
@@ -327,9 +368,9 @@ static void test_limits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_tables),    cmocka_unit_test(test_wrong_types),
-        cmocka_unit_test(test_unknown), cmocka_unit_test(test_only_keys), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_values),      cmocka_unit_test(test_tables),  cmocka_unit_test(test_inline_tables),
+        cmocka_unit_test(test_wrong_types), cmocka_unit_test(test_unknown), cmocka_unit_test(test_only_keys),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

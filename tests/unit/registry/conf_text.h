@@ -12,7 +12,8 @@
 
 struct conf_text {
     const char *config, *registries, *policy;
-    const char *certs[4][2]; /* "HOST/ca.crt", text */
+    const char *certs[4][2];    /* "HOST/ca.crt", text */
+    const char *drop_ins[4][2]; /* of registries.conf.d: "10-name.conf", text */
 };
 
 static inline void conf_add(struct bh_buf *out, const char *path, const char *text) {
@@ -25,6 +26,10 @@ static inline int conf_make(const struct conf_text *t, struct reg_conf **out, st
 
     if (t->registries)
         conf_add(&bundle, "/etc/bulkhead/registries.conf", t->registries);
+    for (size_t i = 0; i < 4 && t->drop_ins[i][0]; i++) {
+        snprintf(path, sizeof path, "/etc/bulkhead/registries.conf.d/%s", t->drop_ins[i][0]);
+        conf_add(&bundle, path, t->drop_ins[i][1]);
+    }
     if (t->policy)
         conf_add(&bundle, "/etc/bulkhead/policy.json", t->policy);
     for (size_t i = 0; i < 4 && t->certs[i][0]; i++) {

@@ -16,7 +16,7 @@
 #define D "@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 static const char rules[] = "unqualified-search-registries = [\"docker.io\", \"quay.example\"]\n"
-                            "short-name-mode = \"enforcing\"\n"
+                            "short-name-mode = \"permissive\"\n"
                             "[[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\n"
                             "[[registry.mirror]]\nlocation = \"127.0.0.1:5000\"\n"
                             "[[registry.mirror]]\nlocation = \"mirror.example/hub\"\ninsecure = true\n"
@@ -193,7 +193,12 @@ static void test_refused(void **state) {
         {"unqualified-search-registries = [\"\"]\n", "no host"},
         {"[aliases]\n\"a:b\" = \"c.example/d\"\n", "short name"},
         {"[aliases]\n\"a\" = \"c.example\"\n", "full name"},
-        {"[aliases]\n\"a\" = \"\"\n", "full name"},
+        {"[aliases]\n\"a.example/b\" = \"c.example/d\"\n", "short name"},
+        {"short-name-mode = \"ask\"\n", "enforcing"},
+        {"short-name-mode = true\n", "a string"},
+        {"credential-helpers = \"x\"\n", "a list of strings"},
+        {"[[registry]]\nlocation = \"a.example\"\nmirror = [{locaton = \"b.example\"}]\n", "locaton"},
+        {"[[registry]]\nlocation = \"a.example\"\nmirror = [\"b.example\"]\n", "a list of"},
         {"[[registry]\n", "registries.conf:1"},
     };
 
@@ -207,6 +212,69 @@ static void test_refused(void **state) {
         if (!strstr(err.msg, "registries.conf:") || !strstr(err.msg, rows[i][1]))
             fail_msg("%s: %s", rows[i][0], err.msg);
     }
+}
+
+static void check_place(const struct reg_conf *c, const char *name, const char *want) {
+    const struct reg_route_options options = {REG_PULL, 0, true};
+    struct bh_err err = BH_ERR_INIT;
+    struct reg_places places;
+    struct bh_ref ref;
+    char note[256], text[1024];
+
+    if (reg_complete(c, name, &ref, note, &err) != 0 || reg_route(c, &ref, &options, &places, &err) != 0)
+        snprintf(text, sizeof text, "%s", err.msg);
+    else
+        show(&places, text, sizeof text);
+    assert_string_equal(text, want);
+}
+
+/* As podman: a later file replaces rules by prefix, aliases by name, the list of search registries, the mode. */
+static void test_drop_ins(void **state) {
+    const struct conf_text t = {
+        .registries =
+            "unqualified-search-registries = [\"old.example\", \"docker.io\"]\nshort-name-mode = \"enforcing\"\n"
+            "credential-helpers = [\"containers-auth.json\"]\n[[registry]]\nprefix = \"a.example\"\nblocked = true\n"
+            "[[registry]]\nprefix = \"b.example\"\nmirror = [{location = \"m1.example\"}, {location = \"m2.example\", "
+            "pull-from-mirror = \"digest-only\"}]\n[aliases]\n\"one\" = \"x.example/one\"\n\"two\" = "
+            "\"x.example/two\"\n",
+        .drop_ins = {
+            {"10-a.conf", "[[registry]]\nprefix = \"a.example\"\nlocation = \"c.example\"\n[aliases]\n\"one\" = "
+                          "\"y.example/one\"\n\"two\" = \"\"\n\"three\" = \"y.example/three\"\n"},
+            {"20-b.conf", "unqualified-search-registries = [\"new.example\"]\n[[registry]]\nlocation = \"d.example\"\n"
+                          "insecure = true\n"}}};
+    const struct conf_text enforced = {
+        .drop_ins = {
+            {"1.conf",
+             "unqualified-search-registries = [\"p.example\", \"q.example\"]\nshort-name-mode = \"enforcing\"\n"}}};
+    struct bh_err err = BH_ERR_INIT;
+    struct reg_conf *c;
+
+    (void)state;
+    if (conf_make(&t, &c, &err) != 0)
+        fail_msg("%s", err.msg);
+    check_place(c, "a.example/x:1", "c.example/x");
+    check_place(c, "b.example/x:1", "m1.example/x* b.example/x");
+    check_place(c, "b.example/x" D, "m1.example/x* m2.example/x* b.example/x");
+    check_place(c, "d.example/x:1", "d.example/x!-");
+    check_place(c, "one:1", "y.example/one");
+    check_place(c, "two:1", "new.example/two");
+    check_place(c, "three:1", "y.example/three");
+    check_place(c, "word:1", "new.example/word");
+    reg_conf_unref(c);
+    assert_int_equal(conf_make(&enforced, &c, &err), 0);
+    check_place(c, "word:1", "word:1: a short name that could mean p.example/word:1 or q.example/word:1");
+    check_place(c, "p.example/word:1", "p.example/word");
+    reg_conf_unref(c);
+}
+
+static void test_bad_drop_in(void **state) {
+    const struct conf_text t = {.registries = "", .drop_ins = {{"9.conf", "\n[[registry]]\nprefx = \"x\"\n"}}};
+    struct bh_err err = BH_ERR_INIT;
+    struct reg_conf *c;
+
+    (void)state;
+    assert_int_equal(conf_make(&t, &c, &err), BH_E_INVALID);
+    assert_non_null(strstr(err.msg, "registries.conf.d/9.conf:3: unknown key \"prefx\""));
 }
 
 static int setup(void **state) {
@@ -228,7 +296,8 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_routes),       cmocka_unit_test(test_denied),
                                        cmocka_unit_test(test_hosts),        cmocka_unit_test(test_complete),
-                                       cmocka_unit_test(test_other_search), cmocka_unit_test(test_refused)};
+                                       cmocka_unit_test(test_other_search), cmocka_unit_test(test_drop_ins),
+                                       cmocka_unit_test(test_bad_drop_in),  cmocka_unit_test(test_refused)};
 
     return cmocka_run_group_tests(tests, setup, teardown);
 }
