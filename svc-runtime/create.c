@@ -14,6 +14,7 @@
 #include "svc-runtime/convert.h"
 #include "svc-runtime/policy.h"
 #include "svc-runtime/room.h"
+#include "svc-runtime/seccomp.h"
 #include "base/str.h"
 #include "svc-runtime/spec_make.h"
 
@@ -50,9 +51,20 @@ static int open_image(struct draft *d, struct bh_arena *arena, struct bh_err *er
     return rt_store_image(d->room->store, &ask, arena, &d->image, err);
 }
 
+int rt_profile(struct rt_room *room, const struct rt_caller *who, struct rt_made *made, struct bh_arena *arena,
+               struct bh_err *err) {
+    struct bh_seccomp profile;
+
+    if (made->profile == NULL)
+        return 0;
+    if (rt_store_profile(room->store, made->profile, arena, &profile, err) != 0)
+        return err->code;
+    return rt_seccomp_apply(who, &profile, rt_seccomp_kernel(), arena, &made->spec, err);
+}
+
 static int make_record(struct draft *d, struct rt_blob request, struct bh_arena *arena, struct bh_err *err) {
     if (rt_spec_make(d->req, &d->image.config, d->id, arena, &d->made, err) != 0 ||
-        rt_spec_encode(&d->made.spec, &d->spec, err) != 0 ||
+        rt_profile(d->room, d->who, &d->made, arena, err) != 0 || rt_spec_encode(&d->made.spec, &d->spec, err) != 0 ||
         rt_config_pack(&d->made.config, arena, &d->config, err) != 0)
         return err->code;
     d->rec = (struct rt_record){.id = d->id,

@@ -18,6 +18,7 @@
 #include "svc-runtime/log_view.h"
 #include "svc-runtime/monitor_client.h"
 #include "svc-runtime/request.h"
+#include "svc-runtime/spec_make.h"
 #include "svc-runtime/store.h"
 #include "svc-runtime/work.h"
 
@@ -43,6 +44,9 @@ struct rt_created {
     struct bh_strlist warnings;
 };
 /* request: the same as req, packed, for the row. */
+/* Has a worker read the seccomp profile that came with the request, if one did, and puts it into the specification. */
+int rt_profile(struct rt_room *room, const struct rt_caller *who, struct rt_made *made, struct bh_arena *arena,
+               struct bh_err *err);
 int rt_create(struct rt_room *room, const struct rt_caller *who, const char *name, const struct rt_request *req,
               struct rt_blob request, struct bh_arena *arena, struct rt_created *out, struct bh_err *err);
 

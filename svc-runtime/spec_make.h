@@ -21,6 +21,7 @@ struct rt_made {
     int stop_signal;
     int stop_timeout; /* seconds, -1: for ever */
     struct bh_strlist warnings;
+    const char *profile; /* text of a seccomp profile that is yet to be read, or NULL */
 };
 
 /* Everything in *out lives in the arena (or in req and image).  id gives the default host name. */

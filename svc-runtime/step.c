@@ -171,7 +171,8 @@ static int prepare(struct stage *s, struct bh_err *err) {
     req.entrypoint_set = true;
     if (rt_policy_create(&s->step->who, &req, err) != 0 ||
         rt_store_layers(s->room->store, &ask, s->arena, &s->image, err) != 0 ||
-        rt_spec_make(&req, &s->image.config, s->step->id, s->arena, &s->made, err) != 0)
+        rt_spec_make(&req, &s->image.config, s->step->id, s->arena, &s->made, err) != 0 ||
+        rt_profile(s->room, &s->step->who, &s->made, s->arena, err) != 0)
         return err->code;
     s->made.spec.files = s->step->files;
     s->made.spec.n_files = s->step->n_files;

@@ -18,6 +18,8 @@
 #include "wire/launch_wire.h"
 
 struct rt_store;
+struct bh_conn;
+struct bh_conn *rt_store_conn(struct rt_store *s); /* for another *_rpc.c of this room */
 int rt_store_open(const char *dir, struct rt_store **out, struct bh_err *err);
 
 struct rt_image_ask {
@@ -40,6 +42,11 @@ int rt_store_image(struct rt_store *s, const struct rt_image_ask *ask, struct bh
 /* The same with the layers' descriptors. */
 int rt_store_layers(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
                     struct bh_err *err);
+
+/* What a seccomp profile says, read by a worker of the store; everything is in the arena. */
+struct bh_seccomp;
+int rt_store_profile(struct rt_store *s, const char *text, struct bh_arena *arena, struct bh_seccomp *out,
+                     struct bh_err *err);
 
 struct rt_note {
     const char *id, *name, *image_id;

@@ -28,6 +28,10 @@ struct rt_store {
     struct bh_conn *conn;
 };
 
+struct bh_conn *rt_store_conn(struct rt_store *s) {
+    return s->conn;
+}
+
 int rt_store_open(const char *dir, struct rt_store **out, struct bh_err *err) {
     struct rt_store *s = bh_xcalloc(1, sizeof *s);
 

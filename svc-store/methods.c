@@ -42,6 +42,7 @@ static const struct bh_method methods[] = {
     {"ContainerForget", BH_UNARY, ROOMS, 0, QUICK_MS, AGAIN, store_rpc_container_forget},
     {"ContainerSync", BH_UNARY, ROOMS, 1 << 20, QUICK_MS, AGAIN, store_rpc_container_sync},
     {"Commit", BH_UNARY, ROOMS, 1 << 20, 0, NOTED | BH_METHOD_FDS, store_rpc_commit},
+    {"ProfileRead", BH_UNARY, BH_ROLE_RUNTIME, 0, QUICK_MS, AGAIN, store_rpc_profile_read},
 
     {"Hold", BH_SERVER_STREAM, BRING, 0, 0, 0, store_rpc_hold},
     {"DocumentPut", BH_UNARY, BRING, 1 << 20, QUICK_MS, 0, store_rpc_document_put},

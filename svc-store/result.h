@@ -114,6 +114,10 @@ int store_result_composed(const struct bh_buf *packed, struct store_composed *ou
 /* Job "file": its bytes, in the arena. */
 int store_result_file(const struct bh_buf *packed, struct bh_arena *arena, const void **out, size_t *out_n,
                       uint32_t *out_mode, struct bh_err *err);
+/* Job "profile": the message, for the reply; runtime looks at every word of it. */
+struct Bulkhead__Store__V1__SeccompProfile;
+int store_result_profile(const struct bh_buf *packed, struct bh_arena *arena,
+                         struct Bulkhead__Store__V1__SeccompProfile **out, struct bh_err *err);
 /* Job "entries": how many records, and their bytes. */
 int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint64_t *out_size, struct bh_err *err);
 /* The typed config as packed message, in the arena; and back. */

@@ -201,6 +201,16 @@ int store_result_compress(const struct bh_buf *packed, char out_digest[STORE_DIG
     return err->code;
 }
 
+int store_result_profile(const struct bh_buf *packed, struct bh_arena *arena,
+                         struct Bulkhead__Store__V1__SeccompProfile **out, struct bh_err *err) {
+    result_msg *m;
+
+    if (unpack(packed, arena, BULKHEAD__WORKER__V1__RESULT__RESULT_PROFILE, &m, err) != 0)
+        return err->code;
+    *out = m->profile;
+    return 0;
+}
+
 int store_result_entries(const struct bh_buf *packed, uint64_t *out_count, uint64_t *out_size, struct bh_err *err) {
     struct bh_arena arena;
     result_msg *m;

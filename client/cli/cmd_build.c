@@ -23,6 +23,7 @@
 #include "cli/context.h"
 #include "cli/engine.h"
 #include "cli/remote.h"
+#include "cli/spec.h"
 
 const struct cli_opt cmd_build_opts[] = {
     {.name = "add-host", .kind = CLI_LIST, .help = "Add a name to /etc/hosts of RUN, as HOST:IP"},
@@ -498,7 +499,6 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     cli_set_list(args, "add-host", request, "extra_host");
     cli_set_list(args, "cache-from", request, "cache_from");
     cli_set_list(args, "ulimit", request, "ulimit");
-    cli_set_list(args, "security-opt", request, "security_opt");
     cli_set_list(args, "cap-add", request, "cap_add");
     set_pairs(args, "label", request, "label");
     set_pairs(args, "annotation", request, "annotation");
@@ -522,7 +522,8 @@ static int make_request(struct build *x, bulkhead_value **out) {
 
     set_plain(x, request);
     set_ignore(x, request);
-    if (set_build_args(x, request, &err) != 0 || set_secrets(x, request, &err) != 0 || set_epoch(x, request, &err) != 0)
+    if (set_build_args(x, request, &err) != 0 || set_secrets(x, request, &err) != 0 ||
+        set_epoch(x, request, &err) != 0 || cli_security_of(x->args, request, &err) != 0)
         status = cli_fail(x->ctx->out, &err);
     if (status == 0)
         status = set_named(x, request);

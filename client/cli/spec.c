@@ -121,8 +121,7 @@ const struct cli_opt cli_spec_opts[] = {
     LATER("runtime", CLI_STRING, "OCI runtime to use"),
     {.name = "security-opt",
      .kind = CLI_LIST,
-     .help = "no-new-privileges; seccomp=unconfined, systempaths=unconfined "
-             "(administrators)"},
+     .help = "no-new-privileges; seccomp=FILE, a profile; seccomp=unconfined, systempaths=unconfined (administrators)"},
     {.name = "shm-size", .kind = CLI_BYTES, .help = "Size of /dev/shm", .def = "64m"},
     {.name = "stop-signal", .kind = CLI_STRING, .help = "Signal that stops the container"},
     {.name = "stop-timeout", .kind = CLI_INT, .help = "Seconds to wait before it is killed"},
@@ -343,15 +342,9 @@ static void set_texts(const struct cli_args *args, bulkhead_value *spec) {
                                        "pid",     "ipc",  "uts",      "cgroupns",   "platform"};
     static const struct {
         const char *option, *field;
-    } lists[] = {{"group-add", "group_add"},
-                 {"cap-add", "cap_add"},
-                 {"cap-drop", "cap_drop"},
-                 {"security-opt", "security_opt"},
-                 {"sysctl", "sysctl"},
-                 {"add-host", "extra_host"},
-                 {"dns", "dns"},
-                 {"dns-search", "dns_search"},
-                 {"dns-option", "dns_option"}};
+    } lists[] = {{"group-add", "group_add"},   {"cap-add", "cap_add"},      {"cap-drop", "cap_drop"},
+                 {"sysctl", "sysctl"},         {"add-host", "extra_host"},  {"dns", "dns"},
+                 {"dns-search", "dns_search"}, {"dns-option", "dns_option"}};
 
     for (size_t i = 0; i < BH_ARRAY_LEN(same); i++)
         set_text(args, same[i], spec, same[i]);
@@ -450,7 +443,7 @@ int cli_spec_of(const struct cli_args *args, bulkhead_value **out, struct bh_err
     set_pairs(args, "annotation", spec, "annotation");
     set_pairs(args, "log-opt", spec, "log_opt");
     if (set_attach(args, spec, err) != 0 || set_labels(args, spec, err) != 0 || set_mounts(args, spec, err) != 0 ||
-        set_ulimits(args, spec, err) != 0) {
+        set_ulimits(args, spec, err) != 0 || cli_security_of(args, spec, err) != 0) {
         bulkhead_value_free(spec);
         return err->code;
     }

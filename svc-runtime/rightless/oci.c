@@ -15,31 +15,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "rightless/seccomp_table.h"
 #include "wire/capname.h"
-
-/* System calls that docker opens together with a capability. */
-static const struct {
-    unsigned cap;
-    const char *calls;
-} with_cap[] = {
-    {2, "open_by_handle_at"},
-    {16, "delete_module init_module finit_module"},
-    {17, "iopl ioperm"},
-    {18, "chroot"},
-    {19, "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev"},
-    {20, "acct"},
-    {21,
-     "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount "
-     "open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare"},
-    {22, "reboot"},
-    {23, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"},
-    {25, "settimeofday stime clock_settime clock_settime64"},
-    {26, "vhangup"},
-    {34, "syslog"},
-    {38, "perf_event_open"},
-    {39, "bpf"},
-};
+#include "wire/seccomp_table.h"
 
 static void str(struct bh_buf *b, const char *s) {
     bh_buf_add_json_str(b, s, strlen(s));
@@ -364,47 +341,98 @@ static void sysctls(struct bh_buf *b, const struct lnc_oci *c) {
     bh_buf_addc(b, '}');
 }
 
+static void seccomp_arg(struct bh_buf *b, const struct rt_seccomp_arg *a) {
+    comma(b);
+    bh_buf_addf(b, "{\"index\":%u,\"value\":%llu,\"valueTwo\":%llu,", a->index, (unsigned long long)a->value,
+                (unsigned long long)a->value_two);
+    key_str(b, "op", a->op);
+    bh_buf_addc(b, '}');
+}
+
+static void strings(struct bh_buf *b, const struct rt_strings *list) {
+    for (uint32_t i = 0; i < list->n; i++) {
+        comma(b);
+        str(b, list->item[i]);
+    }
+}
+
+/* The number goes with ERRNO and TRACE alone. */
+static void seccomp_action(struct bh_buf *b, const char *key, const char *errno_key, const char *action, uint32_t n) {
+    key_str(b, key, action);
+    if (strcmp(action, "SCMP_ACT_ERRNO") == 0 || strcmp(action, "SCMP_ACT_TRACE") == 0)
+        bh_buf_addf(b, ",\"%s\":%u", errno_key, n);
+}
+
+static void own_rule(struct bh_buf *b, const struct rt_seccomp_rule *r) {
+    comma(b);
+    bh_buf_adds(b, "{\"names\":[");
+    strings(b, &r->names);
+    bh_buf_adds(b, "],");
+    seccomp_action(b, "action", "errnoRet", r->action, r->errno_ret);
+    if (r->n_args > 0) {
+        bh_buf_adds(b, ",\"args\":[");
+        for (uint32_t i = 0; i < r->n_args; i++)
+            seccomp_arg(b, &r->args[i]);
+        bh_buf_addc(b, ']');
+    }
+    bh_buf_addc(b, '}');
+}
+
+/* The profile that came with the specification. */
+static void own_seccomp(struct bh_buf *b, const struct rt_seccomp *c) {
+    bh_buf_adds(b, ",\"seccomp\":{");
+    seccomp_action(b, "defaultAction", "defaultErrnoRet", c->action, c->errno_ret);
+    if (c->arches.n > 0) {
+        bh_buf_adds(b, ",\"architectures\":[");
+        strings(b, &c->arches);
+        bh_buf_addc(b, ']');
+    }
+    if (c->flags.n > 0) {
+        bh_buf_adds(b, ",\"flags\":[");
+        strings(b, &c->flags);
+        bh_buf_addc(b, ']');
+    }
+    bh_buf_adds(b, ",\"syscalls\":[");
+    for (uint32_t i = 0; i < c->n_rules; i++)
+        own_rule(b, &c->rules[i]);
+    bh_buf_adds(b, "]}");
+}
+
 static void seccomp_rule(struct bh_buf *b, const char *names, const char *rest) {
     bh_buf_adds(b, ",{\"names\":[");
     words(b, names);
     bh_buf_addf(b, "]%s}", rest);
 }
 
-static void seccomp(struct bh_buf *b, const struct lnc_oci *c) {
-    /* clone without the flags that make a namespace */
-    static const char no_ns[] =
-        ",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":2114060288,\"valueTwo\":0,"
-        "\"op\":\"SCMP_CMP_MASKED_EQ\"}]";
-    /* every family of sockets but AF_ALG (38) and AF_VSOCK (40) */
-    static const char *const families[] = {"38,\"op\":\"SCMP_CMP_LT\"", "39,\"op\":\"SCMP_CMP_EQ\"",
-                                           "40,\"op\":\"SCMP_CMP_GT\""};
-    static const char *const personas[] = {"0", "8", "131072", "131080", "4294967295"};
+static void default_seccomp(struct bh_buf *b, const struct lnc_oci *c) {
     static const char allow[] = ",\"action\":\"SCMP_ACT_ALLOW\"";
+    bool admin = c->spec->caps & ((uint64_t)1 << SECCOMP_CAP_ADMIN);
     char rest[160];
 
-    if (c->spec->flags & (RT_PRIVILEGED | RT_SECCOMP_UNCONFINED))
-        return;
     bh_buf_adds(b,
                 ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,\"syscalls\":[{\"names\":[");
     words(b, seccomp_allowed);
     bh_buf_addf(b, "]%s}", allow);
-    for (size_t i = 0; i < BH_ARRAY_LEN(families); i++) {
-        snprintf(rest, sizeof(rest), "%s,\"args\":[{\"index\":0,\"value\":%s}]", allow, families[i]);
-        seccomp_rule(b, "socket", rest);
+    for (size_t i = 0; i < BH_ARRAY_LEN(seccomp_with_arg); i++) {
+        if (admin && seccomp_with_arg[i].not_admin)
+            continue;
+        snprintf(rest, sizeof(rest), "%s,\"args\":[{\"index\":0,\"value\":%llu,\"valueTwo\":0,\"op\":\"%s\"}]", allow,
+                 (unsigned long long)seccomp_with_arg[i].value, seccomp_with_arg[i].op);
+        seccomp_rule(b, seccomp_with_arg[i].call, rest);
     }
-    for (size_t i = 0; i < BH_ARRAY_LEN(personas); i++) {
-        snprintf(rest, sizeof(rest), "%s,\"args\":[{\"index\":0,\"value\":%s,\"op\":\"SCMP_CMP_EQ\"}]", allow,
-                 personas[i]);
-        seccomp_rule(b, "personality", rest);
-    }
-    if (!(c->spec->caps & ((uint64_t)1 << 21))) {
-        seccomp_rule(b, "clone", no_ns);
+    if (!admin)
         seccomp_rule(b, "clone3", ",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":38"); /* libc then takes clone */
-    }
-    for (size_t i = 0; i < BH_ARRAY_LEN(with_cap); i++)
-        if (c->spec->caps & ((uint64_t)1 << with_cap[i].cap))
-            seccomp_rule(b, with_cap[i].calls, allow);
+    for (size_t i = 0; i < BH_ARRAY_LEN(seccomp_with_cap); i++)
+        if (c->spec->caps & ((uint64_t)1 << seccomp_with_cap[i].cap))
+            seccomp_rule(b, seccomp_with_cap[i].calls, allow);
     bh_buf_adds(b, "]}");
+}
+
+static void seccomp(struct bh_buf *b, const struct lnc_oci *c) {
+    if (c->spec->seccomp.action != NULL && c->spec->seccomp.action[0] != 0)
+        own_seccomp(b, &c->spec->seccomp);
+    else if (!(c->spec->flags & (RT_PRIVILEGED | RT_SECCOMP_UNCONFINED)))
+        default_seccomp(b, c);
 }
 
 static void hidden_paths(struct bh_buf *b, const struct lnc_oci *c) {

@@ -162,8 +162,35 @@ static void walk_files(struct walk *w, struct rt_spec *s) {
     }
 }
 
+static void walk_rule(struct walk *w, struct rt_seccomp_rule *r) {
+    walk_strings(w, &r->names);
+    walk_str(w, &r->action);
+    walk_u32(w, &r->errno_ret);
+    r->args = walk_array(w, &r->n_args, r->args, sizeof(*r->args), 24, RT_MAX_SECCOMP_ARGS);
+    for (uint32_t i = 0; w->bad == NULL && i < r->n_args; i++) {
+        walk_u32(w, &r->args[i].index);
+        walk_u64(w, &r->args[i].value);
+        walk_u64(w, &r->args[i].value_two);
+        walk_str(w, &r->args[i].op);
+    }
+}
+
+static void walk_seccomp(struct walk *w, struct rt_seccomp *c) {
+    walk_str(w, &c->action);
+    walk_u32(w, &c->errno_ret);
+    walk_strings(w, &c->arches);
+    walk_strings(w, &c->flags);
+    c->rules = walk_array(w, &c->n_rules, c->rules, sizeof(*c->rules), 16, RT_MAX_SECCOMP_RULES);
+    for (uint32_t i = 0; w->bad == NULL && i < c->n_rules; i++)
+        walk_rule(w, &c->rules[i]);
+}
+
+static bool has_seccomp(const struct rt_seccomp *c) {
+    return c->action != NULL && c->action[0] != 0;
+}
+
 static bool has_more(const struct rt_spec *s) {
-    return s->n_files > 0 || s->memory != 0 || s->nano_cpus != 0;
+    return s->n_files > 0 || s->memory != 0 || s->nano_cpus != 0 || has_seccomp(&s->seccomp);
 }
 
 /* What most specifications have not got is left out of them; there, it holds something: one form for each. */
@@ -173,6 +200,9 @@ static void walk_more(struct walk *w, struct rt_spec *s) {
     walk_files(w, s);
     walk_u64(w, &s->memory);
     walk_u64(w, &s->nano_cpus);
+    walk_seccomp(w, &s->seccomp);
+    if (w->bad == NULL && w->out == NULL && !has_seccomp(&s->seccomp) && s->seccomp.n_rules > 0)
+        w->bad = "it has rules of a seccomp profile and no profile";
     if (w->bad == NULL && !has_more(s))
         w->bad = "its last part is empty";
 }

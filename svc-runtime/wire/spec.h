@@ -78,6 +78,29 @@ struct rt_file {
     uint32_t mode, uid, gid; /* ids as the container sees them */
 };
 
+/* A seccomp profile that replaces the default one. */
+#define RT_MAX_SECCOMP_RULES 2048
+#define RT_MAX_SECCOMP_ARGS  6
+struct rt_seccomp_arg {
+    uint32_t index;
+    uint64_t value, value_two;
+    char *op; /* "SCMP_CMP_EQ" */
+};
+struct rt_seccomp_rule {
+    struct rt_strings names;
+    char *action;       /* "SCMP_ACT_ALLOW" */
+    uint32_t errno_ret; /* of ERRNO and TRACE */
+    struct rt_seccomp_arg *args;
+    uint32_t n_args;
+};
+struct rt_seccomp {
+    char *action; /* of what no rule names; "" or NULL: there is no profile */
+    uint32_t errno_ret;
+    struct rt_strings arches, flags;
+    struct rt_seccomp_rule *rules;
+    uint32_t n_rules;
+};
+
 enum rt_spec_flags {
     RT_TTY = 1 << 0,
     RT_OPEN_STDIN = 1 << 1, /* -i */
@@ -124,11 +147,12 @@ struct rt_spec {
     uint64_t log_max_size;  /* bytes of one log file, 0: 16 MiB */
     uint32_t log_max_files; /* 0: 2 */
     uint32_t tty_rows, tty_cols;
-    char *seccomp_profile; /* "" = default; else the text of a profile in docker's format is NOT sent: names only */
-    struct rt_file *files; /* of steps of a build; these are left out when none is set */
+    char *seccomp_profile; /* always "": from before there was `seccomp` */
+    struct rt_file *files; /* of steps of a build; from here on, all is left out when none is set */
     uint32_t n_files;
     uint64_t memory;    /* bytes, 0: no limit; where there is a cgroup */
     uint64_t nano_cpus; /* 1e9 is one processor, 0: no limit */
+    struct rt_seccomp seccomp;
 };
 
 int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err);

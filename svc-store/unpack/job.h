@@ -39,6 +39,7 @@ unp_job_fn unp_job_compress;
 unp_job_fn unp_job_context;
 unp_job_fn unp_job_compose;
 unp_job_fn unp_job_file;
+unp_job_fn unp_job_profile;
 
 /* BH_JOB_* by name; NULL if unknown. */
 unp_job_fn *unp_job_find(const char *name);

@@ -19,8 +19,9 @@
  *   context    pipe: contents asked for      new file: context_list.h    new file: a pack
  *   compose    /dev/null                     new unnamed file, rw        new unnamed file, rw: scratch
  *   file       /dev/null                     /dev/null                   /dev/null
+ *   profile    file: a seccomp profile       /dev/null                   /dev/null
  *
- * The last three have more descriptors, from BH_JOB_FD_MORE on:
+ * The jobs context, compose and file have more descriptors, from BH_JOB_FD_MORE on:
  *   context    the list as it came; write end of a pipe for numbers of entries (uint64_t) that are asked for, then
  *              its end; unless it is the first of its key: the list of the context before
  *   compose    a packed bulkhead.worker.v1.ComposeJob, then what its sources name; file: the same
@@ -55,6 +56,7 @@
 #define BH_JOB_CONTEXT  "context"
 #define BH_JOB_COMPOSE  "compose"
 #define BH_JOB_FILE     "file"
+#define BH_JOB_PROFILE  "profile"
 
 #define BH_JOB_RESULT_MAX ((size_t)64 << 20) /* what the store reads at most of a Result */
 

@@ -460,6 +460,45 @@ def _(e):
     same(now(), want)
 
 
+@case("seccomp: a profile of one's own, for run, exec, a restart and a build; builtin; what is wrong with it exits 125")
+def _(e):
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
+               "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13, "excludes": {"caps": ["CAP_SYS_ADMIN"]}},
+                            {"name": "symlink", "action": "SCMP_ACT_KILL_PROCESS"}]}
+    path = file(e, "nomkdir.json")
+    mk.write(path, json.dumps(profile, indent=2).encode())
+    opt = ("--security-opt", f"seccomp={path}")
+    same(sh(e, "mkdir /x 2>&1; grep Seccomp: /proc/self/status; ln -s a /b; echo $?", *opt), "mkdir: can't create directory '/x': Permission denied\nSeccomp:\t2\n159\n")
+    same(sh(e, "mkdir /x && echo made", *opt, "--cap-add", "SYS_ADMIN"), "made\n")
+    same(sh(e, "mkdir /x && echo made", *opt, "--security-opt", "seccomp=builtin"), "made\n")  # the last one counts
+    out(e, "run", "-d", "--name", "locked", *opt, "bb", "sleep", "1000")
+    for _ in range(2):
+        has(fails(e, "exec", "locked", "mkdir", "/x").stderr, "Permission denied")
+        out(e, "restart", "-t", "0", "locked")
+    same(json.loads(json.loads(out(e, "inspect", "locked"))[0]["HostConfig"]["SecurityOpt"][0].removeprefix("seccomp=")), profile)
+    out(e, "rm", "-f", "locked")
+    context = os.path.join(e.folder, "locked")
+    os.makedirs(context, exist_ok=True)
+    mk.write(file(e, "locked/Dockerfile"), b"FROM bb\nRUN mkdir /x\n")
+    has(ends(e.cli("build", "-q", *opt, context, check=False), 1).stderr, "Permission denied")
+    out(e, "rmi", out(e, "build", "-q", "--security-opt", "seccomp=builtin", context).strip())
+    for text, error in ((b"", "JSON text"), (b"not json", "JSON text"), (b"{", "seccomp profile: not valid JSON"), (b"{}", "defaultAction"), (b"\xff{}", "JSON text"),
+                        (b'{"defaultAction": "SCMP_ACT_NONE"}', "SCMP_ACT_NONE"), (b'{"defaultAction": "SCMP_ACT_ALLOW", "syscals": []}', "syscals"),
+                        (b'{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["a"], "action": "SCMP_ACT_NOTIFY"}]}', "agent"),
+                        (b'{"defaultAction": "SCMP_ACT_ALLOW"' + b" " * (128 << 10) + b"}", "larger|long"),
+                        (b'{"defaultAction": "SCMP_ACT_ALLOW", "comment": "' + b"x" * (127 << 10) + b'"}', None)):
+        path = file(e, "bad.json")
+        mk.write(path, text)
+        if error is None:
+            same(sh(e, "echo well", "--security-opt", f"seccomp={path}"), "well\n")
+            continue
+        done = fails(e, "run", "--rm", "--security-opt", f"seccomp={path}", "bb", "true", code=125, error=error)
+        same(len(done.stderr.strip().splitlines()), 1)
+        fails(e, "create", "--security-opt", f"seccomp={path}", "bb", "true", code=125, error=error)
+    fails(e, "run", "--rm", "--security-opt", "seccomp=/nonexistent.json", "bb", "true", code=125, error="/nonexistent.json: No such file")
+    same(out(e, "ps", "-aq"), "")
+
+
 @case("namespaces: processes, network none has lo up, host; pid, ipc, uts; --userns=host, --privileged; cgroup; init; ulimit; sysctl")
 def _(e):
     same(sh(e, "ps | grep -c -v PID | head -1; echo $$").split()[-1], "1")

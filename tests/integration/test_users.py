@@ -1,5 +1,5 @@
 """Several users on one engine: what each sees, and what only an administrator may."""
-import os, sys
+import json, os, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
@@ -64,6 +64,28 @@ def _(e):
     done = e.cli("exec", "--privileged", "plain", "true", check=False, **ANN)
     assert done.returncode != 0 and "dministrator" in done.stderr, done.stderr
     out(e, "rm", "-f", "plain", **ANN)
+    same(out(e, "ps", "-aq"), "")
+
+
+@case("a seccomp profile of one's own may forbid more than the default, not less")
+def _(e):
+    def profile(name, **content):
+        path = os.path.join(e.folder, name)
+        mk.write(path, json.dumps(content).encode())
+        os.chmod(e.folder, 0o755), os.chmod(path, 0o644)
+        return ["--security-opt", f"seccomp={path}"]
+    known = "read write open openat close stat fstat lstat newfstatat mmap mprotect munmap brk rt_sigaction rt_sigprocmask ioctl access faccessat execve exit exit_group getuid " \
+            "geteuid getpid getppid arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink getrandom futex fcntl dup2 wait4 uname getcwd prctl capget capset setuid " \
+            "setgid setgroups fchdir chdir umask statfs fstatfs lseek pread64 getdents64 poll sigaltstack rt_sigreturn setresuid setresgid clock_gettime close_range dup fchown".split()
+    less = profile("less.json", defaultAction="SCMP_ACT_ERRNO", defaultErrnoRet=38, syscalls=[{"names": known, "action": "SCMP_ACT_ALLOW"}])
+    same(out(e, "run", "--rm", *less, "bb:1", "echo", "well", **ANN), "well\n")
+    done = e.cli("run", "--rm", *less, "bb:1", "mkdir", "/x", check=False, **ANN)
+    assert done.returncode == 1 and "not implemented" in done.stderr, (done.returncode, done.stderr)
+    for more in (profile("open.json", defaultAction="SCMP_ACT_ALLOW"), profile("keys.json", defaultAction="SCMP_ACT_ERRNO", syscalls=[{"names": known + ["keyctl"], "action": "SCMP_ACT_ALLOW"}]),
+                 profile("clone.json", defaultAction="SCMP_ACT_ERRNO", syscalls=[{"names": known + ["clone"], "action": "SCMP_ACT_LOG"}])):
+        fails(e, "run", "--rm", *more, "bb:1", "true", code=125, error="dministrator", **ANN)
+        fails(e, "create", *more, "bb:1", "true", code=125, error="dministrator", **ANN)
+        same(out(e, "run", "--rm", *more, "rootonly:1", "echo", "well"), "well\n") if "open" in more[1] else None
     same(out(e, "ps", "-aq"), "")
 
 

@@ -148,6 +148,23 @@ static void test_seccomp(void **state) {
     j = config(&s, true);
     assert_true(allowed(j, "mount") && allowed(j, "clone3"));
     json_decref(j);
+    static char *names[] = {"mkdir", "od\"d"};
+    static struct rt_seccomp_arg a[] = {{1, 2, 3, "SCMP_CMP_MASKED_EQ"}};
+    static struct rt_seccomp_rule rules[] = {{{names, 2}, "SCMP_ACT_ERRNO", 13, a, 1},
+                                             {{names, 1}, "SCMP_ACT_ALLOW", 1, NULL, 0}};
+    s.seccomp = (struct rt_seccomp){"SCMP_ACT_ALLOW", 1, {names, 1}, {NULL, 0}, rules, 2};
+    s.flags = RT_PRIVILEGED; /* also then: it was asked for by name */
+    j = config(&s, true);
+    assert_string_equal(json_string_value(at(j, "linux.seccomp.defaultAction")), "SCMP_ACT_ALLOW");
+    assert_null(at(j, "linux.seccomp.defaultErrnoRet"));
+    assert_int_equal(json_array_size(at(j, "linux.seccomp.architectures")), 1);
+    assert_int_equal(json_array_size(at(j, "linux.seccomp.syscalls")), 2);
+    assert_true(holds(at(j, "linux.seccomp.syscalls.0.names"), "od\"d"));
+    assert_int_equal(json_integer_value(at(j, "linux.seccomp.syscalls.0.errnoRet")), 13);
+    assert_int_equal(json_integer_value(at(j, "linux.seccomp.syscalls.0.args.0.value")), 2);
+    assert_null(at(j, "linux.seccomp.syscalls.1.args"));
+    json_decref(j);
+    s.seccomp = (struct rt_seccomp){0};
     s.flags = RT_SECCOMP_UNCONFINED;
     j = config(&s, true);
     assert_null(at(j, "linux.seccomp"));

@@ -60,6 +60,35 @@ static struct rt_spec with_files(void) {
     return s;
 }
 
+static void test_seccomp(void **state) {
+    static char *names[] = {"read", "write"}, *arches[] = {"SCMP_ARCH_X86"};
+    static struct rt_seccomp_arg args[] = {{1, 2, UINT64_MAX, "SCMP_CMP_EQ"}};
+    static struct rt_seccomp_rule rules[] = {{{names, 2}, "SCMP_ACT_ALLOW", 1, args, 1},
+                                             {{names, 1}, "SCMP_ACT_ERRNO", 13, NULL, 0}};
+    struct rt_spec in = full(), out;
+    struct bh_buf a;
+    struct bh_arena arena;
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)state;
+    in.seccomp = (struct rt_seccomp){"SCMP_ACT_ERRNO", 38, {arches, 1}, {NULL, 0}, rules, 2};
+    bh_arena_init(&arena, 1 << 20);
+    assert_int_equal(rt_spec_encode(&in, &a, &err), 0);
+    assert_int_equal(rt_spec_decode(a.data, a.len, &arena, &out, &err), 0);
+    assert_string_equal(out.seccomp.action, "SCMP_ACT_ERRNO");
+    assert_int_equal(out.seccomp.errno_ret, 38);
+    assert_string_equal(out.seccomp.arches.item[0], "SCMP_ARCH_X86");
+    assert_int_equal(out.seccomp.n_rules, 2);
+    assert_string_equal(out.seccomp.rules[0].names.item[1], "write");
+    assert_int_equal(out.seccomp.rules[0].args[0].value_two, UINT64_MAX);
+    assert_string_equal(out.seccomp.rules[0].args[0].op, "SCMP_CMP_EQ");
+    assert_int_equal(out.seccomp.rules[1].errno_ret, 13);
+    for (size_t n = a.len - 60; n < a.len; n++)
+        assert_int_equal(rt_spec_decode(a.data, n, &arena, &out, &err), BH_E_INVALID);
+    bh_buf_fini(&a);
+    bh_arena_fini(&arena);
+}
+
 /* Old records have no files at their end. */
 static void test_files(void **state) {
     const struct rt_spec in = with_files();
@@ -184,8 +213,8 @@ static void test_too_large(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_files),
-                                       cmocka_unit_test(test_hostile), cmocka_unit_test(test_no_program),
-                                       cmocka_unit_test(test_too_large)};
+                                       cmocka_unit_test(test_seccomp),    cmocka_unit_test(test_hostile),
+                                       cmocka_unit_test(test_no_program), cmocka_unit_test(test_too_large)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

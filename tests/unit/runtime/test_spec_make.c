@@ -357,6 +357,7 @@ static void security_options(void **state) {
         {"seccomp=unconfined", RT_SECCOMP_UNCONFINED, 0},
         {"seccomp:unconfined", RT_SECCOMP_UNCONFINED, 0},
         {"seccomp=builtin", 0, 0},
+        {"seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}", 0, 0},
         {"systempaths=unconfined", RT_UNMASKED, 0},
         {"label=disable", 0, 0},
         {"label:type:svirt_t", 0, 0},

@@ -1,10 +1,19 @@
 /*
- * seccomp_table.h - the system calls that every container may make: docker 28's default profile.
+ * seccomp_table.h - docker 28's default profile: the system calls that every container may make, and those that depend
+ * on an argument or a capability.
  *
- * Room: a child of launch without rights.  Data only, for oci.c, which adds those that depend on
- * arguments or capabilities.  Left out on purpose, as docker does: keyctl and its kin, bpf,
+ * Rooms: a child of launch without rights (oci.c writes it out) and runtime (seccomp.c compares a user's profile with
+ * it).  Data only.  Left out on purpose, as docker does: keyctl and its kin, bpf,
  * perf_event_open, userfaultfd, io_uring, kexec, mount and its kin, setns, unshare, modules, clocks.
  */
+#ifndef RT_WIRE_SECCOMP_TABLE_H
+#define RT_WIRE_SECCOMP_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SECCOMP_CAP_ADMIN 21 /* CAP_SYS_ADMIN */
+
 static const char seccomp_allowed[] =
     "accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown chown32 clock_adjtime "
     "clock_adjtime64 clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep "
@@ -43,3 +52,47 @@ static const char seccomp_allowed[] =
     "utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write writev arch_prctl modify_ldt "
     "riscv_flush_icache s390_pci_mmio_read s390_pci_mmio_write sync_file_range2 swapcontext switch_endian "
     "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls";
+
+/* What argument 0 must be.  not_admin: with CAP_SYS_ADMIN it is free. */
+static const struct {
+    const char *call;
+    uint64_t value;
+    const char *op;
+    bool not_admin;
+} seccomp_with_arg[] = {
+    /* every family of sockets but AF_ALG (38) and AF_VSOCK (40) */
+    {"socket", 38, "SCMP_CMP_LT", false},
+    {"socket", 39, "SCMP_CMP_EQ", false},
+    {"socket", 40, "SCMP_CMP_GT", false},
+    {"personality", 0, "SCMP_CMP_EQ", false},
+    {"personality", 8, "SCMP_CMP_EQ", false},
+    {"personality", 131072, "SCMP_CMP_EQ", false},
+    {"personality", 131080, "SCMP_CMP_EQ", false},
+    {"personality", 4294967295, "SCMP_CMP_EQ", false},
+    {"clone", 2114060288, "SCMP_CMP_MASKED_EQ", true}, /* without the flags that make a namespace */
+};
+
+/* System calls that docker opens together with a capability. */
+static const struct {
+    unsigned cap;
+    const char *calls;
+} seccomp_with_cap[] = {
+    {2, "open_by_handle_at"},
+    {16, "delete_module init_module finit_module"},
+    {17, "iopl ioperm"},
+    {18, "chroot"},
+    {19, "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev"},
+    {20, "acct"},
+    {21,
+     "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount "
+     "open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare"},
+    {22, "reboot"},
+    {23, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"},
+    {25, "settimeofday stime clock_settime clock_settime64"},
+    {26, "vhangup"},
+    {34, "syslog"},
+    {38, "perf_event_open"},
+    {39, "bpf"},
+};
+
+#endif
