@@ -28,11 +28,19 @@ struct rt_container *rt_container_new(struct rt_room *room, const struct rt_reco
     c->stop_timeout = r->stop_timeout;
     c->auto_remove = r->auto_remove;
     c->status = r->status;
+    atomic_init(&c->oci, r->oci);
     atomic_init(&c->refs, 1);
     pthread_mutex_init(&c->op, NULL);
     pthread_mutex_init(&c->note, NULL);
     rt_waitq_init(&c->state);
     return c;
+}
+
+void rt_container_oci(struct rt_container *c, struct rt_launch_request *req) {
+    int oci = atomic_load(&c->oci);
+
+    if (oci >= 0 && oci < RT_OCI_N)
+        req->oci = (uint16_t)oci;
 }
 
 struct rt_container *rt_container_ref(struct rt_container *c) {

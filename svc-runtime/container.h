@@ -38,6 +38,7 @@ struct rt_container {
     int stop_signal, stop_timeout;
     bool auto_remove;
 
+    atomic_int oci; /* RT_OCI_* that it was made for, < 0: not known yet; set once, with op held */
     atomic_uint refs;
     pthread_mutex_t op;
     pthread_mutex_t note; /* one note to the store at a time, the newest last */
@@ -64,6 +65,8 @@ struct rt_status rt_container_status(struct rt_container *c);
 bool rt_container_event(struct rt_container *c, const struct rt_event *e);
 /* A new reference to the monitor's connection; BH_E_CONFLICT "container X is not running". */
 int rt_container_watch(struct rt_container *c, struct rt_watch **out, struct bh_err *err);
+/* The request is for the OCI runtime that has this container. */
+void rt_container_oci(struct rt_container *c, struct rt_launch_request *req);
 int rt_not_running(const struct rt_container *c, struct bh_err *err);
 int rt_container_blobs(struct rt_container *c, struct bh_buf *spec, struct bh_buf *request, struct bh_buf *config,
                        struct bh_err *err);

@@ -80,6 +80,7 @@ static int make_record(struct draft *d, struct rt_blob request, struct bh_arena 
                                 .stop_signal = d->made.stop_signal,
                                 .stop_timeout = d->made.stop_timeout,
                                 .auto_remove = d->req->auto_remove};
+    rt_host(d->room, &d->rec.oci);
     return 0;
 }
 

@@ -14,21 +14,22 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
-enum statement { ST_INSERT, ST_STATUS, ST_RENAME, ST_DELETE, ST_LOAD, ST_BLOBS, ST_COUNT };
+enum statement { ST_INSERT, ST_STATUS, ST_OCI, ST_RENAME, ST_DELETE, ST_LOAD, ST_BLOBS, ST_COUNT };
 
 #define COLUMNS                                                                                                        \
     "id,name,owner,created_ns,image,image_id,image_ref,spec,request,config,stop_signal,stop_timeout,auto_remove,"      \
-    "state,pid,exit_code,error,started_ns,finished_ns,oom_killed,restarts,id_base"
+    "state,pid,exit_code,error,started_ns,finished_ns,oom_killed,restarts,id_base,oci"
 
 static const char *const sql[ST_COUNT] = {
     [ST_INSERT] =
         "INSERT INTO container(" COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,"
-        "?18,?19,?20,?21,?22)",
+        "?18,?19,?20,?21,?22,?23)",
     [ST_STATUS] =
         "UPDATE container SET state=?2,pid=?3,exit_code=?4,error=?5,started_ns=?6,finished_ns=?7,oom_killed=?8,"
         "restarts=?9,id_base=?10 WHERE id=?1",
+    [ST_OCI] = "UPDATE container SET oci=?2 WHERE id=?1",
     [ST_RENAME] = "UPDATE container SET name=?2 WHERE id=?1",
     [ST_DELETE] = "DELETE FROM container WHERE id=?1",
     [ST_LOAD] = "SELECT " COLUMNS " FROM container ORDER BY created_ns",
@@ -43,9 +44,12 @@ static const char schema[] =
     " stop_signal INTEGER NOT NULL, stop_timeout INTEGER NOT NULL, auto_remove INTEGER NOT NULL,"
     " state INTEGER NOT NULL, pid INTEGER NOT NULL, exit_code INTEGER NOT NULL, error TEXT NOT NULL,"
     " started_ns INTEGER NOT NULL, finished_ns INTEGER NOT NULL, oom_killed INTEGER NOT NULL,"
-    " restarts INTEGER NOT NULL, id_base INTEGER NOT NULL,"
+    " restarts INTEGER NOT NULL, id_base INTEGER NOT NULL, oci INTEGER NOT NULL DEFAULT -1,"
     " UNIQUE(owner,name)) WITHOUT ROWID;"
-    "PRAGMA user_version=1;";
+    "PRAGMA user_version=2;";
+
+/* Of a file that version 1 wrote: which OCI runtime its containers have is not known. */
+static const char from_1[] = "ALTER TABLE container ADD COLUMN oci INTEGER NOT NULL DEFAULT -1;PRAGMA user_version=2;";
 
 struct rt_db {
     pthread_mutex_t lock;
@@ -70,13 +74,14 @@ static int prepare(struct rt_db *db, struct bh_err *err) {
     return 0;
 }
 
-static int check_version(struct rt_db *db, struct bh_err *err) {
+static int check_version(struct rt_db *db, int *out, struct bh_err *err) {
     sqlite3_stmt *st = NULL;
     int version = 0;
 
     if (sqlite3_prepare_v2(db->h, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
         version = sqlite3_column_int(st, 0);
     sqlite3_finalize(st);
+    *out = version;
     if (version > SCHEMA_VERSION)
         return bh_err_set(err, BH_E_INVALID, "containers.db was written by a newer version (schema %d, here %d)",
                           version, SCHEMA_VERSION);
@@ -85,6 +90,7 @@ static int check_version(struct rt_db *db, struct bh_err *err) {
 
 int rt_db_open(const char *path, struct rt_db **out, struct bh_err *err) {
     struct rt_db *db = bh_xcalloc(1, sizeof *db);
+    int version = 0;
 
     pthread_mutex_init(&db->lock, NULL);
     if (sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
@@ -99,7 +105,8 @@ int rt_db_open(const char *path, struct rt_db **out, struct bh_err *err) {
                      "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-1024; PRAGMA mmap_size=0;",
                      NULL, NULL, NULL) != SQLITE_OK)
         db_error(db, "set up", err);
-    else if (check_version(db, err) == 0 && sqlite3_exec(db->h, schema, NULL, NULL, NULL) != SQLITE_OK)
+    else if (check_version(db, &version, err) == 0 &&
+             sqlite3_exec(db->h, version == 1 ? from_1 : schema, NULL, NULL, NULL) != SQLITE_OK)
         db_error(db, "make the table of", err);
     if (err->code != 0 || prepare(db, err) != 0) {
         bh_err_prefix(err, "%s", path);
@@ -180,6 +187,7 @@ int rt_db_insert(struct rt_db *db, const struct rt_record *r, struct bh_err *err
     sqlite3_bind_int(st, 12, r->stop_timeout);
     sqlite3_bind_int(st, 13, r->auto_remove);
     bind_status(st, 14, &r->status);
+    sqlite3_bind_int(st, 23, r->oci);
     return finish(db, ST_INSERT, "write", err);
 }
 
@@ -189,6 +197,14 @@ int rt_db_set_status(struct rt_db *db, const char *id, const struct rt_status *s
     bind_text(st, 1, id);
     bind_status(st, 2, s);
     return finish(db, ST_STATUS, "change", err);
+}
+
+int rt_db_set_oci(struct rt_db *db, const char *id, int oci, struct bh_err *err) {
+    sqlite3_stmt *st = begin(db, ST_OCI, true);
+
+    bind_text(st, 1, id);
+    sqlite3_bind_int(st, 2, oci);
+    return finish(db, ST_OCI, "change", err);
 }
 
 int rt_db_rename(struct rt_db *db, const char *id, const char *name, struct bh_err *err) {
@@ -249,7 +265,8 @@ int rt_db_load(struct rt_db *db, int (*row)(void *arg, const struct rt_record *r
                                 .stop_signal = sqlite3_column_int(st, 10),
                                 .stop_timeout = sqlite3_column_int(st, 11),
                                 .auto_remove = sqlite3_column_int(st, 12) != 0,
-                                .status = status_at(st, 13)};
+                                .status = status_at(st, 13),
+                                .oci = sqlite3_column_int(st, 22)};
 
         code = row(arg, &rec, err);
     }

@@ -36,6 +36,7 @@ struct rt_record {
     struct rt_blob config;  /* packed bulkhead.image.v1.ImageConfig, merged */
     int stop_signal, stop_timeout;
     bool auto_remove;
+    int oci; /* RT_OCI_*: what it is run by until it is removed; < 0: not known yet */
     struct rt_status status;
 };
 
@@ -44,6 +45,7 @@ void rt_db_close(struct rt_db *db);
 
 int rt_db_insert(struct rt_db *db, const struct rt_record *r, struct bh_err *err);
 int rt_db_set_status(struct rt_db *db, const char *id, const struct rt_status *s, bool durable, struct bh_err *err);
+int rt_db_set_oci(struct rt_db *db, const char *id, int oci, struct bh_err *err);
 int rt_db_rename(struct rt_db *db, const char *id, const char *name, struct bh_err *err);
 int rt_db_delete(struct rt_db *db, const char *id, struct bh_err *err);
 /* Oldest first.  A code from row() ends it. */

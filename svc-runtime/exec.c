@@ -214,6 +214,7 @@ static int ask_launch(struct rt_exec *x, int spec_fd, const struct rt_stdio *std
     unsigned n = 0;
 
     rt_launch_request_init(&req, RT_LAUNCH_EXEC, x->c->id);
+    rt_container_oci(x->c, &req);
     memcpy(req.exec_id, x->id, sizeof req.exec_id);
     req.stdio = stdio->bits;
     req.n_stdio = stdio->n;

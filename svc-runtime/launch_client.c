@@ -21,6 +21,8 @@
 #include "base/mem.h"
 #include "proc/fdpass.h"
 
+#define INFO_MS 10000 /* it looks at a few files and asks a program for its version */
+
 union answer {
     struct rt_launch_reply reply;
     struct rt_launch_info info;
@@ -38,15 +40,14 @@ struct pending {
 
 struct rt_launch {
     int fd;
-    pthread_mutex_t lock; /* pending, seq, gone */
+    pthread_mutex_t lock; /* pending, seq, gone, what goes with every request */
     pthread_mutex_t send; /* one message at a time: it may block */
     struct pending *pending;
     uint64_t seq;
     bool gone;
     unsigned oci;
     bool extracted;
-    int patience_ms;
-    const char *none_why;
+    char none_why[256]; /* "" unless no OCI runtime works */
     void (*on_gone)(void *arg);
     void *arg;
 };
@@ -138,6 +139,7 @@ void rt_launch_request_init(struct rt_launch_request *req, enum rt_launch_type t
     memset(req, 0, sizeof *req);
     req->version = RT_LAUNCH_VERSION;
     req->type = type;
+    req->oci = RT_OCI_ANY;
     snprintf(req->id, sizeof req->id, "%s", id);
 }
 
@@ -158,40 +160,33 @@ static int send_request(struct rt_launch *l, struct rt_launch_request *req, cons
     return r;
 }
 
-void rt_launch_use(struct rt_launch *l, unsigned oci, bool extracted, int patience_ms, const char *none_why) {
+void rt_launch_use(struct rt_launch *l, unsigned oci, bool extracted, const char *none_why) {
+    pthread_mutex_lock(&l->lock);
     l->oci = oci;
     l->extracted = extracted;
-    l->patience_ms = patience_ms;
-    l->none_why = none_why;
+    snprintf(l->none_why, sizeof l->none_why, "%s", none_why != NULL ? none_why : "");
+    pthread_mutex_unlock(&l->lock);
 }
 
 /* With l->lock held.  A late answer finds nobody and is dropped. */
-static int await(struct rt_launch *l, struct pending *p, struct bh_err *err) {
+static int await(struct rt_launch *l, struct pending *p, int patience_ms, struct bh_err *err) {
     struct timespec end;
     int e = 0;
 
     clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += l->patience_ms / 1000;
+    end.tv_sec += patience_ms / 1000;
     while (p->state == 0 && e == 0)
-        e = l->patience_ms > 0 ? pthread_cond_timedwait(&p->done, &l->lock, &end)
-                               : pthread_cond_wait(&p->done, &l->lock);
+        e = patience_ms > 0 ? pthread_cond_timedwait(&p->done, &l->lock, &end) : pthread_cond_wait(&p->done, &l->lock);
     if (p->state != 0)
         return 0;
     take_pending(l, p->seq);
-    return bh_err_set(err, BH_E_DEADLINE, "launch did not answer for %d s", l->patience_ms / 1000);
+    return bh_err_set(err, BH_E_DEADLINE, "launch did not answer for %d s", patience_ms / 1000);
 }
 
 static int ask(struct rt_launch *l, struct rt_launch_request *req, const int *fds, unsigned n_fds, union answer *answer,
-               size_t size, struct bh_err *err) {
+               size_t size, int patience_ms, struct bh_err *err) {
     struct pending p = {.size = size, .answer = answer};
     int r;
-
-    req->oci = (uint16_t)l->oci;
-    req->flags |= l->extracted ? RT_LAUNCH_EXTRACTED : 0;
-    if (l->none_why != NULL && (req->type == RT_LAUNCH_START || req->type == RT_LAUNCH_EXEC)) {
-        bh_err_set(err, BH_E_CONFLICT, "no OCI runtime works here: %s", l->none_why);
-        return bh_err_hint(err, "install crun or runc, see that /sys/fs/cgroup is mounted, restart bulkheadd");
-    }
 
     pthread_cond_init(&p.done, NULL);
     pthread_mutex_lock(&l->lock);
@@ -208,7 +203,7 @@ static int ask(struct rt_launch *l, struct rt_launch_request *req, const int *fd
     if (r != 0)
         take_pending(l, p.seq);
     else
-        r = await(l, &p, err);
+        r = await(l, &p, patience_ms, err);
     pthread_mutex_unlock(&l->lock);
     pthread_cond_destroy(&p.done);
     if (r == 0 && p.state < 0)
@@ -234,11 +229,36 @@ static int reply_error(struct rt_launch_reply *a, struct bh_err *err) {
     return a->code;
 }
 
+/* What was found out about this host goes with the request. */
+static int complete(struct rt_launch *l, struct rt_launch_request *req, struct bh_err *err) {
+    bool starts = req->type == RT_LAUNCH_START || req->type == RT_LAUNCH_EXEC;
+
+    pthread_mutex_lock(&l->lock);
+    if (req->oci == RT_OCI_ANY && starts && l->none_why[0] != 0) {
+        bh_err_set(err, BH_E_CONFLICT, "no OCI runtime works here: %s", l->none_why);
+        bh_err_hint(err, "install crun or runc, see that /sys/fs/cgroup is mounted; it is tried again by itself");
+    }
+    if (req->oci == RT_OCI_ANY)
+        req->oci = (uint16_t)l->oci;
+    req->flags |= l->extracted ? RT_LAUNCH_EXTRACTED : 0;
+    pthread_mutex_unlock(&l->lock);
+    return err->code;
+}
+
+int rt_launch_try(struct rt_launch *l, struct rt_launch_request *req, const int *fds, unsigned n_fds, int patience_ms,
+                  struct bh_err *err) {
+    union answer a;
+
+    if (ask(l, req, fds, n_fds, &a, sizeof a.reply, patience_ms, err) != 0)
+        return err->code;
+    return a.reply.code < 0 ? reply_error(&a.reply, err) : 0;
+}
+
 int rt_launch_call(struct rt_launch *l, struct rt_launch_request *req, const int *fds, unsigned n_fds,
                    struct rt_launch_reply *out, struct bh_err *err) {
     union answer a;
 
-    if (ask(l, req, fds, n_fds, &a, sizeof a.reply, err) != 0)
+    if (complete(l, req, err) != 0 || ask(l, req, fds, n_fds, &a, sizeof a.reply, 0, err) != 0)
         return err->code;
     if (out != NULL)
         *out = a.reply;
@@ -250,7 +270,7 @@ int rt_launch_info(struct rt_launch *l, struct rt_launch_info *out, struct bh_er
     union answer a;
 
     rt_launch_request_init(&req, RT_LAUNCH_INFO, "");
-    if (ask(l, &req, NULL, 0, &a, sizeof a.info, err) != 0)
+    if (complete(l, &req, err) != 0 || ask(l, &req, NULL, 0, &a, sizeof a.info, INFO_MS, err) != 0)
         return err->code;
     if (a.info.code < 0)
         return bh_err_set(err, a.info.code, "launch cannot tell about this host");

@@ -144,6 +144,15 @@ static int unpack_row(struct rt_container *c, struct bh_arena *arena, RT_MSG(Con
     return 0;
 }
 
+/* The one that it was made for, or would be started with. */
+static const char *runtime_of(struct rt_room *room, struct rt_container *c) {
+    int oci = atomic_load(&c->oci);
+
+    if (oci < 0)
+        rt_host(room, &oci);
+    return oci >= 0 && oci < RT_OCI_N ? RT_OCI_PROGRAM(oci) : "";
+}
+
 static int fill_inspect(struct rt_room *room, struct rt_item *it, struct bh_arena *arena,
                         RT_MSG(ContainerInspectReply) * reply, struct bh_err *err) {
     struct rt_container *c = it->c;
@@ -165,8 +174,8 @@ static int fill_inspect(struct rt_room *room, struct rt_item *it, struct bh_aren
     reply->id_base = it->status.id_base;
     reply->exec_id = (char **)execs.v;
     reply->n_exec_id = execs.n;
-    reply->oci_runtime = room->host.runtime;
-    reply->storage_form = (char *)(room->host.form == RT_FORM_EROFS ? "erofs" : "extracted");
+    reply->oci_runtime = (char *)runtime_of(room, c);
+    reply->storage_form = (char *)(rt_host(room, NULL).form == RT_FORM_EROFS ? "erofs" : "extracted");
     return 0;
 }
 

@@ -45,14 +45,12 @@ static void launch_gone(void *arg) {
 }
 
 static int try_host(struct program *p, struct bh_err *err) {
-    BH_SCOPE_CLOSE int state = open(BH_ROOM_STATE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const struct rt_trial t = {.launch = p->rt.launch,
-                               .monitors = p->rt.monitors,
-                               .monitor_dir = p->rt.monitor_dir,
-                               .state_dir = state,
-                               .config = &p->room.config};
-
-    return rt_trial_run(&t, &p->rt.host, err);
+    p->rt.trial = (struct rt_trial){.launch = p->rt.launch,
+                                    .monitors = p->rt.monitors,
+                                    .monitor_dir = p->rt.monitor_dir,
+                                    .state_dir = open(BH_ROOM_STATE, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                                    .config = &p->room.config};
+    return rt_host_try(&p->rt, err);
 }
 
 static int open_parts(void *arg, struct bh_err *err) {
@@ -79,6 +77,7 @@ static void on_ready(void *arg) {
     struct program *p = arg;
 
     p->rt.control = p->room.control;
+    rt_host_watch(&p->rt);
 }
 
 int main(int argc, char **argv) {

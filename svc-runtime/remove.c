@@ -53,6 +53,7 @@ static int ask_delete(struct rt_container *c, struct bh_err *err) {
     struct rt_launch_request req;
 
     rt_launch_request_init(&req, RT_LAUNCH_DELETE, c->id);
+    rt_container_oci(c, &req);
     return rt_launch_call(c->room->launch, &req, NULL, 0, NULL, err);
 }
 

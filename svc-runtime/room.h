@@ -20,12 +20,16 @@
 #include "svc-runtime/request.h"
 #include "svc-runtime/spec_make.h"
 #include "svc-runtime/store.h"
+#include "svc-runtime/trial.h"
 #include "svc-runtime/work.h"
 
 struct rt_room {
     struct rt_db *db;
     struct rt_launch *launch;
-    struct rt_launch_info host; /* as the trial at the start found it */
+    pthread_mutex_t host_lock;
+    struct rt_launch_info host; /* as the last trial found it */
+    int oci;                    /* RT_OCI_*: new containers get it; < 0: none works */
+    struct rt_trial trial;
     struct rt_monitors *monitors;
     struct rt_store *store;
     struct rt_table *table;
@@ -36,6 +40,12 @@ struct rt_room {
     char monitor_path[32];      /* the same as a path: "/monitor" */
     atomic_bool syncing;        /* a rt_sync_store is queued */
 };
+
+/* ---- host.c: what the trial found ---- */
+int rt_host_try(struct rt_room *room, struct bh_err *err);
+/* A thread tries again, less and less often, while what is preferred does not work. */
+void rt_host_watch(struct rt_room *room);
+struct rt_launch_info rt_host(struct rt_room *room, int *out_oci); /* out_oci may be NULL */
 
 /* ---- create.c ---- */
 int rt_random_id(char out[RT_ID_SIZE], struct bh_err *err);

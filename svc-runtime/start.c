@@ -167,6 +167,21 @@ static int spec_with_window(struct rt_container *c, const struct rt_stdio *stdio
     return rt_launch_spec_fd(&spec, out_fd, err);
 }
 
+/* Made while nothing worked here, or by a version that did not note it. */
+static int settle_oci(struct rt_container *c, struct bh_err *err) {
+    int oci = atomic_load(&c->oci);
+
+    if (oci >= 0)
+        return 0;
+    rt_host(c->room, &oci);
+    if (oci < 0)
+        return 0; /* launch_client.c says why nothing can be started */
+    if (rt_db_set_oci(c->room->db, c->id, oci, err) != 0)
+        return err->code;
+    atomic_store(&c->oci, oci);
+    return 0;
+}
+
 static int ask_launch(struct rt_container *c, const struct rt_stdio *stdio, int spec_fd, const struct rt_image *image,
                       struct rt_launch_reply *out, struct bh_err *err) {
     struct rt_launch_request req;
@@ -174,6 +189,9 @@ static int ask_launch(struct rt_container *c, const struct rt_stdio *stdio, int 
     unsigned n = 0;
 
     rt_launch_request_init(&req, RT_LAUNCH_START, c->id);
+    if (settle_oci(c, err) != 0)
+        return err->code;
+    rt_container_oci(c, &req);
     fds[n++] = spec_fd;
     for (unsigned i = 0; i < image->n_layers; i++)
         fds[n++] = image->fds[i];

@@ -157,6 +157,7 @@ int rt_rpc_info(void *arg, struct bh_call *call, const ProtobufCMessage *request
                                      (char *)"name=rooms"};
     RT_MSG(InfoReply) reply = BULKHEAD__RUNTIME__V1__INFO_REPLY__INIT;
     struct rt_room *room = arg;
+    const struct rt_launch_info host = rt_host(room, NULL);
     struct rt_caller who = rt_caller_of(call);
     struct features features = {0};
     struct utsname uts = {0};
@@ -164,7 +165,7 @@ int rt_rpc_info(void *arg, struct bh_call *call, const ProtobufCMessage *request
 
     (void)request;
     count_states(room, &who, &reply);
-    launch_info(&room->host, &features, &reply);
+    launch_info(&host, &features, &reply);
     if (uname(&uts) == 0) {
         reply.kernel = uts.release;
         reply.os = (char *)"linux";

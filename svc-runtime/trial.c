@@ -67,7 +67,7 @@ static int await_exit(const struct rt_trial *t, const char *id, struct bh_err *e
     return bh_err_set(err, BH_E_DEADLINE, "its container did not end for %d s", PATIENCE_MS / 1000);
 }
 
-static int start(const struct rt_trial *t, const char *id, int layer, struct bh_err *err) {
+static int start(const struct rt_trial *t, const struct rt_launch_request *like, int layer, struct bh_err *err) {
     static char *args[] = {(char *)"/dev/init", (char *)"--probe"};
     const struct rt_spec spec = {.flags = RT_INIT | RT_VOLATILE,
                                  .args = {args, 2},
@@ -76,42 +76,42 @@ static int start(const struct rt_trial *t, const char *id, int layer, struct bh_
                                  .hostname = (char *)"trial",
                                  .domainname = (char *)"",
                                  .seccomp_profile = (char *)""};
-    struct rt_launch_request req;
+    struct rt_launch_request req = *like;
     BH_SCOPE_CLOSE int spec_fd = -1;
 
     if (rt_launch_spec_fd(&spec, &spec_fd, err) != 0)
         return err->code;
-    rt_launch_request_init(&req, RT_LAUNCH_START, id);
-    req.flags = RT_LAUNCH_FLEETING;
+    req.type = RT_LAUNCH_START;
+    req.flags |= RT_LAUNCH_FLEETING;
     req.n_layers = 1;
     memcpy(req.diff_ids[0], trial_layer.header.diff_id, sizeof req.diff_ids[0]);
-    return rt_launch_call(t->launch, &req, (int[]){spec_fd, layer}, 2, NULL, err);
+    return rt_launch_try(t->launch, &req, (int[]){spec_fd, layer}, 2, PATIENCE_MS, err);
 }
 
 /* One container, from its start to its removal. */
-static int try_one(const struct rt_trial *t, unsigned oci, int layer, struct bh_err *err) {
+static int try_one(const struct rt_trial *t, unsigned oci, uint32_t form, int layer, struct bh_err *err) {
     struct bh_err ignored = BH_ERR_INIT; /* what is left is nobody's, and the next trial starts over it */
     struct rt_launch_request req;
     char id[RT_ID_SIZE];
 
     snprintf(id, sizeof id, "%064x", oci); /* one that hangs does not stand in the way of the next */
-    if (start(t, id, layer, err) == 0)
-        await_exit(t, id, err);
     rt_launch_request_init(&req, RT_LAUNCH_DELETE, id);
-    rt_launch_call(t->launch, &req, NULL, 0, NULL, &ignored);
+    req.oci = (uint16_t)oci;
+    req.flags = form == RT_FORM_EXTRACTED ? RT_LAUNCH_EXTRACTED : 0;
+    if (start(t, &req, layer, err) == 0)
+        await_exit(t, id, err);
+    rt_launch_try(t->launch, &req, NULL, 0, PATIENCE_MS, &ignored);
     return err->code;
 }
 
-/* Layers are mounted, unless the first that is tried cannot be. */
-static int choose(const struct rt_trial *t, int layer, struct rt_launch_info *out) {
+/* Of those before `end`, in out->form: layers are mounted, unless the first that is tried cannot be. */
+static int choose(const struct rt_trial *t, unsigned end, int layer, struct rt_launch_info *out) {
     size_t n = 0;
 
-    out->form = RT_FORM_EROFS;
-    for (unsigned oci = 0; oci < RT_OCI_N;) {
+    for (unsigned oci = 0; oci < end;) {
         struct bh_err err = BH_ERR_INIT;
 
-        rt_launch_use(t->launch, oci, out->form == RT_FORM_EXTRACTED, PATIENCE_MS, NULL);
-        if (try_one(t, oci, layer, &err) == 0) {
+        if (try_one(t, oci, out->form, layer, &err) == 0) {
             snprintf(out->runtime, sizeof out->runtime, "%s", RT_OCI_PROGRAM(oci));
             return (int)oci;
         }
@@ -125,7 +125,6 @@ static int choose(const struct rt_trial *t, int layer, struct rt_launch_info *ou
         n = strlen(out->runtime_why);
         oci++;
     }
-    bh_log(BH_LOG_ERR, "no-oci-runtime", "why=\"%s\"", out->runtime_why);
     return -1;
 }
 
@@ -140,7 +139,7 @@ static int wants_extracted(const struct rt_trial *t, bool *out, struct bh_err *e
     return 0;
 }
 
-int rt_trial_run(const struct rt_trial *t, struct rt_launch_info *out, struct bh_err *err) {
+int rt_trial_run(const struct rt_trial *t, struct rt_launch_info *out, int *out_oci, struct bh_err *err) {
     struct rt_launch_info tried = {0};
     BH_SCOPE_CLOSE int layer = -1;
     struct bh_err unseen = BH_ERR_INIT;
@@ -149,7 +148,10 @@ int rt_trial_run(const struct rt_trial *t, struct rt_launch_info *out, struct bh
 
     if (wants_extracted(t, &extracted, err) != 0 || make_layer(t->state_dir, &layer, err) != 0)
         return err->code;
-    oci = choose(t, layer, &tried);
+    tried.form = RT_FORM_EROFS;
+    oci = choose(t, RT_OCI_N, layer, &tried);
+    if (oci < 0)
+        bh_log(BH_LOG_ERR, "no-oci-runtime", "why=\"%s\"", tried.runtime_why);
     unlinkat(t->state_dir, LAYER_NAME, 0);
     tried.kernel_erofs_file = tried.kernel_overlay_fd = tried.form == RT_FORM_EROFS;
     tried.kernel_idmap = oci >= 0;
@@ -157,6 +159,8 @@ int rt_trial_run(const struct rt_trial *t, struct rt_launch_info *out, struct bh
         tried.form = RT_FORM_EXTRACTED;
         snprintf(tried.form_why, sizeof tried.form_why, "storage_form = \"extracted\" in the configuration");
     }
+    rt_launch_use(t->launch, oci < 0 ? 0 : (unsigned)oci, tried.form == RT_FORM_EXTRACTED,
+                  oci < 0 ? tried.runtime_why : NULL);
     if (rt_launch_info(t->launch, out, &unseen) != 0)
         bh_log_err("host-unseen", &unseen);
     out->form = tried.form;
@@ -166,9 +170,34 @@ int rt_trial_run(const struct rt_trial *t, struct rt_launch_info *out, struct bh
     memcpy(out->runtime, tried.runtime, sizeof out->runtime);
     memcpy(out->runtime_why, tried.runtime_why, sizeof out->runtime_why);
     memcpy(out->form_why, tried.form_why, sizeof out->form_why);
-    rt_launch_use(t->launch, oci < 0 ? 0 : (unsigned)oci, tried.form == RT_FORM_EXTRACTED, 0,
-                  oci < 0 ? out->runtime_why : NULL);
+    *out_oci = oci;
     bh_log(BH_LOG_INFO, "host", "form=%s runtime=%s why=\"%s\"", tried.form == RT_FORM_EROFS ? "erofs" : "extracted",
            tried.runtime, tried.runtime_why);
     return 0;
+}
+
+int rt_trial_again(const struct rt_trial *t, struct rt_launch_info *host, int *oci, struct bh_err *err) {
+    struct rt_launch_info tried = {.form = host->form}, now = {0};
+    BH_SCOPE_CLOSE int layer = -1;
+    int better;
+
+    if (*oci == 0)
+        return 0;
+    if (make_layer(t->state_dir, &layer, err) != 0)
+        return err->code;
+    better = choose(t, *oci < 0 ? RT_OCI_N : (unsigned)*oci, layer, &tried);
+    unlinkat(t->state_dir, LAYER_NAME, 0);
+    if (better < 0)
+        return 0;
+    rt_launch_use(t->launch, (unsigned)better, host->form == RT_FORM_EXTRACTED, NULL);
+    if (rt_launch_info(t->launch, &now, err) == 0) { /* path and version are those of the other program now */
+        memcpy(host->runtime_path, now.runtime_path, sizeof host->runtime_path);
+        memcpy(host->runtime_version, now.runtime_version, sizeof host->runtime_version);
+    }
+    host->kernel_idmap = 1;
+    memcpy(host->runtime, tried.runtime, sizeof host->runtime);
+    memcpy(host->runtime_why, tried.runtime_why, sizeof host->runtime_why);
+    *oci = better;
+    bh_log(BH_LOG_WARN, "host-again", "runtime=%s why=\"%s\"", host->runtime, host->runtime_why);
+    return err->code;
 }

@@ -38,6 +38,7 @@ enum rt_launch_type {
 /* Which OCI runtime, and whether it makes a cgroup.  launch takes the one that it is told: runtime finds out what
  * works here by a container that it starts and removes (trial.c). */
 enum rt_oci { RT_OCI_CRUN, RT_OCI_RUNC, RT_OCI_CRUN_BARE, RT_OCI_N };
+#define RT_OCI_ANY          0xffffu /* only inside of runtime: whichever works here */
 #define RT_OCI_PROGRAM(oci) ((oci) == RT_OCI_RUNC ? "runc" : "crun")
 #define RT_OCI_CGROUP(oci)  ((oci) != RT_OCI_CRUN_BARE)
 

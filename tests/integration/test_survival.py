@@ -1,10 +1,10 @@
 """Rooms and the supervisor die while containers run: the containers, their logs and their ends stay."""
-import os, signal, struct, subprocess, sys, time
+import contextlib, os, shutil, signal, sqlite3, struct, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
 from calls import CallError, Calls  # noqa: E402
-from cases import case, ends, inspect, out, run, same, show, until  # noqa: E402
+from cases import Skip, case, ends, inspect, out, run, same, show, until  # noqa: E402
 
 ROOMS = ("store", "registry", "build", "launch", "runtime")
 TICK = "i=0; trap 'exit 5' TERM; while :; do echo tick $i; i=$((i+1)); sleep 0.1; done"
@@ -191,6 +191,36 @@ def _(e):
     same(done.returncode, 0, done)
     until("monitors end", lambda: not [p for p in e.strays() if p not in e.rooms().values()], 5)
     same(os.listdir(f"{e.root}/state/launch/containers"), [])
+
+
+@case("a container keeps the OCI runtime that it was made for, over restarts of the engine and whatever its trial finds")
+def _(e):
+    if not shutil.which("runc") or not shutil.which("crun"):
+        raise Skip("runc and crun are not both here")
+    ident = out(e, "create", "--name", "kept", "bb", "sh", "-c", TICK).strip()
+    found = inspect(e, "kept")["OciRuntime"]
+    other = {"crun": "runc", "runc": "crun"}[found]
+    e.stop()
+    with contextlib.closing(sqlite3.connect(f"{e.root}/state/runtime/containers.db")) as db:
+        same(db.execute("SELECT oci FROM container WHERE id=?", (ident,)).fetchone(), ({"crun": 0, "runc": 1}[found],))
+        db.execute("UPDATE container SET oci=? WHERE id=?", ({"crun": 0, "runc": 1}[other], ident))
+        db.commit()
+    e.start()
+    out(e, "start", "kept")
+    until("it writes", lambda: out(e, "logs", "kept"))
+    for _ in range(2):
+        same(inspect(e, "kept")["OciRuntime"], other)
+        same(os.path.exists(f"{e.root}/run/launch/oci/{ident}/state.json"), other == "runc")
+        works(e, "kept")
+        e.restart()
+        until("it answers", lambda: e.cli("ps", "-q", check=False).returncode == 0)
+    out(e, "restart", "-t", "1", "kept")
+    same(inspect(e, "kept")["OciRuntime"], other)
+    out(e, "rm", "-f", "kept")
+    same(os.path.exists(f"{e.root}/run/launch/oci/{ident}"), False)
+    out(e, "create", "--name", "new", "bb")
+    same(inspect(e, "new")["OciRuntime"], found)
+    out(e, "rm", "new")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ static struct rt_record record(const char *id, const char *name, uid_t owner, in
                               .stop_signal = 15,
                               .stop_timeout = -1,
                               .auto_remove = true,
+                              .oci = 2,
                               .status = {.state = RT_EXITED,
                                          .exit_code = 3,
                                          .error = "why",
@@ -73,6 +74,7 @@ static struct rt_db *open_db(void) {
 struct seen {
     unsigned n;
     char names[64];
+    int oci[4];
     struct rt_status last;
 };
 
@@ -80,7 +82,7 @@ static int see(void *arg, const struct rt_record *r, struct bh_err *err) {
     struct seen *s = arg;
 
     (void)err;
-    s->n++;
+    s->oci[s->n++ % 4] = r->oci;
     strncat(s->names, r->name, sizeof s->names - strlen(s->names) - 1);
     strncat(s->names, " ", sizeof s->names - strlen(s->names) - 1);
     s->last = r->status;
@@ -107,7 +109,36 @@ static void rows_come_back(void **state) {
     assert_int_equal(rt_db_load(db, see, &seen, &err), 0);
     assert_string_equal(seen.names, "early late ");
     assert_memory_equal(&seen.last, &late.status, sizeof seen.last);
+    assert_int_equal(seen.oci[0], 2);
+    assert_int_equal(rt_db_set_oci(db, "id2", 1, &err), 0);
+    assert_int_equal(rt_db_load(db, see, &seen, &err), 0);
+    assert_int_equal(seen.oci[2], 1);
+    assert_int_equal(seen.oci[3], 2);
     rt_db_close(db);
+}
+
+/* A file of version 1: which OCI runtime has its containers is not known. */
+static void an_older_schema_is_carried_over(void **state) {
+    struct bh_err err = BH_ERR_INIT;
+    struct rt_db *db = open_db();
+    struct rt_record a = record("id1", "web", 1000, 1);
+    struct seen seen = {0};
+    sqlite3 *h = NULL;
+
+    (void)state;
+    assert_int_equal(rt_db_insert(db, &a, &err), 0);
+    rt_db_close(db);
+    assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(h, "ALTER TABLE container DROP COLUMN oci; PRAGMA user_version=1;", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(h);
+    for (int i = 0; i < 2; i++) {
+        db = open_db();
+        assert_int_equal(rt_db_load(db, see, &seen, &err), 0);
+        rt_db_close(db);
+        assert_int_equal(seen.n, i + 1);
+        assert_int_equal(seen.oci[i], -1);
+    }
 }
 
 static void names_are_unique_by_owner(void **state) {
@@ -177,8 +208,9 @@ static void what_is_no_database_is_refused(void **state) {
 
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(rows_come_back), T(names_are_unique_by_owner), T(changes_and_removal),
-                                       T(a_newer_schema_is_refused), T(what_is_no_database_is_refused)};
+    const struct CMUnitTest tests[] = {
+        T(rows_come_back),      T(an_older_schema_is_carried_over), T(names_are_unique_by_owner),
+        T(changes_and_removal), T(a_newer_schema_is_refused),       T(what_is_no_database_is_refused)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

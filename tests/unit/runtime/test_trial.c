@@ -127,6 +127,8 @@ static void on_gone(void *arg) {
     (void)arg;
 }
 
+static int chosen;
+
 static void try_world(struct world *w, const char *config, struct rt_launch_info *out, int expect) {
     static struct rt_launch *kept[8]; /* where the leak checker sees what lives as long as the room */
     static struct rt_monitors *monitors[8];
@@ -148,7 +150,7 @@ static void try_world(struct world *w, const char *config, struct rt_launch_info
         .launch = kept[n], .monitors = monitors[n], .monitor_dir = w->dirfd, .state_dir = w->dirfd, .config = &text};
     n++;
     *out = (struct rt_launch_info){0};
-    assert_int_equal(rt_trial_run(&w->trial, out, &err), expect);
+    assert_int_equal(rt_trial_run(&w->trial, out, &chosen, &err), expect);
     assert_int_equal(faccessat(w->dirfd, "trial-layer", F_OK, 0), -1);
     bh_buf_fini(&text);
 }
@@ -176,6 +178,7 @@ static void first_that_works(void **state) {
     assert_true(info.kernel_erofs_file && info.kernel_idmap && info.cgroup == 2);
     assert_int_equal(w.deletes, 2);
     assert_int_equal(w.last.oci, RT_OCI_RUNC);
+    assert_int_equal(chosen, RT_OCI_RUNC);
     assert_int_equal(w.last.flags & RT_LAUNCH_EXTRACTED, 0);
     end_world(&w);
 }
@@ -239,6 +242,61 @@ static void nothing_works(void **state) {
     end_world(&w);
 }
 
+/* What failed by chance is found later; a container that has another one already keeps it. */
+static void again(void **state) {
+    struct world w = {.mounts = false, .ends = {7, 0, 0}};
+    struct rt_launch_request q;
+    struct rt_launch_info info;
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)state;
+    try_world(&w, "", &info, 0);
+    assert_int_equal(chosen, RT_OCI_RUNC);
+    assert_int_equal(rt_trial_again(&w.trial, &info, &chosen, &err), 0); /* it still fails */
+    assert_int_equal(chosen, RT_OCI_RUNC);
+    assert_string_equal(info.runtime, "runc");
+    assert_string_equal(info.runtime_why, "crun: it ran, but ended with 7");
+    w.ends[RT_OCI_CRUN] = 0;
+    assert_int_equal(rt_trial_again(&w.trial, &info, &chosen, &err), 0);
+    assert_int_equal(chosen, RT_OCI_CRUN);
+    assert_string_equal(info.runtime, "crun");
+    assert_string_equal(info.runtime_why, "");
+    assert_int_equal(faccessat(w.dirfd, "trial-layer", F_OK, 0), -1);
+    rt_launch_request_init(&q, RT_LAUNCH_DELETE, "");
+    assert_int_equal(rt_launch_call(w.trial.launch, &q, NULL, 0, NULL, &err), 0);
+    assert_int_equal(w.last.oci, RT_OCI_CRUN);
+    assert_true(w.last.flags & RT_LAUNCH_EXTRACTED); /* the form stays */
+    rt_launch_request_init(&q, RT_LAUNCH_DELETE, "");
+    q.oci = RT_OCI_RUNC;
+    assert_int_equal(rt_launch_call(w.trial.launch, &q, NULL, 0, NULL, &err), 0);
+    assert_int_equal(w.last.oci, RT_OCI_RUNC);
+    end_world(&w);
+}
+
+static void again_after_nothing(void **state) {
+    struct world w = {.mounts = true, .ends = {-1, 3, -1}};
+    struct rt_launch_request q;
+    struct rt_launch_info info;
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)state;
+    try_world(&w, "", &info, 0);
+    assert_true(chosen < 0);
+    rt_launch_request_init(&q, RT_LAUNCH_EXEC, "");
+    assert_int_equal(rt_launch_call(w.trial.launch, &q, NULL, 0, NULL, &err), BH_E_CONFLICT);
+    bh_err_clear(&err);
+    rt_launch_request_init(&q, RT_LAUNCH_EXEC, ""); /* of a container that runs already */
+    q.oci = RT_OCI_CRUN;
+    assert_int_equal(rt_launch_call(w.trial.launch, &q, NULL, 0, NULL, &err), 0);
+    w.ends[RT_OCI_CRUN_BARE] = 0;
+    assert_int_equal(rt_trial_again(&w.trial, &info, &chosen, &err), 0);
+    assert_int_equal(chosen, RT_OCI_CRUN_BARE);
+    rt_launch_request_init(&q, RT_LAUNCH_EXEC, "");
+    assert_int_equal(rt_launch_call(w.trial.launch, &q, NULL, 0, NULL, &err), 0);
+    assert_int_equal(w.last.oci, RT_OCI_CRUN_BARE);
+    end_world(&w);
+}
+
 static void bad_config(void **state) {
     struct world w = {.mounts = true};
     struct rt_launch_info info;
@@ -252,7 +310,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_that_works),    cmocka_unit_test(layers_that_do_not_mount),
         cmocka_unit_test(extracted_by_choice), cmocka_unit_test(monitor_that_left),
-        cmocka_unit_test(nothing_works),       cmocka_unit_test(bad_config)};
+        cmocka_unit_test(nothing_works),       cmocka_unit_test(again),
+        cmocka_unit_test(again_after_nothing), cmocka_unit_test(bad_config)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
