@@ -119,7 +119,7 @@ int sup_spawn(struct sup_engine *e, struct bh_spawn *s, const char *binary, pid_
 int sup_worker_start(struct sup_engine *e, const struct bh_control_spawn *m, const int *fds, pid_t *out_pid,
                      struct bh_err *err);
 void sup_worker_kill(struct sup_engine *e, uint32_t seq);
-void sup_workers_orphan(struct sup_engine *e); /* the store has died: so do its workers */
+void sup_workers_kill(struct sup_engine *e, bool tell); /* tell: there is a store that waits for their end */
 
 /* messages.c */
 void sup_control_readable(struct sup_engine *e, struct sup_source *s);

@@ -85,7 +85,7 @@ static void on_room_exit(struct sup_engine *e, struct sup_source *s) {
     sup_unwatch(e, &room->process);
     sup_unwatch(e, &room->control);
     if (room->row->id == SUP_STORE)
-        sup_workers_orphan(e);
+        sup_workers_kill(e, false);
     room->pid = 0;
     if (e->stopping) {
         room->state = SUP_STOPPED;
@@ -140,7 +140,7 @@ void sup_stop(struct sup_engine *e, int exit_status) {
     e->stopping = true;
     e->exit_status = exit_status;
     sup_notify("STOPPING=1\n");
-    sup_workers_orphan(e);
+    sup_workers_kill(e, true);
     for (unsigned i = 0; i < SUP_N_ROOMS; i++) {
         struct sup_room *room = &e->rooms[i];
         sup_room_stop(room);

@@ -107,9 +107,10 @@ void sup_worker_kill(struct sup_engine *e, uint32_t seq) {
     }
 }
 
-void sup_workers_orphan(struct sup_engine *e) {
+void sup_workers_kill(struct sup_engine *e, bool tell) {
     for (struct sup_worker *w = e->workers; w; w = w->next) {
-        w->seq = 0;
+        if (!tell)
+            w->seq = 0;
         (void)pidfd_send_signal(w->process.fd, SIGKILL, NULL, 0);
     }
 }

@@ -203,6 +203,22 @@ def _(e):
     sound(e)
 
 
+@case("the engine stops while a worker reads: the store hears of its end and goes by itself")
+def _(e):
+    layout, manifest = layout_of(IMAGE)
+    folder = blobs(e, layout)
+    digest, size = layer_of(layout, manifest, 1)
+    stuck = Tool(e).popen(0, "-c", 1_000_000, "-w", 20000, "layer", os.path.join(folder, digest[7:]), digest, size,
+                          mk.sha(IMAGE.layers[1]))
+    until("its first bytes are here", lambda: partials(e))
+    same(e.stop(), 0)
+    stuck.kill()
+    stuck.communicate()
+    said = e.log_text()
+    e.start()
+    lacks(said, "room-kill")
+
+
 @case("documents: what they call themselves, schema 1, both at once, wrong digest of a hold's image")
 def _(e):
     tool = Tool(e)
