@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,20 +23,33 @@
 #define KEY_MAX_BYTES 1024
 #define LIST_MAX      ((uint64_t)256 << 20)
 #define KEPT_NS       (24 * 3600 * BH_NSEC)
-#define CONTEXTS_MAX  96             /* of all owners: each may have 49 descriptors */
+#define CONTEXTS_MAX  96u /* of all owners */
+#define FILES_EACH    (1 + BH_CONTEXT_PACKS)
 #define OF_ONE_KEY    4              /* older ones may be in a build */
 #define FRESH_NS      (60 * BH_NSEC) /* from the put to the first step */
 #define WANT_STEP     16384
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
+/* Half of what this process may have open: calls, layers and clients need the rest. */
+static unsigned files_limit(void) {
+    struct rlimit l;
+    rlim_t half = getrlimit(RLIMIT_NOFILE, &l) == 0 ? l.rlim_cur / 2 : 0;
+
+    return half < CONTEXTS_MAX * FILES_EACH ? (unsigned)half : CONTEXTS_MAX * FILES_EACH;
+}
+
 void store_contexts_init(struct store_contexts *t) {
     pthread_mutex_init(&t->lock, NULL);
     t->first = NULL;
     t->n = 0;
+    t->files = 0;
+    t->max_files = files_limit();
 }
 
-static void context_free(struct store_context *c) {
+/* Under the lock. */
+static void context_free(struct store_contexts *t, struct store_context *c) {
+    t->files -= c->files;
     for (unsigned i = 0; i < c->n_packs; i++)
         close(c->pack[i]);
     if (c->list >= 0)
@@ -49,7 +63,7 @@ void store_contexts_fini(struct store_contexts *t) {
 
     while ((c = t->first) != NULL) {
         t->first = c->next;
-        context_free(c);
+        context_free(t, c);
     }
     pthread_mutex_destroy(&t->lock);
 }
@@ -67,9 +81,9 @@ static struct store_context *new_context(uid_t owner, const char *key, const cha
 }
 
 /* Under the lock; the last one to give it back frees it. */
-static void unref(struct store_context *c) {
+static void unref(struct store_contexts *t, struct store_context *c) {
     if (--c->refs == 0)
-        context_free(c);
+        context_free(t, c);
 }
 
 static void take_out(struct store_contexts *t, struct store_context **at) {
@@ -77,7 +91,7 @@ static void take_out(struct store_contexts *t, struct store_context **at) {
 
     *at = c->next;
     t->n--;
-    unref(c);
+    unref(t, c);
 }
 
 static struct store_context *use_first(struct store_contexts *t, uid_t owner, const char *id, const char *key,
@@ -104,7 +118,7 @@ struct store_context *store_context_use(struct store *s, uid_t owner, const char
 
 void store_context_done(struct store *s, struct store_context *c) {
     pthread_mutex_lock(&s->contexts.lock);
-    unref(c);
+    unref(&s->contexts, c);
     pthread_mutex_unlock(&s->contexts.lock);
 }
 
@@ -132,10 +146,33 @@ static struct store_context **least_used(struct store_contexts *t) {
     return found;
 }
 
+/* Before a context opens its files: room for as many as it can have.  Others that nobody uses give way. */
+static bool reserve_files(struct store_contexts *t, struct store_context *c) {
+    struct store_context **oldest;
+    bool ok;
+
+    pthread_mutex_lock(&t->lock);
+    while (t->files + FILES_EACH > t->max_files && (oldest = least_used(t)) != NULL)
+        take_out(t, oldest);
+    ok = t->files + FILES_EACH <= t->max_files;
+    if (ok)
+        t->files += c->files = FILES_EACH;
+    pthread_mutex_unlock(&t->lock);
+    return ok;
+}
+
+static int too_many_files(const struct store_contexts *t, struct bh_err *err) {
+    bh_err_set(err, BH_E_LIMIT, "context: builds that run use all %u files that contexts may have open", t->max_files);
+    bh_err_reason(err, "too-many-contexts");
+    return bh_err_hint(err, "try again when one of them has ended, or give the engine a higher limit of open files");
+}
+
 static void add_context(struct store_contexts *t, struct store_context *c) {
     struct store_context **oldest;
 
     pthread_mutex_lock(&t->lock);
+    t->files -= c->files - (1 + c->n_packs);
+    c->files = 1 + c->n_packs;
     while (t->n >= CONTEXTS_MAX && (oldest = least_used(t)) != NULL)
         take_out(t, oldest);
     c->next = t->first;
@@ -465,17 +502,21 @@ static int make(struct store *s, const struct store_context_put *p, int raw, con
     struct store_context_found found;
     BH_SCOPE_CLOSE int pack = -1;
 
-    if (old != NULL && old->n_packs + 1 >= BH_CONTEXT_PACKS) {
+    bool reserved = (old == NULL || old->n_packs + 1 < BH_CONTEXT_PACKS) && reserve_files(&s->contexts, c);
+
+    if (old != NULL && !reserved) { /* without it, then: its contents are asked for once more */
         store_context_done(s, old);
         old = NULL;
     }
-    if (nameless(s, &c->list, err) == 0 && nameless(s, &pack, err) == 0 &&
-        work(s, p, raw, old, c, pack, &found, err) == 0)
+    if (!reserved && !reserve_files(&s->contexts, c))
+        too_many_files(&s->contexts, err);
+    else if (nameless(s, &c->list, err) == 0 && nameless(s, &pack, err) == 0 &&
+             work(s, p, raw, old, c, pack, &found, err) == 0)
         adopt_packs(c, old, &found, pack, err);
     if (old != NULL)
         store_context_done(s, old);
     if (err->code != 0) {
-        context_free(c);
+        store_context_done(s, c);
         return err->code;
     }
     out->sent = found.received;

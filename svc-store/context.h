@@ -22,6 +22,7 @@ struct store_context {
     int list;
     int pack[BH_CONTEXT_PACKS];
     unsigned n_packs;
+    unsigned files; /* that count in the table: of list and packs; while it is made, as many as there can be */
     uint64_t entries;
     uint64_t bytes; /* of the disk, what it shares with another of its key not counted twice */
     int64_t created_ns;

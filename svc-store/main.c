@@ -19,6 +19,7 @@
 
 #define STATE BH_ROOM_STATE
 #define CALLS 192
+#define FILES 16384 /* contexts of builds take up to 4,704 of them (context.c); half where the host gives less */
 
 static struct bh_room room;
 static struct store store;
@@ -78,7 +79,7 @@ static int open_store(void *unused, struct bh_err *err) {
 
 int main(int argc, char **argv) {
     static const struct bh_serve serve = {
-        .spec = {.name = "store", .state = true},
+        .spec = {.name = "store", .state = true, .max_files = FILES},
         .service = &store_service,
         .state = &store,
         .threads = CALLS, /* a pull has a hold and a few layers at once, each for as long as the network takes */

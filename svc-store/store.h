@@ -80,6 +80,8 @@ struct store_contexts {
     pthread_mutex_t lock;
     struct store_context *first;
     unsigned n;
+    unsigned files; /* open ones of all that live, also of those that were taken out and are in use */
+    unsigned max_files;
 };
 struct store_memo {
     pthread_mutex_t lock;

@@ -168,6 +168,41 @@ static void context_is_kept(void **state) {
     assert_string_equal(r.id, s.id);
 }
 
+/* Contexts that nobody uses give way to a new one; those in use do not, and then it is refused before a file is open.
+ */
+static void files_of_contexts_are_bounded(void **state) {
+    struct fixture *f = *state;
+    struct store_contexts *t = &f->store.contexts;
+    struct store_context *used[2];
+    struct store_context_result r[3];
+    struct client c = {.files = first};
+    struct bh_err err = BH_ERR_INIT;
+    unsigned asked;
+
+    t->max_files = 1 + BH_CONTEXT_PACKS + 2; /* one in the making beside one of two files */
+    r[0] = put(f, 1, "", first, &asked);
+    r[1] = put(f, 2, "", first, &asked);
+    assert_int_equal(t->files, 4);
+    r[2] = put(f, 3, "", first, &asked);
+    assert_int_equal(t->files, 4);
+    assert_null(store_context_use(&f->store, 1, r[0].id, 0)); /* the least used gave way */
+    used[0] = store_context_use(&f->store, 2, r[1].id, 0);
+    used[1] = store_context_use(&f->store, 3, r[2].id, 0);
+    assert_true(used[0] != NULL && used[1] != NULL);
+    assert_int_equal(try_put(f, 1, "", &c, &r[0], &err), BH_E_LIMIT);
+    assert_string_equal(err.reason, "too-many-contexts");
+    assert_int_equal(t->files, 4);
+    store_context_drop(&f->store, 2, r[1].id); /* out of the table, and still open */
+    assert_int_equal(t->files, 4);
+    store_context_done(&f->store, used[0]);
+    assert_int_equal(t->files, 2);
+    put(f, 1, "", first, &asked);
+    put(f, 1, "", second, &asked); /* what it would build on may not stay beside it: all is asked for once more */
+    assert_int_equal(asked, 3);
+    store_context_done(&f->store, used[1]);
+    assert_int_equal(t->files, 4);
+}
+
 static void context_that_breaks_leaves_nothing(void **state) {
     struct fixture *f = *state;
     const char *const bad[] = {"../a", "x", NULL};
@@ -512,6 +547,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(context_is_kept),
         T(context_that_breaks_leaves_nothing),
+        T(files_of_contexts_are_bounded),
         T(layers_are_made_of_files),
         T(layers_of_others_are_not_given),
         T(images_live_as_their_names_say),
