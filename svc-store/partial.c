@@ -243,6 +243,20 @@ static int drop_strays(struct store *s, struct bh_err *err) {
     return store_partial_each(&s->place, stray, &x, err);
 }
 
+/* It had come and been named, and then this process died before the row: whoever tries again continues at its end,
+ * where the digest is looked at once more. */
+static int take_back(struct store *s, const struct row *row, bool *out, struct bh_err *err) {
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    bool known = false;
+    int64_t k;
+
+    if (store_read_begin(s->index, &db, err) != 0 ||
+        store_get_int(db, &k, &known, err, "SELECT k FROM blob WHERE digest=?", "t", row->digest) != 0)
+        return err->code;
+    *out = !known && store_partial_unname(&s->place, row->k, STORE_BLOBS, row->digest);
+    return 0;
+}
+
 int store_partial_recover(struct store *s, struct bh_err *err) {
     const struct store_who all = {.all = true};
     BH_SCOPE_FREE struct row *v = NULL;
@@ -252,10 +266,14 @@ int store_partial_recover(struct store *s, struct bh_err *err) {
     if (drop_strays(s, err) != 0 || list_rows(s, &all, true, &v, &n, err) != 0)
         return err->code;
     for (size_t i = 0; i < n; i++) {
+        bool back;
+
         if (store_partial_size(&s->place, v[i].k) > 0)
             continue;
         store_partial_unlink(&s->place, v[i].k);
-        if (forget_row(s, v[i].k, err) != 0)
+        if (take_back(s, &v[i], &back, err) != 0)
+            return err->code;
+        if (!back && forget_row(s, v[i].k, err) != 0)
             return err->code;
     }
     return store_partial_sweep(s, &all, false, &gone, err);

@@ -40,7 +40,7 @@ int store_partial_count(struct store *s, const struct store_who *who, struct sto
 /* Remove what is of who and not being received just now: all, or what has expired. */
 int store_partial_sweep(struct store *s, const struct store_who *who, bool all, struct store_partials *out,
                         struct bh_err *err);
-/* At start: files without row and rows without file. */
+/* At start: files without row and rows without file; a blob that got its name and no row is a download again. */
 int store_partial_recover(struct store *s, struct bh_err *err);
 
 #endif

@@ -225,6 +225,15 @@ int store_temp_publish(struct store_place *p, struct store_temp *t, enum store_t
     return r;
 }
 
+bool store_partial_unname(struct store_place *p, int64_t k, enum store_tree tree, const char *digest) {
+    char path[HEX_LEN + 4], name[40];
+
+    file_path(digest, path);
+    snprintf(name, sizeof name, "p%lld", (long long)k);
+    return renameat2(tree_fd(p, tree), path, p->partial_fd, name, RENAME_NOREPLACE) == 0 &&
+           fchmodat(p->partial_fd, name, 0600, 0) == 0;
+}
+
 /* ---- files by digest ----------------------------------------------------------------------- */
 
 int store_file_open(struct store_place *p, enum store_tree tree, const char *digest, int *out_fd, struct bh_err *err) {

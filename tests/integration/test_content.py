@@ -149,6 +149,28 @@ def _(e):
     sound(e)
 
 
+@case("pull: the store died between the name of a finished download and its row: no byte of it is asked for again")
+def _(e):
+    tool, data = Tool(e), os.urandom(200_000)
+    path, digest = mk.write(os.path.join(blobs(e), "more"), data), mk.sha(data)
+    has(tool(0, "-c", 100_000, "layer", path, digest, len(data), "")[1], " short ")
+    e.stop()
+    store = os.path.join(e.root, "state", "store")
+    part, = (os.path.join(store, "partial", name) for name in partials(e))
+    folder = os.path.join(store, "blobs", "sha256", digest[7:9])
+    with open(part, "r+b") as f:
+        f.write(data)
+    os.makedirs(folder, 0o700, exist_ok=True)
+    os.chown(folder, os.stat(part).st_uid, os.stat(part).st_gid)
+    os.chmod(part, 0o444)
+    os.rename(part, os.path.join(folder, digest[7:]))
+    e.start()
+    same(Tool(e)(0, "layer", path, digest, len(data), "")[0][0].split()[1:], [f"send@{len(data)}", "done"])
+    same(partials(e), [])
+    sound(e)
+    clean(e)
+
+
 @case("pull: too many bytes, too few, another digest, sha512, no tar, a bomb of a length that is not true")
 def _(e):
     tool = Tool(e)

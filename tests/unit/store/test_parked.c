@@ -106,11 +106,46 @@ static void a_lost_file_is_not_waited_for(void **state) {
     fixture_clean(f);
 }
 
+/* Dies between the name of a finished download and its row: the bytes are there for the next try. */
+static void a_name_without_a_row_is_a_download_again(void **state) {
+    static const char digest[] = "sha256:9192c25b734fcbadbe32dadc28089c60db0e39f90cc20ce2e5733f57261acc0c";
+    static char bytes[100000];
+    struct fixture *f = *state;
+    struct bh_err err = BH_ERR_INIT;
+    struct store_partial p;
+
+    for (int known = 0; known < 2; known++) {
+        assert_ok(store_partial_open(&f->store, 7, digest, sizeof bytes, false, &p, &err), err);
+        assert_int_equal(p.received, 0);
+        assert_int_equal(write(p.file.fd, bytes, sizeof bytes), sizeof bytes);
+        assert_ok(store_temp_publish(&f->store.place, &p.file, STORE_BLOBS, digest, &err), err);
+        if (known) { /* another's: it stays where it is */
+            STORE_SCOPE_WRITE struct store_db *db = NULL;
+            assert_ok(store_write_begin(f->store.index, STORE_LAZY, &db, &err), err);
+            assert_ok(store_blob_put(db, 0, digest, STORE_BLOB_OTHER, sizeof bytes, "", &err), err);
+            assert_ok(store_parked_add(db, 0, bh_now_ns() + HOUR, "", digest, &err), err);
+            assert_ok(store_write_commit(&db, &err), err);
+        }
+        fixture_restart(f);
+        assert_int_equal(counted(f, &other), !known);
+        if (known)
+            continue;
+        assert_ok(store_partial_open(&f->store, 7, digest, sizeof bytes, false, &p, &err), err);
+        assert_int_equal(p.received, sizeof bytes);
+        store_partial_drop(&f->store, &p);
+    }
+    fixture_clean(f);
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        T(it_outlives_the_call_and_the_process), T(an_image_that_has_it_ends_it),  T(it_expires),
-        T(prune_takes_those_of_the_caller),      T(a_lost_file_is_not_waited_for),
+        T(it_outlives_the_call_and_the_process),
+        T(an_image_that_has_it_ends_it),
+        T(it_expires),
+        T(prune_takes_those_of_the_caller),
+        T(a_lost_file_is_not_waited_for),
+        T(a_name_without_a_row_is_a_download_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
