@@ -198,19 +198,40 @@ static bool match_label(const char *want, const struct bh_pairs *labels) {
     return false;
 }
 
-/* "80", "80/tcp", "80-90/udp" against "85/udp" */
-static bool match_port(const char *want, const struct bh_strlist *ports) {
-    unsigned first = 0, last = 0, port = 0;
-    char proto[8] = "tcp", have[8] = "tcp";
+struct port_range {
+    uint64_t first, last;
+    const char *proto;
+};
 
-    if (sscanf(want, "%u-%u/%7s", &first, &last, proto) < 2) {
-        if (sscanf(want, "%u/%7s", &first, proto) < 1)
-            return false;
-        last = first;
-    }
+static bool read_number(const char *s, size_t n, uint64_t *out) {
+    char digits[8];
+
+    if (n >= sizeof digits)
+        return false;
+    memcpy(digits, s, n);
+    digits[n] = '\0';
+    return bh_str_u64(digits, out) && *out <= UINT16_MAX;
+}
+
+/* "80", "80/tcp", "80-90/udp" */
+static bool read_ports(const char *s, struct port_range *out) {
+    size_t n = strcspn(s, "/"), first = strcspn(s, "-/");
+
+    out->proto = s[n] == '/' ? s + n + 1 : "tcp";
+    if (!read_number(s, first, &out->first))
+        return false;
+    out->last = out->first;
+    return first == n || read_number(s + first + 1, n - first - 1, &out->last);
+}
+
+static bool match_port(const char *text, const struct bh_strlist *ports) {
+    struct port_range want, have;
+
+    if (!read_ports(text, &want))
+        return false;
     for (size_t i = 0; i < ports->n; i++)
-        if (sscanf(ports->v[i], "%u/%7s", &port, have) >= 1 && port >= first && port <= last &&
-            strcmp(proto, have) == 0)
+        if (read_ports(ports->v[i], &have) && have.first >= want.first && have.last <= want.last &&
+            strcmp(want.proto, have.proto) == 0)
             return true;
     return false;
 }

@@ -64,6 +64,7 @@ static void single_keys(void **state) {
         {"expose", "80/udp", false},     {"expose", "53/udp", true},
         {"expose", "70-90", true},       {"expose", "81-90", false},
         {"expose", "50-60/udp", true},   {"expose", "junk", false},
+        {"expose", "4294967376", false}, {"expose", "80-", false}, /* the first is 2^32 + 80 */
         {"publish", "80", false},        {"health", "none", true},
         {"health", "healthy", false},    {"is-task", "false", true},
         {"is-task", "true", false},      {"isolation", "process", false},
