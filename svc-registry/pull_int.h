@@ -62,6 +62,7 @@ struct reg_pull_layer {
     bool again;          /* what was kept of an earlier try is not wanted */
     struct reg_line line;
 };
+struct reg_layer_ask reg_pull_ask_of(const struct reg_pull_layer *l);
 int reg_pull_one_layer(struct reg_pull_layer *l, struct bh_err *err);
 
 #endif

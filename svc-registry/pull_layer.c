@@ -193,16 +193,20 @@ static int first_event(struct reg_pull_layer *l, struct reg_layer *layer, struct
     }
 }
 
+struct reg_layer_ask reg_pull_ask_of(const struct reg_pull_layer *l) {
+    return (struct reg_layer_ask){.digest = l->desc->digest_text,
+                                  .media_type = l->desc->media_type,
+                                  .diff_id = l->diff_id,
+                                  .size = l->desc->size};
+}
+
 static int try_layer(struct reg_pull_layer *l, bool restart, bool *out_resumed, struct bh_err *err) {
-    const struct reg_layer_ask ask = {.digest = l->desc->digest_text,
-                                      .media_type = l->desc->media_type,
-                                      .diff_id = l->diff_id,
-                                      .size = l->desc->size,
-                                      .restart = restart};
+    struct reg_layer_ask ask = reg_pull_ask_of(l);
     struct reg_layer *layer = NULL;
     struct reg_layer_event ev;
     int r;
 
+    ask.restart = restart;
     if (reg_layer_begin(l->im->p->hold, &ask, &layer, err) != 0)
         return err->code;
     if (!reg_pull_live_add(l->im->p, layer)) {

@@ -85,18 +85,41 @@ static int one(void *arg, size_t i, struct bh_err *err) {
     return reg_pull_one_layer(&((struct reg_pull_layer *)arg)[i], err);
 }
 
+static int ask_store(struct reg_pull_image *im, const struct reg_pull_layer *all, size_t n, bool *out_have,
+                     struct bh_err *err) {
+    BH_SCOPE_FREE struct reg_layer_ask *asks = bh_xcalloc(n + 1, sizeof *asks);
+
+    for (size_t i = 0; i < n; i++)
+        asks[i] = reg_pull_ask_of(&all[i]);
+    return reg_hold_have(im->p->hold, asks, n, out_have, err);
+}
+
+/* What each layer is up to, in the order of the manifest; those that are wanted move to the front. */
+static int tell_layers(struct reg_pull_image *im, struct reg_pull_layer *all, size_t n, const bool *have,
+                       size_t *out_wanted, struct bh_err *err) {
+    *out_wanted = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct reg_pull_layer *l = &all[i];
+
+        reg_line_init(&l->line, im->p->listener, im->number, l->desc->digest_text);
+        if (reg_line_state(&l->line, have[i] ? REG_LAYER_EXISTS : REG_LAYER_PULLING, err) != 0 ||
+            (!have[i] && *out_wanted >= im->p->jobs && reg_line_state(&l->line, REG_LAYER_WAITING, err) != 0))
+            return err->code;
+        if (!have[i])
+            all[(*out_wanted)++] = *l;
+    }
+    return 0;
+}
+
 int reg_pull_layers(struct reg_pull_image *im, struct bh_err *err) {
     BH_SCOPE_FREE struct reg_pull_layer *all = bh_xcalloc(im->manifest.n_layers + 1, sizeof *all);
-    size_t n = list(im, all);
+    BH_SCOPE_FREE bool *have = bh_xcalloc(im->manifest.n_layers + 1, sizeof *have);
+    size_t n = list(im, all), wanted;
 
     for (size_t i = 0; i < n; i++)
         if (check_layer(im, all[i].desc, err) != 0)
             return err->code;
-    for (size_t i = 0; i < n; i++) {
-        reg_line_init(&all[i].line, im->p->listener, im->number, all[i].desc->digest_text);
-        if (reg_line_state(&all[i].line, REG_LAYER_PULLING, err) != 0 ||
-            (i >= im->p->jobs && reg_line_state(&all[i].line, REG_LAYER_WAITING, err) != 0))
-            return err->code;
-    }
-    return reg_jobs_run(n, im->p->jobs, one, all, &im->p->stop, err);
+    if (ask_store(im, all, n, have, err) != 0 || tell_layers(im, all, n, have, &wanted, err) != 0)
+        return err->code;
+    return reg_jobs_run(wanted, im->p->jobs, one, all, &im->p->stop, err);
 }

@@ -65,6 +65,8 @@ struct reg_layer_ask {
     uint64_t size;
     bool restart;
 };
+/* Which of n has the owner?  Those are under the hold then. */
+int reg_hold_have(struct reg_hold *h, const struct reg_layer_ask *asks, size_t n, bool *out, struct bh_err *err);
 /* A layer under way.  next: the events of Store/LayerPut.  After `send`, write to fd from `offset` on, close it with
  * reg_layer_close_pipe, go on with next until `done` (0) or an error. */
 struct reg_layer;

@@ -280,6 +280,33 @@ struct reg_layer {
     bool ended;
 };
 
+int reg_hold_have(struct reg_hold *h, const struct reg_layer_ask *asks, size_t n, bool *out, struct bh_err *err) {
+    BH_SCOPE_FREE ST(LayerName) *names = bh_xcalloc(n + 1, sizeof *names);
+    BH_SCOPE_FREE ST(LayerName) **list = bh_xcalloc(n + 1, sizeof(void *));
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
+    ST(LayerHaveRequest) req = BULKHEAD__STORE__V1__LAYER_HAVE_REQUEST__INIT;
+    const ST(LayerHaveReply) * r;
+
+    for (size_t i = 0; i < n; i++) {
+        bulkhead__store__v1__layer_name__init(&names[i]);
+        names[i].digest = (char *)asks[i].digest;
+        names[i].size = asks[i].size;
+        names[i].media_type = (char *)asks[i].media_type;
+        names[i].diff_id = (char *)asks[i].diff_id;
+        list[i] = &names[i];
+    }
+    req.hold = h->id;
+    req.layer = list;
+    req.n_layer = n;
+    if (bh_conn_call(h->store->conn, SERVICE "LayerHave", &req.base, TYPE(layer_have_reply), CALL_MS,
+                     BH_CALL_IDEMPOTENT, &reply, err) != 0)
+        return err->code;
+    r = (const ST(LayerHaveReply) *)reply;
+    for (size_t i = 0; i < n; i++)
+        out[i] = i < r->n_have && r->have[i];
+    return 0;
+}
+
 int reg_layer_begin(struct reg_hold *h, const struct reg_layer_ask *ask, struct reg_layer **out, struct bh_err *err) {
     static const struct bh_stream_options options = {.expect_fds = true, .window = 4};
     ST(LayerPutRequest) req = BULKHEAD__STORE__V1__LAYER_PUT_REQUEST__INIT;

@@ -253,6 +253,37 @@ int store_rpc_layer_put(void *room, struct bh_call *call, const ProtobufCMessage
     return err->code;
 }
 
+static int have(struct store *s, struct store_hold *h, const MSG(LayerHaveRequest) * req, protobuf_c_boolean *out,
+                struct bh_err *err) {
+    for (size_t i = 0; i < req->n_layer; i++) {
+        const MSG(LayerName) *l = req->layer[i];
+        const struct store_receive r = {
+            .digest = l->digest, .size = l->size, .media = l->media_type, .diff_id = l->diff_id, .source = ""};
+        bool found = false;
+
+        if (store_receive_have(s, h, &r, &found, err) != 0)
+            return err->code;
+        out[i] = found;
+    }
+    return 0;
+}
+
+int store_rpc_layer_have(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const MSG(LayerHaveRequest) *req = (const MSG(LayerHaveRequest) *)request;
+    BH_SCOPE_FREE protobuf_c_boolean *list = bh_xcalloc(req->n_layer + 1, sizeof *list);
+    MSG(LayerHaveReply) reply = BULKHEAD__STORE__V1__LAYER_HAVE_REPLY__INIT;
+    struct store_hold *h;
+
+    if (use_hold(room, call, req->hold, &h, err) != 0)
+        return err->code;
+    reply.have = list;
+    reply.n_have = req->n_layer;
+    if (have(room, h, req, list, err) == 0)
+        bh_call_reply(call, &reply.base, err);
+    store_hold_done(room, h);
+    return err->code;
+}
+
 /* ---- images -------------------------------------------------------------------------------- */
 
 int store_rpc_image_known(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {

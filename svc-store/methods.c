@@ -46,6 +46,7 @@ static const struct bh_method methods[] = {
 
     {"Hold", BH_SERVER_STREAM, BRING, 0, 0, 0, store_rpc_hold},
     {"DocumentPut", BH_UNARY, BRING, 1 << 20, QUICK_MS, 0, store_rpc_document_put},
+    {"LayerHave", BH_UNARY, BRING, 1 << 20, QUICK_MS, AGAIN, store_rpc_layer_have},
     {"LayerPut", BH_SERVER_STREAM, BRING, 0, 0, BH_METHOD_FDS, store_rpc_layer_put},
     {"ImageKnown", BH_UNARY, BRING, 0, QUICK_MS, AGAIN, store_rpc_image_known},
     {"ImagePut", BH_UNARY, BRING, 0, 0, NOTED, store_rpc_image_put},

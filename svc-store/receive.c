@@ -317,14 +317,27 @@ static bool given_up(void *arg) {
     return x->r->cancelled(x->r->arg) || poll(&p, 1, 0) > 0;
 }
 
+static int begin(struct receiving *x, struct store *s, struct store_hold *h, const struct store_receive *r,
+                 struct bh_err *err) {
+    *x = (struct receiving){.s = s, .h = h, .r = r, .partial = {.file = STORE_TEMP_INIT}};
+    snprintf(x->what, sizeof x->what, "%s %.19s", r->diff_id[0] != '\0' ? "layer" : "blob", r->digest);
+    return check(r, err);
+}
+
+int store_receive_have(struct store *s, struct store_hold *h, const struct store_receive *r, bool *out_have,
+                       struct bh_err *err) {
+    struct receiving x;
+
+    return begin(&x, s, h, r, err) == 0 ? claim(&x, out_have, err) : err->code;
+}
+
 int store_receive(struct store *s, struct store_hold *h, const struct store_receive *r, struct bh_err *err) {
-    struct receiving x = {.s = s, .h = h, .r = r, .partial = {.file = STORE_TEMP_INIT}};
+    struct receiving x;
     struct store_flight_item item;
     int64_t since = bh_mono_ns();
 
-    if (check(r, err) != 0)
+    if (begin(&x, s, h, r, err) != 0)
         return err->code;
-    snprintf(x.what, sizeof x.what, "%s %.19s", r->diff_id[0] != '\0' ? "layer" : "blob", r->digest);
     store_partial_key(&item, h->who.owner, r->digest);
     if (!store_flight_try(&s->flight, &item)) {
         r->event(r->arg, &(struct store_receive_event){.waiting = true});

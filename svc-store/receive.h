@@ -32,6 +32,11 @@ struct store_receive {
     void *arg;
 };
 
+/* Are the bytes here, as far as this owner is concerned?  Then they are under the hold.  Of r only the four that name
+ * them and `source` count. */
+int store_receive_have(struct store *s, struct store_hold *h, const struct store_receive *r, bool *out_have,
+                       struct bh_err *err);
+
 /* BH_E_DATA_LOSS (reasons "digest-mismatch", "size-mismatch"): what came is dropped.  BH_E_INVALID (reason
  * "short") and BH_E_CANCELLED: what came is kept.  BH_E_ABORTED (reason "again"): the call that this one
  * waited for failed. */

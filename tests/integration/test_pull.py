@@ -132,6 +132,10 @@ def _(e):
     done = pull(e, f"{R.host}/team/shared:2")
     same(len(re.findall("Already exists", done.stdout)), 1, done)
     same(len(re.findall("Pull complete", done.stdout)), 1, done)
+    R.put(mk.Image([mk.tar_of([("a", b"3", 0o644)]), base, mk.tar_of([("b", b"3", 0o644)]), mk.tar_of([("x", b"1", 0o644)])]), "team/shared:3")
+    said = [line.split(": ", 1)[1] for line in pull(e, "--jobs", "1", f"{R.host}/team/shared:3").stdout.splitlines() if re.match(r"[0-9a-f]{12}:", line)]
+    same(said[:5], ["Pulling fs layer", "Already exists", "Pulling fs layer", "Waiting", "Already exists"])  # told at once, in order
+    same(said[5:].count("Pull complete"), 2)
 
 
 @case("pull: several references in one call; -a brings every tag")
