@@ -1,5 +1,5 @@
 /*
- * pull.c - see pull.h: from what a user wrote to an image in the store.
+ * pull.c - see pull.h: from what a user wrote to images, several side by side, told one after the other.
  *
  * Room: registry.
  */
@@ -9,11 +9,12 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "svc-registry/order.h"
 #include "svc-registry/pages.h"
 #include "svc-registry/pull_int.h"
 
-#define IMAGE_ARENA ((size_t)64 << 20)
-#define HOST_JOBS   3
+#define TAGS_ARENA ((size_t)64 << 20)
+#define IMAGES     3 /* side by side */
 
 int reg_pull_policy_parse(const char *text, enum reg_pull_policy *out, struct bh_err *err) {
     static const struct {
@@ -34,196 +35,12 @@ int reg_pull_policy_parse(const char *text, enum reg_pull_policy *out, struct bh
     return bh_err_set(err, BH_E_INVALID, "pull policy \"%.40s\" is none of always, missing, newer, never", text);
 }
 
-/* ---- one image ---------------------------------------------------------------------------------- */
-
-static int begin_hold(struct reg_pulling *p, struct bh_err *err) {
-    return p->hold != NULL ? 0 : reg_hold_begin(p->room->store, p->ask->caller.owner, "pull", &p->hold, err);
-}
-
-static const char *tag_or_digest(const struct bh_ref *ref) {
-    return ref->digest[0] != '\0' ? ref->digest : ref->tag;
-}
-
-/* Does the owner have what this digest (of a manifest or an index) means? */
-static int look_up(struct reg_pull_image *im, const char *digest, struct reg_known *out, struct bh_err *err) {
-    const struct reg_known_ask ask = {
-        .owner = im->p->ask->caller.owner, .digest = digest, .platform = im->p->ask->platform, .name = ""};
-
-    if (reg_store_known(im->p->room->store, &ask, &im->arena, out, err) != 0)
-        return err->code;
-    out->index_digest = out->known && strcmp(out->manifest_digest, digest) != 0 ? digest : "";
-    return 0;
-}
-
-/* Or what this name means? */
-static int look_up_name(struct reg_pull_image *im, struct reg_known *out, struct bh_err *err) {
-    char name[BH_REF_TEXT_SIZE];
-    const struct reg_known_ask ask = {
-        .owner = im->p->ask->caller.owner, .digest = "", .platform = im->p->ask->platform, .name = name};
-    struct bh_ref ref = im->ref;
-
-    if (ref.digest[0] != '\0')
-        ref.tag[0] = '\0';
-    bh_ref_format(&ref, name);
-    return reg_store_known(im->p->room->store, &ask, &im->arena, out, err);
-}
-
-static int tell_end(struct reg_pull_image *im, const char *id, bool is_new, struct bh_err *err) {
-    char canonical[BH_REF_TEXT_SIZE];
-    const struct reg_event end = {
-        .number = im->number, .reference = canonical, .id = id, .digest = im->top, .is_new = is_new};
-
-    bh_ref_format(&im->ref, canonical);
-    if (reg_tell_status(im->p->listener, im->number, err, "Digest: %s", im->top) != 0 ||
-        reg_tell_status(im->p->listener, im->number, err, "Status: %s %s",
-                        is_new ? "Downloaded newer image for" : "Image is up to date for", im->familiar) != 0)
-        return err->code;
-    return reg_tell(im->p->listener, &end, err);
-}
-
-/* The names it gets: the tag unless a digest decided, and always the digest. */
-static int put_image(struct reg_pull_image *im, const char *manifest_digest, const char *index_digest,
-                     struct bh_err *err) {
-    char tagged[BH_REF_TEXT_SIZE], pinned[BH_REF_TEXT_SIZE], source[BH_REF_TEXT_SIZE];
-    const char *names[2] = {pinned, tagged};
-    const struct reg_image_put put = {.manifest_digest = manifest_digest,
-                                      .index_digest = index_digest,
-                                      .names = {.present = true, .n = im->ref.digest[0] == '\0' ? 2 : 1, .v = names},
-                                      .source = source};
-    struct bh_ref ref = im->ref;
-    struct reg_image_done done;
-
-    bh_ref_format(&ref, tagged);
-    ref.tag[0] = '\0';
-    bh_str_copy(ref.digest, sizeof ref.digest, im->top);
-    bh_ref_format(&ref, pinned);
-    bh_ref_name(&ref, source);
-    if (begin_hold(im->p, err) != 0 || reg_hold_image(im->p->hold, &put, &im->arena, &done, err) != 0)
-        return err->code;
-    return tell_end(im, done.id, done.is_new, err);
-}
-
-static int tell_begin(struct reg_pull_image *im, struct bh_err *err) {
-    return reg_tell_status(im->p->listener, im->number, err, "%s: Pulling from %s", tag_or_digest(&im->ref),
-                           im->ref.path);
-}
-
-static int ask_top(void *arg, struct reg_remote *remote, struct bh_err *err) {
-    struct reg_pull_image *im = arg;
-    struct reg_manifest *out = im->top_answer;
-
-    bh_err_clear(err);
-    if (im->by_head) {
-        if (reg_remote_manifest_head(remote, tag_or_digest(&im->ref), im->familiar, out, err) == 0)
-            return 0;
-        if (err->code != BH_E_UNIMPLEMENTED)
-            return err->code;
-        bh_err_clear(err);
-    }
-    if (reg_remote_manifest(remote, tag_or_digest(&im->ref), im->familiar, out, err) == 0)
-        return 0;
-    if (err->code == BH_E_NOT_FOUND && im->ref.digest[0] == '\0')
-        reg_tags_hint(remote, im->ref.tag, err);
-    return err->code;
-}
-
-/* What the name means at the registry; only the digest when a HEAD is all that is needed. */
-static int resolve(struct reg_pull_image *im, bool by_head, struct reg_manifest *out, struct bh_err *err) {
-    size_t at = 0;
-
-    im->by_head = by_head;
-    im->top_answer = out;
-    if (reg_source_ask(&im->source, ask_top, im, &at, err) != 0)
-        return err->code;
-    if (im->ref.digest[0] != '\0' && strcmp(out->digest, im->ref.digest) != 0) {
-        bh_err_set(err, BH_E_DATA_LOSS, "%s: the registry answers with %s", im->familiar, out->digest);
-        return bh_err_reason(err, "digest-mismatch");
-    }
-    im->source.at = at;
-    bh_str_copy(im->top, sizeof im->top, out->digest);
-    return 0;
-}
-
-static int bring(struct reg_pull_image *im, struct reg_manifest *top, struct bh_err *err) {
-    if (top->data.len == 0 && resolve(im, false, top, err) != 0)
-        return err->code;
-    if (begin_hold(im->p, err) != 0 || reg_pull_documents(im, top, err) != 0 || reg_pull_layers(im, err) != 0)
-        return err->code;
-    return put_image(im, im->manifest_digest, im->top_is_index ? im->top : "", err);
-}
-
-/* The store may have the image already: asked for by name first, so that a HEAD is enough. */
-static int from_registry(struct reg_pull_image *im, bool here, struct bh_err *err) {
-    struct reg_manifest top = {0};
-    struct reg_known known = {0};
-    int r = resolve(im, here, &top, err);
-
-    if (r == 0)
-        r = look_up(im, im->top, &known, err);
-    if (r == 0)
-        r = tell_begin(im, err);
-    if (r == 0)
-        r = known.known ? put_image(im, known.manifest_digest, known.index_digest, err) : bring(im, &top, err);
-    reg_manifest_fini(&top);
-    return r;
-}
-
-static int keep_local(struct reg_pull_image *im, const struct reg_known *k, struct bh_err *err) {
-    bh_str_copy(im->top, sizeof im->top, k->index_digest[0] != '\0' ? k->index_digest : k->manifest_digest);
-    return tell_end(im, k->id, false, err);
-}
-
-static int by_policy(struct reg_pull_image *im, struct bh_err *err) {
-    enum reg_pull_policy policy = im->p->ask->policy;
-    struct reg_known local = {0};
-    int r;
-
-    if (look_up_name(im, &local, err) != 0)
-        return err->code;
-    if (local.known && (policy == REG_PULL_MISSING || policy == REG_PULL_NEVER))
-        return keep_local(im, &local, err);
-    if (policy == REG_PULL_NEVER) {
-        bh_err_set(err, BH_E_NOT_FOUND, "No such image: %s", im->familiar);
-        return bh_err_hint(err, "the pull policy is \"never\"");
-    }
-    r = from_registry(im, local.known, err);
-    if (r == 0 || policy != REG_PULL_NEWER || !local.known || r == BH_E_CANCELLED)
-        return r;
-    if (reg_tell_warning(im->p->listener, im->number, err, "%s; the image that is here is kept", err->msg) != 0)
-        return err->code;
-    bh_err_clear(err);
-    return keep_local(im, &local, err);
-}
-
-static int pull_image(struct reg_pulling *p, unsigned number, const struct bh_ref *ref, struct bh_err *err) {
-    struct reg_pull_image *im = bh_xcalloc(1, sizeof *im);
-    char canonical[BH_REF_TEXT_SIZE];
-    int r;
-
-    im->p = p;
-    im->number = number;
-    im->ref = *ref;
-    bh_ref_familiar(ref, im->familiar);
-    bh_ref_format(ref, canonical);
-    bh_arena_init(&im->arena, IMAGE_ARENA);
-    r = reg_policy_check(p->conf, canonical, err);
-    if (r == 0)
-        r = reg_source_open(&im->source, p->room, p->conf, &p->caller, ref, REG_PULL, err);
-    if (r == 0) {
-        r = by_policy(im, err);
-        reg_source_close(&im->source);
-    }
-    bh_arena_fini(&im->arena);
-    free(im);
-    return r;
-}
-
 /* ---- all tags ------------------------------------------------------------------------------------- */
 
 struct tags {
-    struct bh_arena arena;
+    struct bh_arena *arena;
     struct bh_strlist list;
-    const char *what;
+    char what[BH_REF_TEXT_SIZE];
 };
 
 static int take_tag(void *arg, const char *tag, bool *out_stop, struct bh_err *err) {
@@ -234,7 +51,7 @@ static int take_tag(void *arg, const char *tag, bool *out_stop, struct bh_err *e
         return 0;
     if (t->list.n == REG_MAX_TAGS)
         return bh_err_set(err, BH_E_LIMIT, "%s: more than %d tags", t->what, REG_MAX_TAGS);
-    return bh_strlist_add(&t->list, &t->arena, tag, err);
+    return bh_strlist_add(&t->list, t->arena, tag, err);
 }
 
 static int ask_tags(void *arg, struct reg_remote *remote, struct bh_err *err) {
@@ -254,55 +71,162 @@ static int list_tags(struct reg_pulling *p, const struct bh_ref *ref, struct tag
         return err->code;
     r = reg_source_ask(&source, ask_tags, t, NULL, err);
     reg_source_close(&source);
-    return r;
-}
-
-static int pull_all_tags(struct reg_pulling *p, unsigned number, struct bh_ref *ref, struct bh_err *err) {
-    char what[BH_REF_TEXT_SIZE];
-    struct tags t = {.what = what};
-    int r;
-
-    if (ref->tag[0] != '\0' || ref->digest[0] != '\0')
-        return bh_err_set(err, BH_E_INVALID, "tag can't be used with --all-tags/-a");
-    bh_ref_familiar_name(ref, what);
-    bh_arena_init(&t.arena, IMAGE_ARENA);
-    r = list_tags(p, ref, &t, err);
-    if (r == 0 && t.list.n == 0)
-        r = bh_err_set(err, BH_E_NOT_FOUND, "%s has no tags", what);
-    for (size_t i = 0; r == 0 && i < t.list.n; i++) {
-        bh_str_copy(ref->tag, sizeof ref->tag, t.list.v[i]);
-        r = pull_image(p, number, ref, err);
-    }
-    bh_arena_fini(&t.arena);
+    if (r == 0 && t->list.n == 0)
+        r = bh_err_set(err, BH_E_NOT_FOUND, "%s has no tags", t->what);
     return r;
 }
 
 /* ---- what the user wrote ------------------------------------------------------------------------ */
 
-static int pull_reference(struct reg_pulling *p, unsigned number, struct bh_err *err) {
-    const char *text = p->ask->references[number];
+struct reference {
     struct bh_ref ref;
     char note[256];
+    bool defaulted; /* its tag */
+    _Atomic(bool) unreachable;
+};
 
-    if (reg_complete(p->conf, text, &ref, note, err) != 0 || bh_ref_check_pull(&ref, err) != 0)
-        return err->code;
-    if (note[0] != '\0' && reg_tell_status(p->listener, number, err, "%s", note) != 0)
-        return err->code;
-    if (p->ask->all_tags)
-        return pull_all_tags(p, number, &ref, err);
-    if (bh_ref_default_tag(&ref) && reg_tell_status(p->listener, number, err, "Using default tag: latest") != 0)
-        return err->code;
-    return pull_image(p, number, &ref, err);
+/* One image of a reference; with -a there are many. */
+struct item {
+    unsigned number;
+    bool first;         /* of its reference */
+    const char *tag;    /* NULL: what the reference says */
+    struct bh_err *err; /* NULL: it is here, or was not begun */
+};
+
+struct set {
+    struct reg_pulling *p;
+    struct bh_arena arena;
+    struct reference *refs;
+    struct item *items;
+    size_t n, room;
+    struct reg_order *order;
+};
+
+static struct item *add_item(struct set *s, unsigned number, const char *tag) {
+    if (s->n == s->room) {
+        s->room = 2 * s->room + 16;
+        s->items = bh_xrealloc(s->items, s->room * sizeof *s->items);
+    }
+    s->items[s->n] =
+        (struct item){.number = number, .first = s->n == 0 || s->items[s->n - 1].number != number, .tag = tag};
+    return &s->items[s->n++];
 }
 
-static void kick_layers(void *arg) {
-    struct reg_pulling *p = arg;
+static void keep_error(struct item *it, const struct bh_err *err) {
+    it->err = bh_xcalloc(1, sizeof *it->err);
+    *it->err = *err;
+}
 
-    pthread_mutex_lock(&p->lock);
-    for (size_t i = 0; i < REG_PULL_LIVE; i++)
-        if (p->live[i] != NULL)
-            reg_layer_cancel(p->live[i]);
-    pthread_mutex_unlock(&p->lock);
+static int add_all_tags(struct set *s, unsigned number, struct bh_err *err) {
+    struct bh_ref *ref = &s->refs[number].ref;
+    struct tags t = {.arena = &s->arena};
+
+    if (ref->tag[0] != '\0' || ref->digest[0] != '\0')
+        return bh_err_set(err, BH_E_INVALID, "tag can't be used with --all-tags/-a");
+    bh_ref_familiar_name(ref, t.what);
+    if (list_tags(s->p, ref, &t, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < t.list.n; i++)
+        add_item(s, number, t.list.v[i]);
+    return 0;
+}
+
+static int add_reference(struct set *s, unsigned number, struct bh_err *err) {
+    const char *text = s->p->ask->references[number];
+    struct reference *r = &s->refs[number];
+
+    if (reg_complete(s->p->conf, text, &r->ref, r->note, err) != 0 || bh_ref_check_pull(&r->ref, err) != 0)
+        return err->code;
+    if (s->p->ask->all_tags)
+        return add_all_tags(s, number, err);
+    r->defaulted = bh_ref_default_tag(&r->ref);
+    add_item(s, number, NULL);
+    return 0;
+}
+
+/* What cannot be an image stands in the list with its error. */
+static void add_references(struct set *s) {
+    for (unsigned i = 0; i < s->p->ask->n_references && !reg_stop_is_set(&s->p->stop); i++) {
+        struct bh_err err = BH_ERR_INIT;
+
+        if (add_reference(s, i, &err) != 0)
+            keep_error(add_item(s, i, NULL), &err);
+    }
+}
+
+/* ---- side by side -------------------------------------------------------------------------------- */
+
+static int tell_begin(const struct reg_listener *to, const struct item *it, const struct reference *r,
+                      struct bh_err *err) {
+    if (it->first && r->note[0] != '\0' && reg_tell_status(to, it->number, err, "%s", r->note) != 0)
+        return err->code;
+    return r->defaulted ? reg_tell_status(to, it->number, err, "Using default tag: latest") : 0;
+}
+
+static void run_item(struct set *s, size_t i) {
+    const struct reg_listener *to = reg_order_of(s->order, i);
+    struct item *it = &s->items[i];
+    struct reference *r = &s->refs[it->number];
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_ref ref = r->ref;
+
+    if (it->tag != NULL)
+        bh_str_copy(ref.tag, sizeof ref.tag, it->tag);
+    if (tell_begin(to, it, r, &err) == 0 && reg_pull_image(s->p, it->number, &ref, to, &err) == 0)
+        return;
+    keep_error(it, &err);
+    if (err.code == BH_E_UNAVAILABLE) /* its other tags will fare no better */
+        r->unreachable = true;
+}
+
+static int one(void *arg, size_t i, struct bh_err *err) {
+    struct set *s = arg;
+
+    (void)err;
+    reg_order_begin(s->order, i);
+    if (!reg_stop_is_set(&s->p->stop) && s->items[i].err == NULL && !s->refs[s->items[i].number].unreachable)
+        run_item(s, i);
+    reg_order_end(s->order, i);
+    return 0;
+}
+
+/* The first error is the call's; the others are told before. */
+static int result(struct set *s, struct bh_err *err) {
+    for (size_t i = 0; i < s->n; i++) {
+        const struct bh_err *e = s->items[i].err;
+
+        if (e == NULL || (err->code != 0 && e->code == BH_E_CANCELLED))
+            continue;
+        if (err->code == 0)
+            *err = *e;
+        else
+            (void)reg_tell_warning(s->p->listener, s->items[i].number, &(struct bh_err)BH_ERR_INIT, "%s%s%s", e->msg,
+                                   e->hint[0] != '\0' ? "; " : "", e->hint);
+    }
+    return err->code != 0 ? err->code : reg_stop_check(&s->p->stop, err);
+}
+
+static void run_set(struct set *s) {
+    struct bh_err ignored = BH_ERR_INIT; /* each item has its own */
+
+    add_references(s);
+    s->order = reg_order_new(s->p->listener, s->n);
+    (void)reg_jobs_run(s->n, IMAGES, one, s, &s->p->stop, &ignored);
+    reg_order_free(s->order);
+}
+
+static int pull_all(struct reg_pulling *p, struct bh_err *err) {
+    struct set s = {.p = p, .refs = bh_xcalloc(p->ask->n_references, sizeof *s.refs)};
+
+    bh_arena_init(&s.arena, TAGS_ARENA);
+    run_set(&s);
+    (void)result(&s, err);
+    for (size_t i = 0; i < s.n; i++)
+        free(s.items[i].err);
+    free(s.items);
+    free(s.refs);
+    bh_arena_fini(&s.arena);
+    return err->code;
 }
 
 static int prepare(struct reg_pulling *p, struct bh_err *err) {
@@ -323,20 +247,21 @@ static int prepare(struct reg_pulling *p, struct bh_err *err) {
 int reg_pull(struct reg_room *room, const struct reg_pull *ask, const struct reg_listener *listener,
              struct bh_err *err) {
     struct reg_pulling p = {.room = room, .ask = ask, .listener = listener, .lock = PTHREAD_MUTEX_INITIALIZER};
-    int r;
 
     if (ask->n_references == 0)
         return bh_err_set(err, BH_E_INVALID, "no reference was given");
-    if (reg_stop_init(&p.stop, ask->caller.cancel_fd, kick_layers, &p, err) != 0)
+    if (reg_stop_init(&p.stop, ask->caller.cancel_fd, NULL, NULL, err) != 0)
         return err->code;
     p.conf = reg_room_conf(room);
-    r = prepare(&p, err);
-    for (unsigned i = 0; r == 0 && i < ask->n_references; i++)
-        r = pull_reference(&p, i, err);
+    if (prepare(&p, err) == 0) {
+        sem_init(&p.slots, 0, p.jobs);
+        (void)pull_all(&p, err);
+        sem_destroy(&p.slots);
+    }
     reg_stop_fini(&p.stop);
     if (p.hold != NULL)
         reg_hold_end(p.hold);
     reg_conf_unref(p.conf);
     pthread_mutex_destroy(&p.lock);
-    return r;
+    return err->code;
 }

@@ -25,7 +25,8 @@ struct reg_pull {
     enum reg_pull_policy policy;
     struct reg_caller caller;
 };
-/* One reference after the other; the first that fails ends it, those before it are there. */
+/* Several side by side, with `jobs` layers at once in all; told one after the other.  One that fails does not end the
+ * others: the first error is the result, the others are told as warnings. */
 int reg_pull(struct reg_room *room, const struct reg_pull *ask, const struct reg_listener *listener,
              struct bh_err *err);
 

@@ -98,8 +98,8 @@ static int warn_platform(struct reg_pull_image *im, const struct bh_platform *ha
         return 0;
     bh_platform_format(&im->p->want, want);
     bh_platform_format(have, got);
-    return reg_tell_warning(im->p->listener, im->number, err, "%s is an image for %s; it was asked for %s",
-                            im->familiar, got, want);
+    return reg_tell_warning(im->listener, im->number, err, "%s is an image for %s; it was asked for %s", im->familiar,
+                            got, want);
 }
 
 static int fetch_config(struct reg_pull_image *im, struct bh_err *err) {

@@ -6,6 +6,8 @@
 #ifndef REG_PULL_INT_H
 #define REG_PULL_INT_H
 
+#include <semaphore.h>
+
 #include "base/arena.h"
 #include "svc-registry/jobs.h"
 #include "svc-registry/pull.h"
@@ -23,19 +25,18 @@ struct reg_pulling {
     struct reg_stop stop;
     struct bh_platform want;
     unsigned jobs;
-    struct reg_hold *hold; /* begun when something is to be kept */
-
+    sem_t slots; /* so many layers at once, over all images */
     pthread_mutex_t lock;
-    struct reg_layer *live[REG_PULL_LIVE]; /* calls to the store that a stop must end */
+    struct reg_hold *hold; /* begun when something is to be kept */
 };
-/* Layers under way; false: the operation has been stopped, do not go on. */
-bool reg_pull_live_add(struct reg_pulling *p, struct reg_layer *layer);
-void reg_pull_live_remove(struct reg_pulling *p, struct reg_layer *layer);
 
 /* One image that is being brought: a name, the documents behind it. */
 struct reg_pull_image {
     struct reg_pulling *p;
     unsigned number;
+    const struct reg_listener *listener; /* for what this image tells */
+    struct reg_caller caller;            /* stopped by `stop` */
+    struct reg_stop stop;                /* of this image: with the operation, or when a layer fails */
     struct bh_ref ref;
     char familiar[BH_REF_TEXT_SIZE]; /* for people and errors */
     struct reg_source source;
@@ -47,7 +48,14 @@ struct reg_pull_image {
     struct bh_strlist diff_ids;        /* empty for artifacts */
     bool by_head;                      /* while the name is resolved: */
     struct reg_manifest *top_answer;
+    pthread_mutex_t lock;
+    struct reg_layer *live[REG_PULL_LIVE]; /* calls to the store that a stop must end */
 };
+int reg_pull_image(struct reg_pulling *p, unsigned number, const struct bh_ref *ref,
+                   const struct reg_listener *listener, struct bh_err *err);
+/* Layers under way; false: the image has been stopped, do not go on. */
+bool reg_pull_live_add(struct reg_pull_image *im, struct reg_layer *layer);
+void reg_pull_live_remove(struct reg_pull_image *im, struct reg_layer *layer);
 /* The bytes of what the name means are known: reads them, chooses, fetches the rest of the documents. */
 int reg_pull_documents(struct reg_pull_image *im, const struct reg_manifest *top, struct bh_err *err);
 /* All layers, several at once. */

@@ -67,7 +67,7 @@ static int fetch_once(struct fetch *f, struct reg_remote *remote, struct bh_err 
                                    .sink = sink,
                                    .arg = f,
                                    .tries = 1,
-                                   .cancel_fd = f->l->im->p->stop.fd,
+                                   .cancel_fd = f->l->im->stop.fd,
                                    .what = f->l->im->familiar};
 
     snprintf(below, sizeof below, "blobs/%s", f->l->desc->digest_text);
@@ -92,7 +92,7 @@ static int fetch_from(void *arg, struct reg_remote *remote, struct bh_err *err) 
     struct fetch *f = arg;
     struct reg_retry retry;
 
-    reg_retry_init(&retry, f->l->im->p->caller.tries, f->l->im->p->stop.fd);
+    reg_retry_init(&retry, f->l->im->caller.tries, f->l->im->stop.fd);
     retry.pausing = retrying;
     retry.arg = f;
     for (;;) {
@@ -147,7 +147,7 @@ static void *drain_events(void *arg) {
 
 static int feed_pipe(struct reg_pull_layer *l, struct reg_layer *layer, uint64_t offset, bool *out_resumed,
                      struct bh_err *err) {
-    const int cancel_fd = l->im->p->stop.fd;
+    const int cancel_fd = l->im->stop.fd;
     struct drain drain = {.layer = layer};
     struct fetch f = {.l = l, .out = {.fd = reg_layer_pipe(layer), .cancel_fd = cancel_fd}, .resumed = offset > 0};
     int r;
@@ -209,7 +209,7 @@ static int try_layer(struct reg_pull_layer *l, bool restart, bool *out_resumed, 
     ask.restart = restart;
     if (reg_layer_begin(l->im->p->hold, &ask, &layer, err) != 0)
         return err->code;
-    if (!reg_pull_live_add(l->im->p, layer)) {
+    if (!reg_pull_live_add(l->im, layer)) {
         reg_layer_free(layer);
         return bh_err_set(err, BH_E_CANCELLED, "cancelled");
     }
@@ -221,7 +221,7 @@ static int try_layer(struct reg_pull_layer *l, bool restart, bool *out_resumed, 
         if (r == 0)
             r = reg_line_state(&l->line, REG_LAYER_PULLED, err);
     }
-    reg_pull_live_remove(l->im->p, layer);
+    reg_pull_live_remove(l->im, layer);
     reg_layer_free(layer);
     return r;
 }
@@ -256,7 +256,7 @@ int reg_pull_one_layer(struct reg_pull_layer *l, struct bh_err *err) {
     l->first = l->used = l->im->source.at;
     for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
         bh_err_clear(err);
-        if (reg_stop_check(&l->im->p->stop, err) != 0)
+        if (reg_stop_check(&l->im->stop, err) != 0)
             return err->code;
         if (try_layer(l, l->again, &resumed, err) == 0)
             return 0;

@@ -8,26 +8,26 @@
 #include "base/mem.h"
 #include "svc-registry/pull_int.h"
 
-bool reg_pull_live_add(struct reg_pulling *p, struct reg_layer *layer) {
+bool reg_pull_live_add(struct reg_pull_image *im, struct reg_layer *layer) {
     bool added = false;
 
-    pthread_mutex_lock(&p->lock);
-    for (size_t i = 0; i < REG_PULL_LIVE && !added && !reg_stop_is_set(&p->stop); i++) {
-        if (p->live[i] == NULL) {
-            p->live[i] = layer;
+    pthread_mutex_lock(&im->lock);
+    for (size_t i = 0; i < REG_PULL_LIVE && !added && !reg_stop_is_set(&im->stop); i++) {
+        if (im->live[i] == NULL) {
+            im->live[i] = layer;
             added = true;
         }
     }
-    pthread_mutex_unlock(&p->lock);
+    pthread_mutex_unlock(&im->lock);
     return added;
 }
 
-void reg_pull_live_remove(struct reg_pulling *p, struct reg_layer *layer) {
-    pthread_mutex_lock(&p->lock);
+void reg_pull_live_remove(struct reg_pull_image *im, struct reg_layer *layer) {
+    pthread_mutex_lock(&im->lock);
     for (size_t i = 0; i < REG_PULL_LIVE; i++)
-        if (p->live[i] == layer)
-            p->live[i] = NULL;
-    pthread_mutex_unlock(&p->lock);
+        if (im->live[i] == layer)
+            im->live[i] = NULL;
+    pthread_mutex_unlock(&im->lock);
 }
 
 /* Refused before a byte is asked for. */
@@ -81,8 +81,17 @@ static size_t list(struct reg_pull_image *im, struct reg_pull_layer *all) {
     return n;
 }
 
+/* A slot is waited for as long as it takes: those who have one end at a stop. */
 static int one(void *arg, size_t i, struct bh_err *err) {
-    return reg_pull_one_layer(&((struct reg_pull_layer *)arg)[i], err);
+    struct reg_pull_layer *l = (struct reg_pull_layer *)arg + i;
+    sem_t *slots = &l->im->p->slots;
+    int r;
+
+    while (sem_wait(slots) != 0)
+        continue;
+    r = reg_pull_one_layer(l, err);
+    sem_post(slots);
+    return r;
 }
 
 static int ask_store(struct reg_pull_image *im, const struct reg_pull_layer *all, size_t n, bool *out_have,
@@ -101,7 +110,7 @@ static int tell_layers(struct reg_pull_image *im, struct reg_pull_layer *all, si
     for (size_t i = 0; i < n; i++) {
         struct reg_pull_layer *l = &all[i];
 
-        reg_line_init(&l->line, im->p->listener, im->number, l->desc->digest_text);
+        reg_line_init(&l->line, im->listener, im->number, l->desc->digest_text);
         if (reg_line_state(&l->line, have[i] ? REG_LAYER_EXISTS : REG_LAYER_PULLING, err) != 0 ||
             (!have[i] && *out_wanted >= im->p->jobs && reg_line_state(&l->line, REG_LAYER_WAITING, err) != 0))
             return err->code;
@@ -121,5 +130,5 @@ int reg_pull_layers(struct reg_pull_image *im, struct bh_err *err) {
             return err->code;
     if (ask_store(im, all, n, have, err) != 0 || tell_layers(im, all, n, have, &wanted, err) != 0)
         return err->code;
-    return reg_jobs_run(wanted, im->p->jobs, one, all, &im->p->stop, err);
+    return reg_jobs_run(wanted, im->p->jobs, one, all, &im->stop, err);
 }

@@ -164,6 +164,11 @@ void cli_progress_line(struct cli_progress *p, const char *text) {
         p->lines++;
     }
     write_now(p, &b);
+    cli_progress_forget(p);
+}
+
+void cli_progress_forget(struct cli_progress *p) {
+    p->count = 0;
 }
 
 static struct item *find(struct cli_progress *p, const char *id, bool *out_new) {
@@ -233,6 +238,7 @@ void cli_progress_item(struct cli_progress *p, const char *id, const char *state
     memcpy(it->state, safe_state, sizeof safe_state);
     it->drawn_at = now;
     if (p->mode == CLI_PROGRESS_TTY) {
+        measure(p); /* it may have another size by now */
         draw(p, it, fresh, current, total);
         return;
     }

@@ -29,10 +29,13 @@ int cli_progress_mode_parse(const char *word, enum cli_progress_mode *out, struc
 
 /* to_stderr: standard error (the pull of `run`), else standard output (pull, push, load). */
 struct cli_progress *cli_progress_new(struct cli_out *o, enum cli_progress_mode mode, bool to_stderr);
-/* A line without an id: "latest: Pulling from library/x". */
+/* A line without an id: "latest: Pulling from library/x".  As docker has it, items begin anew behind it: the next image
+ * may have layers of the same names. */
 void cli_progress_line(struct cli_progress *p, const char *text);
 /* State of an item: "Downloading", 12, 340.  total 0: not known; current and total 0: no numbers. */
 void cli_progress_item(struct cli_progress *p, const char *id, const char *state, uint64_t current, uint64_t total);
+/* Somebody else wrote lines to the terminal: items begin anew below them. */
+void cli_progress_forget(struct cli_progress *p);
 /* Leave the cursor below the last line and free; NULL is allowed. */
 void cli_progress_free(struct cli_progress *p);
 

@@ -50,8 +50,10 @@ static void layer_event(struct cli_transfer_view *v, const bulkhead_value *event
 void cli_transfer_view_event(struct cli_transfer_view *v, const bulkhead_value *event) {
     const char *reference = bulkhead_get_str(event, "reference");
 
-    if (bulkhead_get_str(event, "warning")[0] != '\0')
+    if (bulkhead_get_str(event, "warning")[0] != '\0') {
         cli_warn(v->ctx->out, "%s", bulkhead_get_str(event, "warning"));
+        cli_progress_forget(v->progress);
+    }
     if (bulkhead_get_str(event, "status")[0] != '\0')
         cli_progress_line(v->progress, bulkhead_get_str(event, "status"));
     if (bulkhead_get_str(event, "layer")[0] != '\0')

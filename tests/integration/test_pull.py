@@ -150,6 +150,56 @@ def _(e):
     fails(e, "pull", "-a", f"{R.host}/team/all:1", error="all-tags")
 
 
+@case("pull: several at once come side by side and are told one after the other; one that fails does not end the others")
+def _(e):
+    with FaultyRegistry(os.path.join(e.folder, "side")) as r:
+        slow, fast, last = (r.repo(f"side-{x}") for x in ("slow", "fast", "last"))
+        go = threading.Event()
+        slow.fault = lambda h, digest, data: go.wait(60) and slow.whole(h, digest)
+        names = [f"{r.host}/{x.name}:1" for x in (slow, fast, last)]
+        process = subprocess.Popen([e.client(), "--host", e.host, "pull", *names[:2], f"{r.host}/side-none:7", names[2], f"{r.host}/side-none:8"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            until("the others, while the first still waits", lambda: e.cli("image", "exists", names[2], check=False).returncode == 0)
+            same(process.poll(), None)
+        finally:
+            go.set()
+        stdout, stderr = process.communicate(timeout=30)
+        same(process.returncode, 1)
+        lines = stdout.splitlines()
+        same(lines[-3:], names)
+        same([line for line in lines if "Pulling from" in line], [f"1: Pulling from {x.name}" for x in (slow, fast, last)])
+        owners = {mk.sha(layer)[7:19]: x.name for x in (slow, fast, last) for layer in x.layers}
+        told = [owners[line[:12]] for line in lines if line[:12] in owners]
+        same(told, sorted(told, key=[x.name for x in (slow, fast, last)].index))
+        same(len(re.findall("Pull complete", stdout)), 6)
+        errors = stderr.splitlines()
+        same(len(errors), 2)
+        has(errors[0], "^bulkhead: warning: .*side-none:8 not found")
+        has(errors[1], "side-none:7 not found")
+
+
+@case("pull: what several images share travels once")
+def _(e):
+    with FaultyRegistry(os.path.join(e.folder, "share")) as r:
+        repo = r.repo("shared-layers")
+        for tag in ("2", "3", "4"):
+            im = mk.Image([mk.tar_of([("tag", tag.encode(), 0o644)]), repo.image.layers[1]])
+            small = mk.compress(im.layers[0], "gzip")
+            repo.put_blob(im.config), repo.put_blob(small)
+            repo.tag(tag, repo.document(config={"mediaType": mk.CONFIG, "digest": im.id, "size": len(im.config)},
+                                        layers=[{"mediaType": mk.LAYER + "+gzip", "digest": mk.sha(b), "size": len(b)} for b in (small, repo.layers[1])]))
+        r.pace = 0.01
+        done = pull(e, *(f"{r.host}/shared-layers:{tag}" for tag in "1234"))
+        same(repo.sent[repo.large], len(repo.layers[1]))
+        same([len(re.findall(f"^{repo.large[7:19]}: {word}$", done.stdout, re.M)) for word in ("Pull complete", "Already exists")], [1, 3], done)
+        out(e, "rmi", "-f", *(f"{r.host}/shared-layers:{tag}" for tag in "1234"))
+        repo.sent.clear()
+        same([line for line in pull(e, "-a", f"{r.host}/shared-layers").stdout.splitlines() if "Pulling from" in line],
+             [f"{tag}: Pulling from shared-layers" for tag in "1234"])
+        same(repo.sent[repo.large], len(repo.layers[1]))
+
+
 @case("pull: an index: this host's platform, another by --platform, none that fits; attestations are passed over")
 def _(e):
     amd, arm = image("amd"), image("arm", architecture="arm64")

@@ -48,6 +48,28 @@ static void test_plain(void **state) {
     capture_close(&c);
 }
 
+/* Behind a line without an id items begin anew: the next image has layers of the same names. */
+static void test_next_image(void **state) {
+    struct capture c;
+    struct cli_progress *p;
+    char *s;
+
+    (void)state;
+    capture_open(&c);
+    p = cli_progress_new(&c.out, CLI_PROGRESS_PLAIN, false);
+    cli_progress_item(p, "aaa", "Already exists", 0, 0);
+    cli_progress_item(p, "aaa", "Already exists", 0, 0);
+    cli_progress_line(p, "2: Pulling from x");
+    cli_progress_item(p, "aaa", "Already exists", 0, 0);
+    cli_progress_forget(p);
+    cli_progress_item(p, "aaa", "Already exists", 0, 0);
+    cli_progress_free(p);
+    s = capture_read(c.out_fd);
+    assert_string_equal(s, "aaa: Already exists\n2: Pulling from x\naaa: Already exists\naaa: Already exists\n");
+    free(s);
+    capture_close(&c);
+}
+
 static void test_quiet_and_json(void **state) {
     struct capture c;
     char *s;
@@ -138,8 +160,8 @@ static void test_modes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain), cmocka_unit_test(test_quiet_and_json), cmocka_unit_test(test_terminal),
-        cmocka_unit_test(test_bar),   cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_plain),    cmocka_unit_test(test_next_image), cmocka_unit_test(test_quiet_and_json),
+        cmocka_unit_test(test_terminal), cmocka_unit_test(test_bar),        cmocka_unit_test(test_modes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
