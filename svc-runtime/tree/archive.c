@@ -145,6 +145,7 @@ static int folder(struct archive *a, const struct tree_item *it, struct tree_tar
 
     if (it->path[0] == 0 && (it->st.st_mode & 07777) == 0755 && it->st.st_uid == 0 && it->st.st_gid == 0)
         return 0; /* the root as a layer without an entry for it has it */
+    e->type = '5';
     bh_buf_reset(&a->path);
     bh_buf_addf(&a->path, "%s/", it->path[0] != 0 ? it->path : ".");
     e->path = bh_buf_str(&a->path);
@@ -173,7 +174,6 @@ static int entry(struct archive *a, const struct tree_item *it, struct bh_err *e
         e.type = '0';
         return file(a, it, &e, err);
     case S_IFDIR:
-        e.type = '5';
         return folder(a, it, &e, err);
     case S_IFLNK:
         n = readlinkat(AT_FDCWD, it->name, target, sizeof(target) - 1);

@@ -45,13 +45,23 @@ def brief(data):
     return f"{len(data)} {hashlib.sha256(data).hexdigest()[:16]}"
 
 
+class Typed(tarfile.TarInfo):
+    """Of 1988 and later: some readers take a folder without a type for a file."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        if buf[156:157] == b"\0" and buf.strip(b"\0"):
+            raise ValueError(f"{buf[:100]!r} has no type")
+        return super().frombuf(buf, encoding, errors)
+
+
 class Layer:
     """What one layer's tar says: nodes and links in order, whiteouts apart."""
 
     def __init__(self, stream):
         self.entries, self.gone, self.opaque = [], [], []
         digest = hashlib.sha256()
-        with tarfile.open(fileobj=Hashed(stream, digest), mode="r|", format=tarfile.PAX_FORMAT) as tar:
+        with tarfile.open(fileobj=Hashed(stream, digest), mode="r|", format=tarfile.PAX_FORMAT, tarinfo=Typed) as tar:
             for info in tar:
                 self._entry(tar, info)
         while chunk := stream.read(1 << 16):
