@@ -13,13 +13,15 @@
 #include "conf/conf.h"
 #include "methods.h"
 #include "oci/digest.h"
+#include "proc/fdpass.h"
 #include "serve/serve.h"
 #include "store.h"
 #include "worker.h"
 
-#define STATE BH_ROOM_STATE
-#define CALLS 192
-#define FILES 16384 /* contexts of builds take up to 4,704 of them (context.c); half where the host gives less */
+#define STATE  BH_ROOM_STATE
+#define CALLS  192
+#define FILES  16384 /* contexts of builds take up to 4,704 of them (context.c); half where the host gives less */
+#define SPARES 2     /* a manifest and its config, or what a step of a build takes */
 
 static struct bh_room room;
 static struct store store;
@@ -44,7 +46,7 @@ static void kill_worker(void *worker) {
     bh_worker_kill(worker);
 }
 
-static const struct store_worker_ops worker_ops = {spawn, wait_worker, kill_worker};
+static const struct store_worker_ops worker_ops = {spawn, wait_worker, kill_worker, bh_fdpass_send};
 
 /* ---- start --------------------------------------------------------------------------------- */
 
@@ -77,6 +79,15 @@ static int open_store(void *unused, struct bh_err *err) {
     return store_workers_open(&store, &worker_ops, &room, err);
 }
 
+/* Without spares all works, later. */
+static void start_ahead(void *unused) {
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)unused;
+    if (store_workers_ahead(&store, SPARES, &err) != 0)
+        bh_log_err("no-spare-worker", &err);
+}
+
 int main(int argc, char **argv) {
     static const struct bh_serve serve = {
         .spec = {.name = "store", .state = true, .max_files = FILES},
@@ -86,6 +97,7 @@ int main(int argc, char **argv) {
         .calls_per_peer = CALLS,
         .open = open_store,
         .reload = on_reload,
+        .ready = start_ahead,
     };
     struct bh_err err = BH_ERR_INIT;
 

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "spare.h"
 
 #define READ_STEP   ((size_t)256 << 10)
 #define END_WAIT_MS 10000 /* from the end of the result to the end of the process */
@@ -31,7 +32,8 @@ struct store_workers {
     pthread_cond_t changed;
     unsigned running;
     unsigned max;
-    unsigned waiting; /* jobs with `waits` */
+    unsigned waiting;            /* jobs with `waits` */
+    struct store_spares *spares; /* NULL: none are kept */
 };
 
 static unsigned processors(void) {
@@ -59,9 +61,14 @@ int store_workers_open(struct store *s, const struct store_worker_ops *ops, void
     return 0;
 }
 
+int store_workers_ahead(struct store *s, unsigned n, struct bh_err *err) {
+    return store_spares_open(s->workers->ops, s->workers->arg, n, &s->workers->spares, err);
+}
+
 void store_workers_close(struct store *s) {
     if (s->workers == NULL)
         return;
+    store_spares_close(s->workers->spares);
     pthread_mutex_destroy(&s->workers->lock);
     pthread_cond_destroy(&s->workers->changed);
     free(s->workers);
@@ -187,34 +194,68 @@ struct running {
     int result; /* read end */
 };
 
-static int start(struct store *s, const struct store_job *job, struct running *out, struct bh_err *err) {
-    struct store_workers *w = s->workers;
+/* fds: of the job, with room for RESULT and PARAMS. */
+static int start_new(struct store_workers *w, const struct store_job *job, const struct bh_job_params *params,
+                     const int *fds, unsigned n_fds, struct running *out, struct bh_err *err) {
     BH_SCOPE_CLOSE int params_fd = -1;
-    BH_SCOPE_CLOSE int none = -1;
-    struct store_options options = store_options_now(s);
-    struct bh_job_params params;
+    int all[BH_JOB_FDS_MAX] = {fds[0], fds[1], fds[2]};
     int result[2];
     int r;
 
-    fill_params(&options, job, &params);
-    if (memory_file("params", &params, sizeof params, &params_fd, err) != 0 ||
-        memory_file("none", NULL, 0, &none, err) != 0)
+    if (memory_file("params", params, sizeof *params, &params_fd, err) != 0)
         return err->code;
     if (pipe2(result, O_CLOEXEC) != 0)
         return bh_err_errno(err, errno, "make a pipe for a worker");
-    int fds[BH_JOB_FDS_MAX] = {job->source >= 0 ? job->source : none, job->out >= 0 ? job->out : none,
-                               job->blob >= 0 ? job->blob : none, result[1], params_fd};
-    unsigned n_fds = BH_JOB_FDS;
-
-    for (unsigned i = 0; i < job->n_more && n_fds < BH_JOB_FDS_MAX; i++)
-        fds[n_fds++] = job->more[i];
-    *out = (struct running){.workers = w, .result = result[0]};
-    r = w->ops->spawn(w->arg, job->name, fds, n_fds, &out->worker, err);
+    all[BH_JOB_FD_RESULT - BH_JOB_FD_SOURCE] = result[1];
+    all[BH_JOB_FD_PARAMS - BH_JOB_FD_SOURCE] = params_fd;
+    for (unsigned i = 3; i < n_fds; i++)
+        all[BH_JOB_FDS - 3 + i] = fds[i];
+    out->result = result[0];
+    r = w->ops->spawn(w->arg, job->name, all, BH_JOB_FDS - 3 + n_fds, &out->worker, err);
     close(result[1]); /* the worker's copy is the only one: its end is the end of the pipe */
-    if (r != 0) {
+    if (r != 0)
         close(result[0]);
-        return bh_err_prefix(err, "%s: start a worker", job->what);
+    return r;
+}
+
+static bool start_spare(struct store_workers *w, const struct store_job *job, const struct bh_job_params *params,
+                        const int *fds, unsigned n_fds, struct running *out) {
+    struct bh_job_order order = {.params = *params};
+    struct store_spare spare;
+
+    if (w->spares == NULL)
+        return false;
+    (void)bh_str_copy(order.job, sizeof order.job, job->name);
+    while (store_spare_take(w->spares, &spare)) {
+        if (!store_spare_order(w->spares, &spare, &order, fds, n_fds)) {
+            store_spare_end(w->spares, &spare);
+            continue;
+        }
+        out->worker = spare.worker;
+        out->result = spare.result;
+        return true;
     }
+    return false;
+}
+
+static int start(struct store *s, const struct store_job *job, struct running *out, struct bh_err *err) {
+    struct store_workers *w = s->workers;
+    BH_SCOPE_CLOSE int none = -1;
+    struct store_options options = store_options_now(s);
+    struct bh_job_params params;
+
+    fill_params(&options, job, &params);
+    if (memory_file("none", NULL, 0, &none, err) != 0)
+        return err->code;
+    int fds[BH_JOB_FDS_MAX - BH_JOB_FDS + 3] = {job->source >= 0 ? job->source : none, job->out >= 0 ? job->out : none,
+                                                job->blob >= 0 ? job->blob : none};
+    unsigned n_fds = 3;
+
+    for (unsigned i = 0; i < job->n_more && n_fds < BH_ARRAY_LEN(fds); i++)
+        fds[n_fds++] = job->more[i];
+    *out = (struct running){.workers = w};
+    if (!start_spare(w, job, &params, fds, n_fds, out) && start_new(w, job, &params, fds, n_fds, out, err) != 0)
+        return bh_err_prefix(err, "%s: start a worker", job->what);
     if (job->handed != NULL)
         job->handed(job->handed_arg);
     return 0;

@@ -17,9 +17,13 @@ struct store_worker_ops {
     /* frees the worker */
     int (*wait)(void *worker, int timeout_ms, int *out_status, struct bh_err *err);
     void (*kill)(void *worker);
+    /* one message with descriptors, over a socket of a spare */
+    int (*send)(int sock, const void *msg, size_t n, const int *fds, unsigned n_fds, struct bh_err *err);
 };
 
 int store_workers_open(struct store *s, const struct store_worker_ops *ops, void *arg, struct bh_err *err);
+/* Once workers can be started: keeps n of them ready, see spare.h. */
+int store_workers_ahead(struct store *s, unsigned n, struct bh_err *err);
 void store_workers_close(struct store *s);
 
 struct store_job {

@@ -2,7 +2,7 @@
  * confine.c - memory limits, then the sandbox of lib/proc.
  *
  * Room: worker.  Afterwards this process can read, write, allocate and exit; it has no open, no
- * socket, no exec, no new thread.
+ * socket, no exec, no new thread.  A spare can receive one message more: what it holds then is what its job needs.
  */
 #include "unpack/confine.h"
 
@@ -33,8 +33,9 @@ static int limit_data(struct bh_err *err) {
     return 0;
 }
 
-int unp_confine(unsigned n_fds, struct bh_err *err) {
+int unp_confine(unsigned n_fds, bool takes_order, struct bh_err *err) {
     static const char *const none[] = {NULL};
+    static const char *const order[] = {"recvmsg", NULL};
     mallopt(M_ARENA_MAX, 1);  /* an arena for each thread would reserve 64 MiB of addresses each */
     signal(SIGXFSZ, SIG_IGN); /* a write past RLIMIT_FSIZE is told as an error */
     signal(SIGPIPE, SIG_IGN);
@@ -44,5 +45,5 @@ int unp_confine(unsigned n_fds, struct bh_err *err) {
         rc = limit_data(err);
     if (rc == 0)
         rc = unp_crew_start(err);
-    return rc != 0 ? rc : bh_worker_confine(n_fds, MEMORY_MAX, none, err);
+    return rc != 0 ? rc : bh_worker_confine(n_fds, MEMORY_MAX, takes_order ? order : none, err);
 }

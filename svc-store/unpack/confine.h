@@ -7,9 +7,11 @@
 #ifndef UNP_CONFINE_H
 #define UNP_CONFINE_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
-/* n_fds: descriptors from 4 on that stay open. */
-int unp_confine(unsigned n_fds, struct bh_err *err);
+/* n_fds: descriptors from 4 on that stay open, or may come to be.  takes_order: one message is still to be received. */
+int unp_confine(unsigned n_fds, bool takes_order, struct bh_err *err);
 
 #endif

@@ -20,6 +20,10 @@
  *   compose    /dev/null                     new unnamed file, rw        new unnamed file, rw: scratch
  *   file       /dev/null                     /dev/null                   /dev/null
  *   profile    file: a seccomp profile       /dev/null                   /dev/null
+ *   spare      SOCK_SEQPACKET: bh_job_order  /dev/null                   /dev/null
+ *
+ * A spare is started ahead, because a new process takes longer than most jobs: it waits, confined, for one order, which
+ * brings the job's name, parameters and descriptors (all but RESULT, which it has), and is then that job's worker.
  *
  * The jobs context, compose and file have more descriptors, from BH_JOB_FD_MORE on:
  *   context    the list as it came; write end of a pipe for numbers of entries (uint64_t) that are asked for, then
@@ -57,6 +61,7 @@
 #define BH_JOB_COMPOSE  "compose"
 #define BH_JOB_FILE     "file"
 #define BH_JOB_PROFILE  "profile"
+#define BH_JOB_SPARE    "spare"
 
 #define BH_JOB_RESULT_MAX ((size_t)64 << 20) /* what the store reads at most of a Result */
 
@@ -91,6 +96,12 @@ struct bh_job_params {
     uint64_t reserved[2];
 };
 static_assert(sizeof(struct bh_job_params) == 112, "fixed layout");
+
+/* What a spare gets: with SOURCE, OUT, BLOB and those from BH_JOB_FD_MORE on. */
+struct bh_job_order {
+    char job[16];
+    struct bh_job_params params;
+};
 
 /* What a reader gets first. */
 struct bh_job_read {

@@ -6,11 +6,15 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "proc/control.h"
+#include "proc/fdpass.h"
+#include "proc/room.h"
 #include "unpack/confine.h"
 #include "unpack/job.h"
 
@@ -21,14 +25,64 @@ static int usage(void) {
     return 2;
 }
 
-/* The error of a job is its result; only what prevents a result is a failure of the worker. */
-static int work(unp_job_fn *job, unsigned n_fds, struct bh_err *err) {
-    const struct unp_fds fds = {BH_JOB_FD_SOURCE, BH_JOB_FD_OUT, BH_JOB_FD_BLOB, BH_JOB_FD_MORE, n_fds - BH_JOB_FDS};
-    struct bh_buf result = BH_BUF_INIT_MAX(BH_JOB_RESULT_MAX + 1);
+static bool is_spare(const char *job) {
+    return strcmp(job, BH_JOB_SPARE) == 0;
+}
+
+/* A job and all that it works on. */
+struct task {
+    unp_job_fn *job;
+    struct unp_fds fds;
     struct bh_job_params params;
-    int rc = unp_params_read(BH_JOB_FD_PARAMS, &params, err);
+};
+
+static int set_task(struct task *t, const char *job, struct bh_err *err) {
+    t->job = unp_job_find(job);
+    return t->job != NULL ? 0 : bh_err_set(err, BH_E_INVALID, "worker: there is no job of this name");
+}
+
+static int given_task(const char *job, unsigned n_fds, struct task *out, struct bh_err *err) {
+    *out = (struct task){.fds = {BH_JOB_FD_SOURCE, BH_JOB_FD_OUT, BH_JOB_FD_BLOB, BH_JOB_FD_MORE, n_fds - BH_JOB_FDS}};
+    return set_task(out, job, err) == 0 ? unp_params_read(BH_JOB_FD_PARAMS, &out->params, err) : err->code;
+}
+
+/* The further descriptors are one run of numbers to the jobs.  They are, because nothing else opens any here. */
+static bool is_run(const int *fds, unsigned n) {
+    for (unsigned i = 1; i < n; i++)
+        if (fds[i] != fds[0] + (int)i)
+            return false;
+    return true;
+}
+
+/* out->job NULL: there is nothing to do, the store has gone. */
+static int ordered_task(struct task *out, struct bh_err *err) {
+    struct bh_job_order order;
+    int fds[BH_FDPASS_MAX];
+    unsigned n_fds = 0;
+    size_t n = 0;
+    *out = (struct task){0};
+    if (bh_fdpass_recv(BH_JOB_FD_SOURCE, &order, sizeof order, &n, fds, BH_FDPASS_MAX, &n_fds, err) != 0)
+        return err->code;
+    if (n == 0)
+        return 0;
+    close(BH_JOB_FD_SOURCE);
+    if (n != sizeof order || memchr(order.job, '\0', sizeof order.job) == NULL || n_fds < 3 ||
+        !is_run(fds + 3, n_fds - 3) || order.params.magic != BH_JOB_PARAMS_MAGIC)
+        return bh_err_set(err, BH_E_INVALID, "worker: its order is not of this version");
+    out->fds = (struct unp_fds){fds[0], fds[1], fds[2], n_fds > 3 ? fds[3] : -1, n_fds - 3};
+    out->params = order.params;
+    return set_task(out, order.job, err) == 0 ? unp_params_settle(&out->params, err) : err->code;
+}
+
+/* The error of a job is its result; only what prevents a result is a failure of the worker. */
+static int work(const char *job, unsigned n_fds, struct bh_err *err) {
+    struct bh_buf result = BH_BUF_INIT_MAX(BH_JOB_RESULT_MAX + 1);
+    struct task task;
+    int rc = is_spare(job) ? ordered_task(&task, err) : given_task(job, n_fds, &task, err);
+    if (rc == 0 && task.job == NULL)
+        return 0;
     if (rc == 0)
-        rc = job(&fds, &params, &result, err);
+        rc = task.job(&task.fds, &task.params, &result, err);
     if (rc != 0)
         unp_result_error(err, &result);
     if (bh_write_all(BH_JOB_FD_RESULT, bh_buf_str(&result), result.len) != 0)
@@ -40,14 +94,13 @@ int main(int argc, char **argv) {
     struct bh_err err = BH_ERR_INIT;
     uint64_t n_fds = BH_JOB_FDS;
     if (argc < 2 || argc > 3 || (argc == 3 && !bh_str_u64(argv[2], &n_fds)) || n_fds < BH_JOB_FDS ||
-        n_fds > BH_JOB_FDS_MAX)
+        n_fds > BH_JOB_FDS_MAX || (!is_spare(argv[1]) && unp_job_find(argv[1]) == NULL))
         return usage();
-    unp_job_fn *job = unp_job_find(argv[1]);
-    if (job == NULL)
-        return usage();
-    int rc = unp_confine((unsigned)n_fds, &err);
+    if (is_spare(argv[1]))
+        close_range(BH_WORKER_FIRST_FD + (unsigned)n_fds, ~0U, 0);
+    int rc = unp_confine(is_spare(argv[1]) ? BH_JOB_FDS_MAX : (unsigned)n_fds, is_spare(argv[1]), &err);
     if (rc == 0)
-        rc = work(job, (unsigned)n_fds, &err);
+        rc = work(argv[1], (unsigned)n_fds, &err);
     if (rc != 0)
         bh_log_err("worker-failed", &err);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

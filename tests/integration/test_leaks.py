@@ -123,7 +123,7 @@ def idle(e):
         now = {name: look[1] for name, look in looks(e).items()}
         same_again, last = now == last, now
         time.sleep(0.3)
-        return same_again and "unpack" not in e.rooms() and os.listdir(f"{e.root}/state/launch/containers") == []
+        return same_again and len(e.workers()) == len(e.spares()) == 2 and os.listdir(f"{e.root}/state/launch/containers") == []
     until("the rooms are idle", settled, 20)
 
 

@@ -131,6 +131,29 @@ def find_child(engine, binary):
     return None
 
 
+def confined(pids):
+    return [pid for pid in pids if status_of(pid).get("Seccomp") == "2"]
+
+
+def test_spares(engine):
+    """Two workers wait ahead of their jobs, as locked up as any; one that dies is replaced, and no job fails by it."""
+    waiting = wait_for("two spare workers", 10, lambda: len(confined(engine.spares())) == 2 and engine.spares())
+    status = status_of(waiting[0])
+    test_locks("spare", waiting[0], status)
+    test_namespaces("spare", waiting[0])
+    kinds = {fd: target.split(":")[0] for fd, target in descriptors(waiting[0]).items() if fd > 2}
+    check(sorted(kinds) == [4, 5, 6, 7, 8] and kinds[4] == "socket" and kinds[7] == "pipe"
+          and all(kinds[fd].startswith("/memfd") for fd in (5, 6, 8)), f"spare: holds its socket and its pipe, {kinds}")
+    for pid in waiting:
+        os.kill(pid, signal.SIGKILL)
+    wait_for("their end", 10, lambda: not set(engine.workers()) & set(waiting))
+    archive = os.path.join(engine.root, "small.tar")
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(tarfile.TarInfo("file"))
+    check(engine.cli("import", archive, "rooms:small").returncode == 0, "a job whose spare has died is done by another")
+    wait_for("new spares", 10, lambda: len(set(engine.spares()) - set(waiting)) == 2)
+
+
 def test_worker(engine, uids):
     """The worker of an import that takes a while, held still to be looked at."""
     archive = os.path.join(engine.root, "large.tar")
@@ -141,9 +164,7 @@ def test_worker(engine, uids):
         f.truncate(header.size + 10240)
     load = engine.cli_start("import", archive, "rooms:zeros", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        pid = wait_for("a worker", 10, lambda: next((p for p in children_of(engine.process.pid)
-                       if read_proc(p, "cmdline").startswith("bulkhead-unpack")
-                       and status_of(p).get("Seccomp") == "2"), None))
+        pid = wait_for("a worker", 10, lambda: next(iter(confined(p for p, spare in engine.workers().items() if not spare)), None))
         os.kill(pid, signal.SIGSTOP)
         status = status_of(pid)
         test_ids("worker", status, uids)
@@ -203,6 +224,7 @@ with Engine(build=BUILD) as engine:
         test_mounts(room, pids[room])
         test_descriptors(room, pids[room])
     test_launch(pids["launch"])
+    test_spares(engine)
     test_worker(engine, seen_uids)
     test_container(engine)
     test_supervisor(engine.process.pid)

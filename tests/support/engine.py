@@ -267,14 +267,29 @@ class Engine:
 
     # ---- look ----
 
-    def rooms(self):
-        """Name -> pid of the living rooms, by the binary that each was started as."""
-        found = {}
+    def children(self):
+        """(name, pid) of the supervisor's living children, by the binary that each was started as."""
         for pid in children_of(self.process.pid):
             name = os.path.basename(read_proc(pid, "cmdline").split("\0")[0])
             if name.startswith("bulkhead-"):
-                found[name[len("bulkhead-"):]] = pid
+                yield name[len("bulkhead-"):], pid
+
+    def rooms(self):
+        """Name -> pid of the living rooms, without the workers."""
+        return {name: pid for name, pid in self.children() if name != "unpack"}
+
+    def workers(self):
+        """pid -> whether it is a spare: one that still has the socket which will bring its order."""
+        found = {}
+        for pid in (pid for name, pid in self.children() if name == "unpack"):
+            try:
+                found[pid] = os.readlink(f"/proc/{pid}/fd/4").startswith("socket")
+            except OSError:
+                found[pid] = False
         return found
+
+    def spares(self):
+        return [pid for pid, spare in self.workers().items() if spare]
 
     def log_text(self):
         return "".join(line + "\n" for line in self.log)

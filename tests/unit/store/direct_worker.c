@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "proc/fdpass.h"
 #include "proc/room.h"
 
 struct direct {
@@ -65,4 +66,4 @@ static void end(void *worker) {
     kill(((struct direct *)worker)->pid, SIGKILL);
 }
 
-const struct store_worker_ops direct_worker_ops = {spawn, wait_for, end};
+const struct store_worker_ops direct_worker_ops = {spawn, wait_for, end, bh_fdpass_send};

@@ -29,8 +29,11 @@ typedef Bulkhead__Store__V1__LayerComposeRequest compose_msg;
 static int setup(void **state) {
     struct bh_err err = BH_ERR_INIT;
     int r = fixture_setup(state);
+    struct store *s = r == 0 ? &((struct fixture *)*state)->store : NULL;
 
-    return r != 0 ? r : store_workers_open(&((struct fixture *)*state)->store, &direct_worker_ops, NULL, &err);
+    if (r == 0 && (r = store_workers_open(s, &direct_worker_ops, NULL, &err)) == 0)
+        r = store_workers_ahead(s, 1, &err); /* some jobs find it ready, some are quicker */
+    return r;
 }
 
 static int teardown(void **state) {
