@@ -36,7 +36,7 @@ static const char *join(struct bh_arena *arena, const struct unp_path *path, str
 }
 
 static const char *clean(struct bh_arena *arena, struct unp_text raw, struct bh_err *err) {
-    static _Thread_local struct unp_path path;
+    struct unp_path path;
     if (unp_path_clean(&name_limits, raw, &path, err) != 0)
         return NULL;
     return join(arena, &path, err);

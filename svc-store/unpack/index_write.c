@@ -165,7 +165,7 @@ static void put_tail(struct out *o, const struct unp_tree *t, const struct unp_i
 /* ---- sparse files -------------------------------------------------------------------------- */
 
 static int copy_range(int fd, uint64_t from, uint64_t to, uint64_t n, struct bh_err *err) {
-    static _Thread_local unsigned char buf[OUT_SIZE];
+    unsigned char buf[OUT_SIZE];
     while (n > 0) {
         size_t k = n < sizeof buf ? (size_t)n : sizeof buf;
         ssize_t got = bh_pread_full(fd, buf, k, (off_t)from);

@@ -115,7 +115,7 @@ static void put(struct unp_tree *t, uint32_t dent, uint32_t inode) {
 
 static int hard_link_target(struct unp_tree *t, const struct unp_entry *e, uint32_t dent, uint32_t *out,
                             struct bh_err *err) {
-    static _Thread_local struct unp_path path;
+    struct unp_path path;
     uint32_t parent = 0;
     int rc = unp_path_clean(&t->limits, e->link, &path, err);
     if (rc == 0 && path.n > 0)
@@ -212,7 +212,7 @@ static int add_named(struct unp_tree *t, const struct unp_entry *e, const struct
 
 int unp_tree_apply(void *tree, const struct unp_entry *e, struct bh_err *err) {
     struct unp_tree *t = tree;
-    static _Thread_local struct unp_path path; /* 16 KiB: too much for small stacks */
+    struct unp_path path;
     int rc = unp_path_clean(&t->limits, e->name, &path, err);
     if (rc != 0)
         return rc;
