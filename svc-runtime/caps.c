@@ -7,7 +7,10 @@
  */
 #include "svc-runtime/caps.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <strings.h>
 
 #include "base/mem.h"
@@ -56,7 +59,12 @@ static int read_list(const struct bh_strlist *list, const char *which, uint64_t 
         int bit = 0;
 
         if (!rt_cap_parse(list->v[i], &bit)) {
-            bh_err_set(err, BH_E_INVALID, "invalid %s: unknown capability: \"%s\"", which, list->v[i]);
+            char name[64];
+
+            snprintf(name, sizeof name, "%s%s", strncasecmp(list->v[i], "CAP_", 4) == 0 ? "" : "CAP_", list->v[i]);
+            for (char *p = name; *p != 0; p++)
+                *p = (char)toupper((unsigned char)*p);
+            bh_err_set(err, BH_E_INVALID, "invalid %s: unknown capability: \"%s\"", which, name);
             return bh_err_reason(err, "unknown-capability");
         }
         if (bit < 0)

@@ -270,9 +270,10 @@ static bool match_row(const struct rt_filter_row *row, const struct rt_filter_it
         return strcmp(row->value, "none") == 0;
     case RT_F_IS_TASK:
         return row->value[0] == 'f' || row->value[0] == '0';
-    case RT_F_PUBLISH:   /* no port is published before networks come */
-    case RT_F_ISOLATION: /* another system's notion; no container here has one */
+    case RT_F_PUBLISH: /* no port is published before networks come */
         return false;
+    case RT_F_ISOLATION: /* another system's notion: docker lets all through on this one */
+        return true;
     }
     return false;
 }

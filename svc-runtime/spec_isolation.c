@@ -19,12 +19,20 @@ static int later(struct bh_err *err, const char *option, const char *value, cons
     return bh_err_hint(err, "known now: %s", known);
 }
 
+/* What docker knows comes later; anything else is a slip. */
+static int no_such_mode(struct bh_err *err, const char *option, const char *value, const char *known) {
+    if (strncmp(value, "container:", 10) == 0 || strcmp(value, "none") == 0)
+        return later(err, option, value, known);
+    bh_err_set(err, BH_E_INVALID, "%s: invalid mode: %s", option, value);
+    return bh_err_hint(err, "known: %s", known);
+}
+
 static int one_namespace(const char *option, const char *value, const char *known, uint32_t flag, struct rt_spec *spec,
                          struct bh_err *err) {
     if (strcmp(value, "host") == 0)
         spec->flags |= flag;
     else if (*value != 0 && strcmp(value, "private") != 0)
-        return later(err, option, value, known);
+        return no_such_mode(err, option, value, known);
     return 0;
 }
 

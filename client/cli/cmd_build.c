@@ -496,7 +496,6 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     cli_set_list(args, "tag", request, "tag");
     cli_set_list(args, "platform", request, "platform");
     cli_set_list(args, "no-cache-filter", request, "no_cache_filter");
-    cli_set_list(args, "add-host", request, "extra_host");
     cli_set_list(args, "cache-from", request, "cache_from");
     cli_set_list(args, "ulimit", request, "ulimit");
     cli_set_list(args, "cap-add", request, "cap_add");
@@ -523,7 +522,8 @@ static int make_request(struct build *x, bulkhead_value **out) {
     set_plain(x, request);
     set_ignore(x, request);
     if (set_build_args(x, request, &err) != 0 || set_secrets(x, request, &err) != 0 ||
-        set_epoch(x, request, &err) != 0 || cli_security_of(x->args, request, &err) != 0)
+        set_epoch(x, request, &err) != 0 || cli_security_of(x->args, request, &err) != 0 ||
+        cli_hosts_of(x->args, request, &err) != 0)
         status = cli_fail(x->ctx->out, &err);
     if (status == 0)
         status = set_named(x, request);

@@ -54,13 +54,15 @@ static int request_of(const struct cli_args *args, bulkhead_value **out, struct 
     return 0;
 }
 
+/* As docker: 126 for a session that cannot be (a user, a folder), 127 for a program that is not there, 1 when there is
+ * no running container to have one. */
 static int failed(struct cli_ctx *ctx, const struct bulkhead_error *error) {
     uint64_t code;
     int status = cli_fail_engine(ctx, error);
 
-    if (bh_str_starts(error->reason, "exit-") && bh_str_u64(error->reason + 5, &code) && code >= 126 && code <= 127)
-        return (int)code;
-    return status;
+    if (bh_str_starts(error->reason, "exit-") && bh_str_u64(error->reason + 5, &code))
+        return code == 127 ? 127 : 126;
+    return strcmp(error->reason, "not-running") != 0 && error->code == BULKHEAD_INVALID ? 126 : status;
 }
 
 /* Starts it with the descriptors; *out_id is its id for ExecWait and ExecResize. */

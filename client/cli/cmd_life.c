@@ -295,7 +295,7 @@ int cmd_container_prune(struct cli_ctx *ctx, const struct cli_args *args) {
     uint64_t reclaimed = 0;
     int status;
 
-    if (!cli_bool(args, "force") && !cli_confirm(ctx->out, 0, "WARNING! This will remove all stopped containers.\n"))
+    if (!cli_bool(args, "force") && !cli_confirm(ctx->out, 0, "WARNING! This will remove all stopped containers."))
         return 0;
     if ((status = cli_prune_containers(ctx, args, &reclaimed)) != 0)
         return status;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,7 +16,7 @@
 #include "cli/engine.h"
 
 const struct cli_opt cmd_logs_opts[] = {
-    {.name = "details", .kind = CLI_BOOL, .flags = CLI_OPT_IGNORED, .help = "Show extra attributes"},
+    {.name = "details", .kind = CLI_BOOL, .help = "Show extra attributes"},
     {.name = "follow", .letter = 'f', .kind = CLI_BOOL, .help = "Go on as it writes more"},
     {.name = "since", .kind = CLI_STRING, .help = "From this time on, or this long ago"},
     {.name = "tail", .letter = 'n', .kind = CLI_STRING, .help = "Only the last N lines", .def = "all"},
@@ -24,13 +25,37 @@ const struct cli_opt cmd_logs_opts[] = {
     {0},
 };
 
+/* "2024-01-02", "2024-01-02T03:04", with Z or an offset behind it or in the time zone that is set here. */
+static bool part_of_time(const char *text, int64_t *out) {
+    static const char rest[] = "0000-00-00T00:00:00";
+    const char *zone = strchr(text, 'T') != NULL ? strpbrk(strchr(text, 'T'), "Z+-.") : strchr(text, 'Z');
+    size_t n = zone != NULL ? (size_t)(zone - text) : strlen(text);
+    char full[80];
+    struct tm tm;
+    time_t t;
+
+    if (n < 10 || n >= sizeof rest || (zone != NULL && strlen(zone) > 40))
+        return false;
+    snprintf(full, sizeof full, "%.*s%s%s%s", (int)n, text, rest + n, zone != NULL ? zone : "",
+             zone == NULL || (zone[0] == '.' && strpbrk(zone, "Z+-") == NULL) ? "Z" : "");
+    if (!bh_time_parse(full, out))
+        return false;
+    if (zone != NULL && (zone[0] != '.' || strpbrk(zone, "Z+-") != NULL))
+        return true;
+    t = (time_t)(*out / BH_NSEC);
+    gmtime_r(&t, &tm);
+    tm.tm_isdst = -1;
+    *out = (int64_t)mktime(&tm) * BH_NSEC + *out % BH_NSEC;
+    return true;
+}
+
 /* A time, seconds since 1970, or a duration before now. */
 static int moment(const char *text, int64_t *out) {
     char *end;
     double seconds;
     int64_t ago;
 
-    if (bh_time_parse(text, out))
+    if (bh_time_parse(text, out) || part_of_time(text, out))
         return 0;
     seconds = strtod(text, &end);
     if (end != text && *end == '\0') {
@@ -82,6 +107,7 @@ static int request_of(struct cli_ctx *ctx, const struct cli_args *args, bulkhead
 
 struct line_state {
     bool timestamps;
+    bool details;
     bool in_line[3]; /* by stream: the last byte was no newline */
 };
 
@@ -96,7 +122,11 @@ static void stamp_of(int64_t time_ns, char out[STAMP_SIZE]) {
 static int put_stamped(struct line_state *state, int stream, int64_t time_ns, const char *data, size_t n) {
     char stamp[STAMP_SIZE];
 
-    stamp_of(time_ns, stamp);
+    stamp[0] = '\0';
+    if (state->timestamps)
+        stamp_of(time_ns, stamp);
+    if (state->details)     /* docker's attributes, of which there are none, and the blank behind them */
+        strcat(stamp, " "); /* STAMP_SIZE has room */
     while (n > 0) {
         const char *newline = memchr(data, '\n', n);
         size_t step = newline != NULL ? (size_t)(newline - data) + 1 : n;
@@ -118,13 +148,13 @@ static int put_chunk(struct line_state *state, const bulkhead_value *chunk) {
     size_t n;
 
     data = bulkhead_get_bytes(chunk, "data", &n);
-    if (!state->timestamps)
+    if (!state->timestamps && !state->details)
         return bh_write_all(stream, data, n);
     return put_stamped(state, stream, bulkhead_get_int(chunk, "time_ns"), data, n);
 }
 
 int cmd_logs(struct cli_ctx *ctx, const struct cli_args *args) {
-    struct line_state state = {.timestamps = cli_bool(args, "timestamps")};
+    struct line_state state = {.timestamps = cli_bool(args, "timestamps"), .details = cli_bool(args, "details")};
     bulkhead_value *request = bulkhead_map_new(), *chunk = NULL;
     struct bulkhead_error error = {0};
     bulkhead *b = cli_engine(ctx);

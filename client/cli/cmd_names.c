@@ -113,8 +113,8 @@ int cmd_image_prune(struct cli_ctx *ctx, const struct cli_args *args) {
 
     if (!cli_bool(args, "force") && !dry &&
         !cli_confirm(ctx->out, 0,
-                     all ? "WARNING! This will remove all images without at least one container associated to them.\n"
-                         : "WARNING! This will remove all dangling images.\n")) {
+                     all ? "WARNING! This will remove all images without at least one container associated to them."
+                         : "WARNING! This will remove all dangling images.")) {
         bulkhead_value_free(request);
         return 0;
     }

@@ -71,9 +71,10 @@ static char *command_text(const bulkhead_value *command, bool no_trunc) {
     char *cut, *quoted;
 
     for (size_t i = 0; i < bulkhead_count(command); i++) {
-        if (i > 0)
-            bh_buf_addc(&text, ' ');
-        bh_buf_adds(&text, bulkhead_str(bulkhead_at(command, i)));
+        const char *word = bulkhead_str(bulkhead_at(command, i));
+        const char *quote = i > 0 && strchr(word, ' ') != NULL ? "'" : ""; /* as docker: the program itself never */
+
+        bh_buf_addf(&text, "%s%s%s%s", i > 0 ? " " : "", quote, word, quote);
     }
     cut = no_trunc ? bh_xstrdup(bh_buf_str(&text)) : cli_cell_cut(bh_buf_str(&text), 20);
     bh_buf_reset(&text);
@@ -107,6 +108,17 @@ static char *labels_text(const bulkhead_value *labels) {
     return bh_buf_take(&text);
 }
 
+/* A name without the digest behind it; cut when there is only an ID left. */
+static char *image_text(const char *image, bool no_trunc) {
+    char id[CLI_CELL_SIZE * 2];
+
+    if (!no_trunc && bh_str_starts(image, "sha256:")) {
+        cli_cell_id(id, sizeof id, image, false);
+        return bh_xstrdup(id);
+    }
+    return bh_xstrndup(image, no_trunc ? strlen(image) : strcspn(image, "@"));
+}
+
 static void set_taken(json_t *row, const char *key, char *take_text) {
     json_object_set_new(row, key, shape_text(take_text));
     free(take_text);
@@ -122,7 +134,7 @@ static json_t *row_of(const bulkhead_value *c, int64_t now, bool no_trunc, bool 
     json_object_set_new(row, "CreatedAt", json_string(cell));
     cli_cell_id(id, sizeof id, bulkhead_get_str(c, "id"), no_trunc);
     json_object_set_new(row, "ID", shape_text(id));
-    json_object_set_new(row, "Image", shape_text(bulkhead_get_str(c, "image")));
+    set_taken(row, "Image", image_text(bulkhead_get_str(c, "image"), no_trunc));
     set_taken(row, "Labels", labels_text(bulkhead_get(c, "label")));
     json_object_set_new(row, "LocalVolumes", json_string("0"));
     set_taken(row, "Mounts", joined(bulkhead_get(c, "mount"), "source", ","));

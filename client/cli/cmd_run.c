@@ -68,6 +68,9 @@ static bool has_tag(const char *name) {
 static int pull_first(struct cli_ctx *ctx, const struct cli_args *args) {
     const char *when = cli_str(args, "pull");
 
+    if (when[0] != '\0' && strcmp(when, "always") != 0 && strcmp(when, "missing") != 0 && strcmp(when, "never") != 0)
+        return cli_failf(ctx->out, CLI_EXIT_USAGE,
+                         "invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", when);
     if (strcmp(when, "always") != 0)
         return 0;
     return cli_pull_for_run(ctx, args->operands[0], cli_str(args, "platform"), cli_bool(args, "quiet"));
@@ -79,7 +82,8 @@ static int create(struct cli_ctx *ctx, const struct cli_args *args, bulkhead *b,
 
     if (bulkhead_container_create(b, cli_str(args, "name"), spec, out_id, &error) == 0)
         return 0;
-    if (strcmp(error.reason, "no-such-image") != 0 || strcmp(cli_str(args, "pull"), "missing") != 0)
+    if ((strcmp(error.reason, "no-such-image") != 0 && strcmp(error.reason, "wrong-platform") != 0) ||
+        (strcmp(cli_str(args, "pull"), "missing") != 0 && cli_str(args, "pull")[0] != '\0'))
         return fail_125(ctx, &error);
     cli_say(ctx->out, "Unable to find image '%s%s' locally", args->operands[0],
             has_tag(args->operands[0]) ? "" : ":latest");
@@ -200,7 +204,7 @@ int cmd_run(struct cli_ctx *ctx, const struct cli_args *args) {
         return cli_fail(ctx->out, &err);
     if (detach && cli_count(args, "attach") > 0) {
         bulkhead_value_free(spec);
-        return cli_failf(ctx->out, CLI_EXIT_USAGE, "conflicting options: -a and -d");
+        return cli_failf(ctx->out, CLI_EXIT_USAGE, "conflicting options: cannot specify both --attach and --detach");
     }
     if (detach) {
         bulkhead_set_bool(spec, "attach_stdin", false);

@@ -76,7 +76,9 @@ int cli_set_filters(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_v
 
         if (eq == NULL || !bh_str_copy_n(key, sizeof key, item, (size_t)(eq - item))) {
             bulkhead_value_free(list);
-            return cli_failf(ctx->out, CLI_EXIT_FAILED, "invalid filter '%s': a filter is KEY=VALUE", item);
+            return cli_failf(
+                ctx->out, CLI_EXIT_USAGE,
+                "invalid argument \"%s\" for \"-f, --filter\" flag: bad format of filter (expected name=value)", item);
         }
         filter = bulkhead_map_new();
         bulkhead_set_str(filter, "key", key);

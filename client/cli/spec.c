@@ -23,7 +23,7 @@
     { .name = n, .kind = k, .flags = CLI_OPT_IGNORED | CLI_OPT_HIDDEN, .help = h }
 
 const struct cli_opt cli_spec_opts[] = {
-    {.name = "add-host", .kind = CLI_LIST, .help = "Add a line to /etc/hosts, as HOST:IP"},
+    {.name = "add-host", .kind = CLI_LIST, .help = "Add a line to /etc/hosts, as HOST=IP or HOST:IP"},
     {.name = "annotation", .kind = CLI_LIST, .help = "Add an annotation, as KEY=VALUE"},
     {.name = "attach",
      .letter = 'a',
@@ -142,7 +142,7 @@ const struct cli_opt cli_spec_opts[] = {
 };
 
 static int usage(struct bh_err *err, const char *option, const char *value, const char *why) {
-    bh_err_set(err, BH_E_INVALID, "invalid argument \"%s\" for %s: %s", value, option, why);
+    bh_err_set(err, BH_E_INVALID, "invalid argument \"%s\" for \"%s\" flag: %s", value, option, why);
     return bh_err_reason(err, "usage");
 }
 
@@ -290,7 +290,7 @@ static int set_ulimits(const struct cli_args *args, bulkhead_value *spec, struct
             *colon++ = '\0';
         if (soft == NULL || !bh_str_i64(soft, &s) || (colon != NULL && !bh_str_i64(colon, &h))) {
             bulkhead_value_free(list);
-            return usage(err, "--ulimit", text, "it must be NAME=SOFT[:HARD]");
+            return usage(err, "--ulimit", text, "invalid ulimit argument: it must be NAME=SOFT[:HARD]");
         }
         if (colon == NULL)
             h = s;
@@ -342,9 +342,9 @@ static void set_texts(const struct cli_args *args, bulkhead_value *spec) {
                                        "pid",     "ipc",  "uts",      "cgroupns",   "platform"};
     static const struct {
         const char *option, *field;
-    } lists[] = {{"group-add", "group_add"},   {"cap-add", "cap_add"},      {"cap-drop", "cap_drop"},
-                 {"sysctl", "sysctl"},         {"add-host", "extra_host"},  {"dns", "dns"},
-                 {"dns-search", "dns_search"}, {"dns-option", "dns_option"}};
+    } lists[] = {{"group-add", "group_add"},  {"cap-add", "cap_add"}, {"cap-drop", "cap_drop"},
+                 {"sysctl", "sysctl"},        {"dns", "dns"},         {"dns-search", "dns_search"},
+                 {"dns-option", "dns_option"}};
 
     for (size_t i = 0; i < BH_ARRAY_LEN(same); i++)
         set_text(args, same[i], spec, same[i]);
@@ -359,6 +359,31 @@ static void set_texts(const struct cli_args *args, bulkhead_value *spec) {
             bulkhead_add_str(list, cli_item(args, lists[i].option, k));
         bulkhead_set(spec, lists[i].field, list);
     }
+}
+
+int cli_hosts_of(const struct cli_args *args, bulkhead_value *out, struct bh_err *err) {
+    bulkhead_value *list = bulkhead_list_new();
+    int r = 0;
+
+    for (size_t i = 0; i < cli_count(args, "add-host") && r == 0; i++) {
+        const char *text = cli_item(args, "add-host", i), *at = strchr(text, '=');
+        BH_SCOPE_FREE char *address = NULL;
+
+        at = at != NULL ? at : strchr(text, ':');
+        if (at == NULL || at == text || at[1] == '\0') {
+            r = usage(err, "--add-host", text, "bad format for add-host: it must be HOST=IP or HOST:IP");
+            continue;
+        }
+        address = bh_xstrdup(at + 1);
+        if (address[0] == '[' && address[strlen(address) - 1] == ']') { /* an IPv6 address */
+            address[strlen(address) - 1] = '\0';
+            memmove(address, address + 1, strlen(address));
+        }
+        BH_SCOPE_FREE char *entry = bh_xasprintf("%.*s:%s", (int)(at - text), text, address);
+        bulkhead_add_str(list, entry);
+    }
+    bulkhead_set(out, "extra_host", list);
+    return r;
 }
 
 static void set_command(const struct cli_args *args, bulkhead_value *spec) {
@@ -390,7 +415,7 @@ static int set_attach(const struct cli_args *args, bulkhead_value *spec, struct 
         else if (strcasecmp(which, "stderr") == 0)
             both = true;
         else
-            return usage(err, "-a, --attach", which, "it must be stdin, stdout or stderr");
+            return usage(err, "-a, --attach", which, "valid streams are STDIN, STDOUT and STDERR");
     }
     if (cli_count(args, "attach") == 0) {
         in = stdin_open;
@@ -443,7 +468,8 @@ int cli_spec_of(const struct cli_args *args, bulkhead_value **out, struct bh_err
     set_pairs(args, "annotation", spec, "annotation");
     set_pairs(args, "log-opt", spec, "log_opt");
     if (set_attach(args, spec, err) != 0 || set_labels(args, spec, err) != 0 || set_mounts(args, spec, err) != 0 ||
-        set_ulimits(args, spec, err) != 0 || cli_security_of(args, spec, err) != 0) {
+        set_ulimits(args, spec, err) != 0 || cli_security_of(args, spec, err) != 0 ||
+        cli_hosts_of(args, spec, err) != 0) {
         bulkhead_value_free(spec);
         return err->code;
     }

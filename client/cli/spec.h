@@ -15,6 +15,8 @@ extern const struct cli_opt cli_spec_opts[];
 
 /* The whole spec; BH_E_INVALID with reason "usage" names the option.  *out is the caller's. */
 int cli_spec_of(const struct cli_args *args, bulkhead_value **out, struct bh_err *err);
+/* --add-host into out's field extra_host, each as HOST:IP. */
+int cli_hosts_of(const struct cli_args *args, bulkhead_value *out, struct bh_err *err);
 /* --security-opt into out's field security_opt; a profile's file is read. */
 int cli_security_of(const struct cli_args *args, bulkhead_value *out, struct bh_err *err);
 /* -e and --env-file, also for exec: "K=V" entries, a bare K taken from our own environment. */

@@ -15,7 +15,7 @@
 #include "base/str.h"
 
 static int bad(struct bh_err *err, const char *option, const char *text, const char *why) {
-    bh_err_set(err, BH_E_INVALID, "invalid argument \"%s\" for %s: %s", text, option, why);
+    bh_err_set(err, BH_E_INVALID, "invalid argument \"%s\" for \"%s\" flag: %s", text, option, why);
     return bh_err_reason(err, "usage");
 }
 
@@ -48,7 +48,8 @@ static int volume_options(bulkhead_value *m, char *options, const char *text, st
             bulkhead_set_bool(m, "read_only", true);
         else if (strcmp(o, "rw") != 0 && strcmp(o, "z") != 0 && strcmp(o, "Z") != 0 && strcmp(o, "rbind") != 0 &&
                  strcmp(o, "nocopy") != 0 && set_propagation(m, o) != 0)
-            return bad(err, "-v", text, "unknown option");
+            return bad(err, "-v, --volume", text,
+                       strchr(o, ':') != NULL ? "invalid spec: too many colons" : "invalid mode");
     }
     return 0;
 }
@@ -59,7 +60,7 @@ int cli_mount_volume(const char *text, bulkhead_value **out, struct bh_err *err)
     bulkhead_value *m;
 
     if (target == NULL || (copy[0] != '/' && copy[0] != '.' && copy[0] != '~')) {
-        bad(err, "-v", text, "named and anonymous volumes come with a later version");
+        bad(err, "-v, --volume", text, "named and anonymous volumes come with a later version");
         bh_err_hint(err, "give a folder of the host: -v /HOST:/CONTAINER");
         return err->code;
     }
@@ -68,7 +69,7 @@ int cli_mount_volume(const char *text, bulkhead_value **out, struct bh_err *err)
     if (options != NULL)
         *options++ = '\0';
     if (target[0] != '/')
-        return bad(err, "-v", text, "the path in the container must be absolute");
+        return bad(err, "-v, --volume", text, "invalid mount path: mount path must be absolute");
     m = bulkhead_map_new();
     source = absolute(copy);
     bulkhead_set_str(m, "type", "bind");
@@ -118,7 +119,7 @@ static int long_field(bulkhead_value *m, const char *key, const char *value, con
     } else if (strcmp(key, "tmpfs-mode") == 0) {
         bulkhead_set_uint(m, "tmpfs_mode", strtoul(value, NULL, 8) & 07777);
     } else {
-        return bad(err, "--mount", text, "unknown field");
+        return bad(err, "--mount", text, "unexpected key");
     }
     return 0;
 }
@@ -144,7 +145,9 @@ int cli_mount_long(const char *text, bulkhead_value **out, struct bh_err *err) {
     } else if (r == 0 && strcmp(type, "bind") != 0 && strcmp(type, "tmpfs") != 0) {
         r = bad(err, "--mount", text, "type must be bind or tmpfs");
     } else if (r == 0 && bulkhead_get_str(m, "target")[0] != '/') {
-        r = bad(err, "--mount", text, "target must be an absolute path");
+        r = bad(err, "--mount", text,
+                bulkhead_get_str(m, "target")[0] == '\0' ? "target is required"
+                                                         : "invalid mount path: mount path must be absolute");
     } else if (r == 0 && strcmp(type, "bind") == 0 && bulkhead_get_str(m, "source")[0] == '\0') {
         r = bad(err, "--mount", text, "a bind mount needs a source");
     }
@@ -164,7 +167,7 @@ int cli_mount_tmpfs(const char *text, bulkhead_value **out, struct bh_err *err) 
     if (options != NULL)
         *options++ = '\0';
     if (copy[0] != '/')
-        return bad(err, "--tmpfs", text, "the path must be absolute");
+        return bad(err, "--tmpfs", text, "invalid mount path: mount path must be absolute");
     m = bulkhead_map_new();
     list = bulkhead_list_new();
     bulkhead_set_str(m, "type", "tmpfs");

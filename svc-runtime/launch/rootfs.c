@@ -260,19 +260,20 @@ static int tmpfs_make(const struct lnc_mounts *m, const struct rt_mount *b, int 
     BH_SCOPE_CLOSE int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
     unsigned attr = (b->flags & RT_MOUNT_EXEC ? 0 : MOUNT_ATTR_NOEXEC) |
                     (b->flags & RT_MOUNT_SUID ? 0 : MOUNT_ATTR_NOSUID) |
-                    (b->flags & RT_MOUNT_DEV ? 0 : MOUNT_ATTR_NODEV) | (b->flags & RT_MOUNT_RO ? MOUNT_ATTR_RDONLY : 0);
-    const char *keys[] = {"mode", "uid", "gid", "size"};
-    char values[4][24];
+                    (b->flags & RT_MOUNT_DEV ? 0 : MOUNT_ATTR_NODEV);
+    struct mount_attr ro = {.attr_set = b->flags & RT_MOUNT_RO ? MOUNT_ATTR_RDONLY : 0};
+    const char *keys[] = {"source", "mode", "size"};
+    char values[3][24] = {"tmpfs"};
 
-    snprintf(values[0], sizeof(values[0]), "%o", b->mode != 0 ? b->mode & 07777 : 01777);
-    snprintf(values[1], sizeof(values[1]), "%u", m->base);
-    snprintf(values[2], sizeof(values[2]), "%u", m->base);
-    snprintf(values[3], sizeof(values[3]), "%llu", (unsigned long long)b->size);
-    for (unsigned i = 0; fs >= 0 && i < (b->size != 0 ? 4u : 3u); i++)
+    snprintf(values[1], sizeof(values[1]), "%o", b->mode != 0 ? b->mode & 07777 : 01777);
+    snprintf(values[2], sizeof(values[2]), "%llu", (unsigned long long)b->size);
+    for (unsigned i = 0; fs >= 0 && i < (b->size != 0 ? 3u : 2u); i++)
         if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, keys[i], values[i], 0) != 0)
             return bh_err_errno(err, errno, "tmpfs %s: set %s=%s", b->target, keys[i], values[i]);
     if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0 ||
-        (*out = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attr)) < 0)
+        (*out = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attr)) < 0 ||
+        fchownat(*out, "", m->base, m->base, AT_EMPTY_PATH) != 0 || /* as an option, it would show the host's ids */
+        syscall(SYS_mount_setattr, *out, "", AT_EMPTY_PATH, &ro, sizeof(ro)) != 0)
         return bh_err_errno(err, errno, "make a tmpfs for %s", b->target);
     return 0;
 }

@@ -66,7 +66,8 @@ int lnc_bundle_write(const void *arg, void *out, struct bh_err *err) {
     struct lnc_texts texts;
 
     (void)out;
-    lnc_host_look(&b.oci);
+    if (lnc_host_look(&b.oci, err) != 0)
+        return err->code;
     if (!exec)
         lnc_texts_write(b.oci.spec, &texts);
     if (lnc_confine(MAX_JSON, err) != 0 || check(&b.oci, err) != 0)

@@ -39,7 +39,7 @@ unsigned lnc_bundle_count(const struct lnc_bundle *b);
 int lnc_bundle_write(const void *arg, void *out, struct bh_err *err);
 
 /* The parts, for tests. */
-void lnc_host_look(struct lnc_oci *o);
+int lnc_host_look(struct lnc_oci *o, struct bh_err *err);
 void lnc_orders_fill(const struct lnc_bundle *b, struct rt_monitor_orders *o);
 struct lnc_texts {
     struct bh_buf hosts, hostname, resolv;

@@ -5,6 +5,7 @@
  * its bounding set are those of launch, for it has only lost, never changed them.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/mem.h"
@@ -60,7 +62,18 @@ static void devices_below(struct devices *all, const char *dir, unsigned depth) 
     }
 }
 
-void lnc_host_look(struct lnc_oci *o) {
+/* A device that was asked for by name must be there. */
+static int device_named(struct devices *all, const struct rt_device *d, struct bh_err *err) {
+    uint32_t before = all->n;
+
+    device_add(all, d->source, d->target, d->access);
+    if (all->n > before)
+        return 0;
+    return bh_err_set(err, BH_E_INVALID, "error gathering device information while adding custom device \"%s\": %s",
+                      d->source, access(d->source, F_OK) != 0 ? strerror(errno) : "not a device node");
+}
+
+int lnc_host_look(struct lnc_oci *o, struct bh_err *err) {
     static struct devices all;
     BH_SCOPE_BUF struct bh_buf text = BH_BUF_INIT;
     struct bh_err ignored = BH_ERR_INIT;
@@ -69,7 +82,9 @@ void lnc_host_look(struct lnc_oci *o) {
     if (o->spec->flags & RT_PRIVILEGED)
         devices_below(&all, "/dev", 0);
     for (uint32_t i = 0; i < o->spec->n_devices; i++)
-        device_add(&all, o->spec->devices[i].source, o->spec->devices[i].target, o->spec->devices[i].access);
+        if (device_named(&all, &o->spec->devices[i], err) != 0)
+            return err->code;
+    o->mqueue = access("/dev/mqueue", F_OK) == 0;
     o->devices = all.item;
     o->n_devices = all.n;
     for (unsigned i = 0; i < LNC_LIMITS; i++)
@@ -81,4 +96,5 @@ void lnc_host_look(struct lnc_oci *o) {
     for (unsigned i = 0; i < 64 && i <= CAP_LAST_CAP; i++)
         if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)
             o->own_caps |= (uint64_t)1 << i;
+    return 0;
 }

@@ -172,6 +172,8 @@ void lnc_lookup_in(const char *passwd, size_t n_passwd, const char *group, size_
 
         groups_of(gr, name, out);
     }
+    if (out->code == 0) /* else a program that drops the first group would be in none of those that deny it something */
+        add_group(out, out->gid);
     for (uint32_t i = 0; add != NULL && i < add->n && out->code == 0; i++) {
         BH_SCOPE_FREE char *gr = copy(group, n_group);
         uint32_t gid;

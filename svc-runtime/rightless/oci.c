@@ -206,7 +206,8 @@ static void mounts(struct bh_buf *b, const struct lnc_oci *c) {
     snprintf(shm, sizeof(shm), "nosuid noexec nodev mode=1777 size=%llu",
              (unsigned long long)(s->shm_size != 0 ? s->shm_size : (uint64_t)64 << 20));
     if (s->flags & RT_IPC_HOST) {
-        mount_line(b, "/dev/mqueue", "bind", "/dev/mqueue", "rbind nosuid noexec nodev");
+        if (c->mqueue)
+            mount_line(b, "/dev/mqueue", "bind", "/dev/mqueue", "rbind nosuid noexec nodev");
         mount_line(b, "/dev/shm", "bind", "/dev/shm", "rbind nosuid noexec nodev");
     } else {
         mount_line(b, "/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev");

@@ -33,6 +33,7 @@ struct lnc_oci {
     uint64_t own_caps; /* counts with the host's ids */
     uint64_t own_limits[LNC_LIMITS];
     int64_t own_oom;
+    bool mqueue; /* the host has /dev/mqueue */
     const struct lnc_device *devices;
     uint32_t n_devices;
 };

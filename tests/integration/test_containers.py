@@ -526,6 +526,55 @@ def _(e):
     same(p.communicate(timeout=10)[0], "0\n")
 
 
+@case("as docker: groups, hosts, tmpfs, --pull, --ipc host, a missing device, exit codes of exec, ps, logs, prompts")
+def _(e):
+    same(sh(e, "id", "-u", "1000:1000"), "uid=1000 gid=1000 groups=1000\n")
+    same(sh(e, "id -G", "--group-add", "55"), "0 55\n")
+    got = sh(e, "cat /etc/hosts", "--add-host", "a:1.2.3.4", "--add-host", "b=1.2.3.5", "--add-host", "c=[fd00::1]")
+    has(got, "^1.2.3.4\ta$"), has(got, "^1.2.3.5\tb$"), has(got, "^fd00::1\tc$")
+    for bad in ("x", "=1.2.3.4", "x=", "x:nowhere"):
+        fails(e, "run", "--rm", "--add-host", bad, "bb", "true", code=125, error="add-host")
+    same(sh(e, "grep ' /t ' /proc/mounts; stat -c '%u:%g %a' /t; echo x > /t/x", "--tmpfs", "/t:size=1m,mode=1770"),
+         "tmpfs /t tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=1770 0 0\n0:0 1770\n")
+    fails(e, "run", "--rm", "--tmpfs", "/t:ro", "bb", "touch", "/t/x", error="Read-only")
+    fails(e, "run", "--rm", "--pull", "sometimes", "bb", "true", code=125, error="invalid pull option: 'sometimes'")
+    same(sh(e, "echo well", "--ipc", "host"), "well\n")
+    fails(e, "run", "--rm", "--device", "/dev/nosuch", "bb", "true", code=125, error='custom device "/dev/nosuch": No such file')
+    fails(e, "run", "--rm", "--device", "/etc/passwd", "bb", "true", code=125, error="not a device node")
+    fails(e, "run", "--rm", "--cap-add", "nosuch", "bb", "true", code=125, error='"CAP_NOSUCH"')
+    for option, value in (("--pid", "bad"), ("--uts", "bad"), ("--userns", "bad"), ("--cgroupns", "bad"), ("--ipc", "bad")):
+        fails(e, "run", "--rm", option, value, "bb", "true", code=125, error=f"{option}: invalid mode: bad")
+    for flags, error in ((["-v", "/a:/b:/c:/d"], "too many colons"), (["-v", "/a:/b:bad"], "invalid mode"), (["--mount", "type=bind,src=/a"], "target is required"),
+                         (["--mount", "type=tmpfs,dst=/a,nosuch=1"], "unexpected key"), (["-a", "bad"], "valid streams are"), (["-d", "-a", "stdout"], "cannot specify both --attach and --detach")):
+        fails(e, "run", "--rm", *flags, "bb", "true", code=125, error=error)
+    out(e, "run", "-d", "--name", "doc", "bb", "sh", "-c", "echo out; exec sleep 300")
+    same(out(e, "ps", "--format", "{{.Command}}", "--no-trunc"), "\"sh -c 'echo out; exec sleep 300'\"\n")
+    same(out(e, "ps", "-q", "-f", "isolation=default"), out(e, "ps", "-q"))
+    fails(e, "ps", "-f", "bad", code=125, error="bad format of filter")
+    fails(e, "images", "-f", "bad", code=125, error="bad format of filter")
+    until("it writes", lambda: out(e, "logs", "doc"))
+    same(out(e, "logs", "--details", "doc"), " out\n")
+    has(out(e, "logs", "-t", "--details", "doc"), r"\A20\S+Z  out\n\Z")
+    same(out(e, "logs", "--since", "2030-01-01", "doc") + out(e, "logs", "--since", "2030-01-01T10:00Z", "doc") + out(e, "logs", "--until", "2020-01-01T10:00:00.5", "doc"), "")
+    same(out(e, "logs", "--since", "2020-01-01", "doc") + out(e, "logs", "--until", "2030-01-01T10", "doc"), "out\nout\n")
+    now = int(time.time())
+    ago, west = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now - 5 * 3600 - 60)), {**os.environ, "TZ": "UTC+5"}
+    same(out(e, "logs", "--since", ago, "doc", env=west), "out\n")
+    same(out(e, "logs", "--since", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now + 3600)), "doc", env=west), "")
+    fails(e, "logs", "--since", "2030-13-01", "doc", error="not a time")
+    for flags, code in ((["-w", "/nope"], (126, 127)), (["-w", "rel"], (126,)), (["-u", "nosuch"], (126,))):
+        done = e.cli("exec", *flags, "doc", "true", check=False)
+        assert done.returncode in code, show(done)
+    fails(e, "exec", "doc", "nosuch", code=127)
+    out(e, "tag", "bb", "gone:1")
+    out(e, "create", "--name", "old", "gone:1")
+    out(e, "rmi", "-f", "gone:1")
+    has(out(e, "ps", "-a", "-f", "name=old", "--format", "{{.Image}}"), r"\A(gone:1|[0-9a-f]{12})\n\Z")
+    same(out(e, "container", "prune", input="n\n"), "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ")
+    same(out(e, "image", "prune", input="n\n"), "WARNING! This will remove all dangling images.\nAre you sure you want to continue? [y/N] ")
+    out(e, "rm", "-f", "doc", "old")
+
+
 @case("flags of later versions say so and exit 125; wrong values too")
 def _(e):
     for flags in (["-p", "80:80"], ["-m", "64m"], ["--cpus", "1"], ["--restart", "always"], ["--health-cmd", "x"], ["--memory", "1g"], ["-P"], ["--pids-limit", "9"],

@@ -89,13 +89,23 @@ static void host(void **state) {
     struct rt_device devices[] = {{"/dev/null", "/dev/mine", "rw"}, {"/etc/passwd", "/dev/file", "rw"}};
     struct rt_spec s = plain();
     struct lnc_oci o = {.spec = &s};
+    struct bh_err err = BH_ERR_INIT;
     struct rlimit own;
 
     (void)state;
     s.devices = devices;
     s.n_devices = 2;
-    lnc_host_look(&o);
-    assert_int_equal(o.n_devices, 1); /* what is no device is not one */
+    assert_int_equal(lnc_host_look(&o, &err), BH_E_INVALID); /* what is no device is not one */
+    assert_non_null(strstr(err.msg, "\"/etc/passwd\": not a device node"));
+    bh_err_clear(&err);
+    devices[1].source = "/dev/nosuch";
+    assert_int_equal(lnc_host_look(&o, &err), BH_E_INVALID);
+    assert_non_null(strstr(err.msg, "No such file"));
+    bh_err_clear(&err);
+    s.n_devices = 1;
+    o.n_devices = 0;
+    assert_int_equal(lnc_host_look(&o, &err), 0);
+    assert_true(o.n_devices > 0);
     assert_string_equal(o.devices[0].path, "/dev/mine");
     assert_true(o.devices[0].major == 1 && o.devices[0].minor == 3 && !o.devices[0].block);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &own), 0);

@@ -73,7 +73,8 @@ static void test_table(void **state) {
         }
         assert_int_equal(u.uid, table[i].uid);
         assert_int_equal(u.gid, table[i].gid);
-        assert_int_equal(u.n_groups, table[i].n_groups);
+        assert_int_equal(u.n_groups, table[i].n_groups + 1); /* and its own, as with docker */
+        assert_int_equal(u.groups[table[i].n_groups], table[i].gid);
         assert_string_equal(u.home, table[i].home);
     }
 }
@@ -86,8 +87,9 @@ static void test_group_add(void **state) {
     (void)state;
     lnc_lookup_in(passwd, strlen(passwd), group, strlen(group), "web", &some, &u);
     assert_int_equal(u.code, 0);
-    assert_int_equal(u.n_groups, 4); /* video, staff, audio, 99 */
-    assert_int_equal(u.groups[2], 45);
+    assert_int_equal(u.n_groups, 5); /* video, staff, its own, audio, 99 */
+    assert_int_equal(u.groups[2], 34);
+    assert_int_equal(u.groups[3], 45);
     lnc_lookup_in(passwd, strlen(passwd), group, strlen(group), "web", &none, &u);
     assert_string_equal(u.msg, "unable to find group nosuch: no matching entries in group file");
 }
@@ -98,7 +100,7 @@ static void test_no_files(void **state) {
     (void)state;
     lnc_lookup_in("", 0, "", 0, "", NULL, &u);
     assert_int_equal(u.code, 0);
-    assert_int_equal(u.uid + u.gid + u.n_groups, 0);
+    assert_int_equal(u.uid + u.gid + u.groups[0], 0);
     assert_string_equal(u.home, "/");
     lnc_lookup_in("", 0, "", 0, "12:34", NULL, &u);
     assert_int_equal(u.uid, 12);

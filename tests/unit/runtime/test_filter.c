@@ -67,7 +67,7 @@ static void single_keys(void **state) {
         {"expose", "4294967376", false}, {"expose", "80-", false}, /* the first is 2^32 + 80 */
         {"publish", "80", false},        {"health", "none", true},
         {"health", "healthy", false},    {"is-task", "false", true},
-        {"is-task", "true", false},      {"isolation", "process", false},
+        {"is-task", "true", false},      {"isolation", "process", true},
     };
 
     (void)state;

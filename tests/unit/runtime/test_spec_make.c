@@ -338,7 +338,7 @@ static void capabilities(void **state) {
     assert_true(caps("CHOWN", "CHOWN", false) == def); /* docker: what is added wins */
     assert_true(caps("", "ALL", true) == all);
     req.cap_add = list("NOPE");
-    refused(&req, "invalid CapAdd: unknown capability: \"NOPE\"");
+    refused(&req, "invalid CapAdd: unknown capability: \"CAP_NOPE\"");
     req = request();
     req.cap_drop = list("CAP_NOPE");
     refused(&req, "invalid CapDrop: unknown capability: \"CAP_NOPE\"");
