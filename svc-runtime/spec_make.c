@@ -225,6 +225,10 @@ int rt_spec_make_exec(const struct rt_exec_request *req, const struct rt_spec *b
         .hostname = base->hostname,
         .domainname = base->domainname,
         .seccomp_profile = base->seccomp_profile,
+        .ulimits = base->ulimits,
+        .n_ulimits = base->n_ulimits,
+        .oom_score_adj = base->oom_score_adj,
+        .umask = base->umask,
         .tty_rows = req->tty_rows,
         .tty_cols = req->tty_cols,
         .flags = (base->flags & (RT_NO_NEW_PRIVS | RT_SECCOMP_UNCONFINED | RT_PRIVILEGED | RT_USERNS_HOST)) |

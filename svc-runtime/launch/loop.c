@@ -119,7 +119,7 @@ static int job_start(struct launch *l, struct lnc_request *r, struct bh_err *err
         job = l->job[i].seq == 0 ? &l->job[i] : NULL;
     if (job == NULL)
         return bh_err_set(err, BH_E_LIMIT, "%d starts and walks are under way already", LNC_MAX_JOBS);
-    if (kinds[r->q.type].stdio && RT_OCI_CGROUP(r->q.oci))
+    if (start ? RT_OCI_CGROUP(r->q.oci) : r->q.type == RT_LAUNCH_EXEC && r->q.oci == RT_OCI_RUNC)
         wake_cgroups(l);
     if ((start && lnc_ct_make(l, r->q.id, !(r->q.flags & RT_LAUNCH_FLEETING), err) != 0) ||
         lnc_layers_ready(l, r, 1, err) != 0)

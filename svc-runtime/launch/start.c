@@ -25,7 +25,8 @@
 #include "base/str.h"
 #include "launch.h"
 
-#define SPEC_ARENA ((size_t)16 << 20)
+#define SPEC_ARENA   ((size_t)16 << 20)
+#define OF_CONTAINER ((uint32_t)(RT_NO_NEW_PRIVS | RT_SECCOMP_UNCONFINED | RT_PRIVILEGED))
 
 /* What both kinds of child hold; it ends with the process. */
 struct child {
@@ -37,7 +38,7 @@ struct child {
     struct lnc_mounts m;
     int dir; /* the container's folder */
     int report;
-    int orders; /* memfd: struct rt_monitor_orders */
+    int orders, init, enter; /* of the monitor: RT_MFD_ORDERS, RT_MFD_INIT, RT_MFD_ENTER */
 };
 
 static int read_spec(struct child *c, struct bh_err *err) {
@@ -60,24 +61,27 @@ static int write_bundle(struct child *c, struct bh_err *err) {
                                  .root = c->l->root,
                                  .monitor_uid = c->l->monitor_uid,
                                  .monitor_gid = c->l->monitor_gid,
-                                 .runtime_uid = c->l->runtime_uid};
-    int fds[LNC_BUNDLE_FILES + RT_MAX_FILES] = {memfd_create("orders", MFD_CLOEXEC)};
+                                 .runtime_uid = c->l->runtime_uid,
+                                 .enter = c->init >= 0};
+    int fds[LNC_BUNDLE_FILES + RT_MAX_FILES];
     const struct bh_ask a = {.work = lnc_bundle_write, .arg = &b, .fds = fds, .n_fds = lnc_bundle_count(&b)};
 
-    for (unsigned i = LNC_BUNDLE_CONFIG; i < a.n_fds; i++) {
+    for (unsigned i = 0; i < a.n_fds; i++) {
         struct lnc_bundle_place p = lnc_bundle_place(&b, i);
 
-        fds[i] = open(p.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        fds[i] = p.path[0] != 0 ? open(p.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
+                                : memfd_create("bundle", MFD_CLOEXEC);
         if (fds[i] < 0 || fchown(fds[i], p.uid, p.gid) != 0 || fchmod(fds[i], p.mode) != 0)
             return bh_err_errno(err, errno, "make %s", p.path);
     }
     c->orders = fds[LNC_BUNDLE_ORDERS];
+    c->enter = b.enter ? fds[LNC_BUNDLE_CONFIG] : -1;
     return bh_ask(&a, err);
 }
 
 /* User, groups and home of the process, by a child that is no more than the container's root is. */
-static int look_up(struct child *c, int root, struct bh_err *err) {
-    const struct lnc_who owner = {root, c->m.userns, 0};
+static int look_up(struct child *c, struct bh_err *err) {
+    const struct lnc_who owner = {c->m.root, c->m.userns, 0};
     const struct bh_ask a = {.work = lnc_lookup_work,
                              .arg = &c->spec,
                              .out = &c->user,
@@ -113,7 +117,7 @@ static int monitor_exec(struct child *c, struct bh_err *err) {
     static char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     const struct rt_launch_request *q = &c->r->q;
     char path[PATH_MAX], *argv[] = {"bulkhead-monitor", (char *)q->id, (char *)q->exec_id, NULL};
-    int from[RT_MFD_END - RT_MFD_ORDERS] = {c->orders, c->report, -1, c->dir, c->l->run_monitor, -1, -1, -1, -1};
+    int from[] = {c->orders, c->report, -1, c->dir, c->l->run_monitor, -1, -1, -1, -1, c->init, c->enter};
     int *state = &from[RT_MFD_STATE - RT_MFD_ORDERS], *stdio = &from[RT_MFD_STDIN - RT_MFD_ORDERS];
     unsigned next = 1 + q->n_layers;
 
@@ -185,26 +189,13 @@ static int build(struct child *c, struct bh_err *err) {
         return err->code;
     lnc_runtime_delete(c->l, &c->r->q); /* left by the run before */
     if (lnc_binds_take(&c->m, &c->spec, binds, err) != 0 || lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0 ||
-        lnc_rootfs(&c->m, c->r, c->dir, true, false, err) != 0 || look_up(c, c->m.root, err) != 0 ||
+        lnc_rootfs(&c->m, c->r, c->dir, true, false, err) != 0 || look_up(c, err) != 0 ||
         lnc_binds_attach(&c->m, &c->spec, binds, err) != 0 || (c->spec.flags & RT_INIT && bind_init(c, err) != 0))
         return err->code;
     return write_bundle(c, err);
 }
 
 /* ---- EXEC ---------------------------------------------------------------------------------------------- */
-
-static int open_container_ns(struct child *c, pid_t pid, int *out_root, struct bh_err *err) {
-    char path[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-    *out_root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-    if (*out_root >= 0 && c->m.base != 0)
-        c->m.userns = open(path, O_RDONLY | O_CLOEXEC);
-    if (*out_root < 0 || (c->m.base != 0 && c->m.userns < 0))
-        return bh_err_errno(err, errno, "look into the container");
-    return 0;
-}
 
 /* Records of exec sessions that have ended would pile up in a container that lives for long. */
 static void prune_execs(int dir) {
@@ -220,21 +211,28 @@ static void prune_execs(int dir) {
 }
 
 static int join(struct child *c, struct bh_err *err) {
-    BH_SCOPE_CLOSE int pidfd = -1, root = -1;
+    char path[64];
     pid_t pid = 0;
     int r = lnc_ct_open(c->l, c->r->q.id, &c->dir, &c->rec, err);
 
     if (r != 0)
         return r;
-    if (rt_pid_open(c->dir, "run", &pidfd, &pid, err) != 0) {
+    if (rt_pid_open(c->dir, "run", &c->init, &pid, err) != 0) {
         bh_err_set(err, BH_E_CONFLICT, "container %.12s is not running", c->r->q.id);
         return bh_err_reason(err, "not-running");
     }
     prune_execs(c->dir);
     c->m.base = lnc_ct_base(&c->rec);
-    c->spec.flags &= ~(uint32_t)(RT_INIT | RT_KEEP_LOG);
-    if (check_modes(c, err) != 0 || open_container_ns(c, pid, &root, err) != 0 || look_up(c, root, err) != 0 ||
-        lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0)
+    c->m.userns = c->m.base != 0 ? c->init : -1; /* setns takes the handle of a process that lives, and no other's */
+    c->spec.flags &= ~((uint32_t)(RT_INIT | RT_KEEP_LOG) | OF_CONTAINER);
+    c->spec.flags |= c->rec.spec_flags & OF_CONTAINER; /* not what runtime says */
+    if (c->m.base == 0 || c->r->q.oci == RT_OCI_RUNC)
+        c->init = -1; /* by the OCI runtime: the host's ids, or a filter that nobody has kept */
+    snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+    if ((c->m.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+        return bh_err_errno(err, errno, "look into the container");
+    if (check_modes(c, err) != 0 || look_up(c, err) != 0 ||
+        (c->init < 0 && lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0))
         return err->code;
     return write_bundle(c, err);
 }
@@ -243,7 +241,7 @@ _Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request 
     static struct child c;
     struct bh_err err = BH_ERR_INIT;
 
-    c = (struct child){.l = l, .r = r, .report = report, .m = {.l = l, .userns = -1, .root = -1}};
+    c = (struct child){.l = l, .r = r, .report = report, .init = -1, .m = {.l = l, .userns = -1, .root = -1}};
     if (read_spec(&c, &err) == 0 && (r->q.type == RT_LAUNCH_EXEC ? join : build)(&c, &err) == 0)
         monitor_exec(&c, &err);
     lnc_report(c.report, 0, &err);

@@ -10,8 +10,6 @@
 #include "base/str.h"
 #include "monitor.h"
 
-#define START "unable to start container process: "
-
 static const struct {
     const char *a, *b; /* both occur; b NULL: a alone */
     int hint;
@@ -75,12 +73,12 @@ int mon_runtime_failed(const char *text, const char *program, int *out_hint, str
         if (program[0] == 0)
             *out_hint = 127;
         if (*out_hint == 127 && strchr(program, '/') != NULL && strcmp(known[i].says, "not a directory") != 0)
-            bh_err_set(err, BH_E_INVALID, START "exec: \"%s\": stat %s: no such file or directory", name, name);
+            bh_err_set(err, BH_E_INVALID, MON_START "exec: \"%s\": stat %s: no such file or directory", name, name);
         else
-            bh_err_set(err, BH_E_INVALID, START "exec: \"%s\": %s", name,
+            bh_err_set(err, BH_E_INVALID, MON_START "exec: \"%s\": %s", name,
                        program[0] == 0 ? "executable file not found in $PATH" : known[i].says);
         return bh_err_reason(err, *out_hint == 127 ? "program-not-found" : "program-not-runnable");
     }
     *out_hint = 125;
-    return bh_err_set(err, BH_E_INTERNAL, START "%s", last[0] != 0 ? last : "the OCI runtime gave no reason");
+    return bh_err_set(err, BH_E_INTERNAL, MON_START "%s", last[0] != 0 ? last : "the OCI runtime gave no reason");
 }

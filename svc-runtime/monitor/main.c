@@ -259,7 +259,7 @@ int main(void) {
     m.socket_ino = r == 0 ? socket_inode(&m) : 0;
     if (r == 0)
         r = mon_start(&m, &hint, &err);
-    if (r == 0)
+    if (r == 0 && m.orders.stage[0] != 0)
         umount2(m.orders.stage, MNT_DETACH); /* only the container holds its root file system from here on */
     if (r == 0 && (m.orders.flags & RT_KEEP_LOG) && m.orders.exec_id[0] == 0) {
         m.log_on = true;

@@ -64,8 +64,15 @@ struct monitor {
     struct mon_peer peer[MON_MAX_PEERS];
 };
 
-/* start.c: make the streams, run the OCI runtime, learn the pid.  Sets *out_hint on failure. */
+#define MON_START "unable to start container process: "
+
+/* start.c: make the streams, start the process, learn the pid.  Sets *out_hint on failure. */
 int mon_start(struct monitor *m, int *out_hint, struct bh_err *err);
+/* Takes the master of the process's terminal out of what a connected socket has brought. */
+int mon_terminal_take(struct monitor *m, int from, struct bh_err *err);
+
+/* enter.c: an exec session without an OCI runtime; theirs: its 0, 1 and 2. */
+int mon_enter(struct monitor *m, const int theirs[3], int *out_hint, struct bh_err *err);
 
 /* streams.c: bytes between the process, its log and its clients. */
 int mon_client_add(struct monitor *m, uint32_t stdio, const int *fds, struct bh_err *err);

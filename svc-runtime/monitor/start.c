@@ -51,16 +51,14 @@ static int stream_pipe(const struct monitor *m, int *out_ours, int *out_theirs, 
     return 0;
 }
 
-/* By a read-only mount of its own: crun 1.8 gives what it is handed as 0, 1 and 2 to the container's root, and
- * that would be the host's /dev/null. */
+/* By a read-only mount of its own: crun 1.8 gives what it is handed as 0, 1 and 2 to the container's root, and that
+ * would be the host's /dev/null. */
 static int open_null(int *out, struct bh_err *err) {
     struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
-    BH_SCOPE_CLOSE int tree = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    char path[32];
+    BH_SCOPE_CLOSE int dev = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", tree);
-    if (tree < 0 || syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) != 0 ||
-        (*out = open(path, O_RDWR | O_CLOEXEC)) < 0)
+    if (dev < 0 || syscall(SYS_mount_setattr, dev, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) != 0 ||
+        (*out = openat(dev, "null", O_RDWR | O_CLOEXEC)) < 0)
         return bh_err_errno(err, errno, "open /dev/null for the container");
     return 0;
 }
@@ -97,10 +95,9 @@ static int console_listen(const struct monitor *m, int *out, struct bh_err *err)
     return 0;
 }
 
-/* The runtime has sent the master and gone; it is in the queue. */
-static int console_take(struct monitor *m, int listener, struct bh_err *err) {
+/* Whoever sent the master is done; it is in the queue. */
+int mon_terminal_take(struct monitor *m, int from, struct bh_err *err) {
     struct winsize ws = {.ws_row = (unsigned short)m->orders.rows, .ws_col = (unsigned short)m->orders.cols};
-    BH_SCOPE_CLOSE int c = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     char name[4096];
     char control[CMSG_SPACE(sizeof(int))];
     struct iovec iov = {name, sizeof(name)};
@@ -108,11 +105,11 @@ static int console_take(struct monitor *m, int listener, struct bh_err *err) {
     struct cmsghdr *cm;
     int fd;
 
-    if (c < 0 || recvmsg(c, &h, MSG_CMSG_CLOEXEC) < 0)
-        return bh_err_errno(err, errno, "receive the terminal from the OCI runtime");
+    if (recvmsg(from, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0)
+        return bh_err_errno(err, errno, "receive the terminal of the process");
     cm = CMSG_FIRSTHDR(&h);
     if (cm == NULL || cm->cmsg_type != SCM_RIGHTS || cm->cmsg_len != CMSG_LEN(sizeof(int)))
-        return bh_err_set(err, BH_E_INTERNAL, "the OCI runtime sent no terminal");
+        return bh_err_set(err, BH_E_INTERNAL, "the process has sent no terminal");
     memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
     bh_set_nonblock(fd, true);
     if (ws.ws_row != 0 && ws.ws_col != 0)
@@ -207,16 +204,9 @@ static int open_oom(pid_t pid) {
     return -1;
 }
 
-static int learn(struct monitor *m, int console, struct bh_err *err) {
-    struct rt_pid_record record = {0};
-    int r = read_pid(m, err);
+static int learn(struct monitor *m, struct bh_err *err) {
+    struct rt_pid_record record = {.pid = m->pid, .start_ticks = rt_pid_ticks(m->pid)};
 
-    if (r == 0 && m->tty)
-        r = console_take(m, console, err);
-    if (r != 0)
-        return r;
-    record.pid = m->pid;
-    record.start_ticks = rt_pid_ticks(m->pid);
     m->oom_fd = open_oom(m->pid);
     m->state = (struct rt_monitor_state){.type = RT_MONITOR_STATE,
                                          .phase = RT_MONITOR_RUNNING,
@@ -227,30 +217,37 @@ static int learn(struct monitor *m, int console, struct bh_err *err) {
     return bh_file_replace(RT_MFD_RECORD, m->orders.record_name, &record, sizeof(record), 0600, false, err);
 }
 
+static int run_runtime(struct monitor *m, const int theirs[3], int *out_hint, struct bh_err *err) {
+    BH_SCOPE_CLOSE int console = -1, terminal = -1;
+    int status = 0;
+
+    if (m->tty && console_listen(m, &console, err) != 0)
+        return err->code;
+    pid_t child = fork();
+    if (child == 0)
+        child_exec(m, theirs);
+    if (child < 0)
+        return bh_err_errno(err, errno, "fork the OCI runtime");
+    if (wait_runtime(child, &status, err) != 0)
+        return err->code;
+    if (status != 0)
+        return explain_failure(m, status, out_hint, err);
+    if (read_pid(m, err) != 0 || !m->tty)
+        return err->code;
+    terminal = accept4(console, NULL, NULL, SOCK_CLOEXEC);
+    return mon_terminal_take(m, terminal, err);
+}
+
 int mon_start(struct monitor *m, int *out_hint, struct bh_err *err) {
     int theirs[3] = {-1, -1, -1};
-    BH_SCOPE_CLOSE int console = -1;
-    int status = 0;
-    pid_t child;
     int r;
 
     *out_hint = 125;
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         return bh_err_errno(err, errno, "become the parent of orphans");
     r = make_streams(m, theirs, err);
-    if (r == 0 && m->tty)
-        r = console_listen(m, &console, err);
-    if (r != 0)
-        return r;
-    child = fork();
-    if (child == 0)
-        child_exec(m, theirs);
-    if (child < 0)
-        r = bh_err_errno(err, errno, "fork the OCI runtime");
-    bh_fdpass_close(theirs, 3);
     if (r == 0)
-        r = wait_runtime(child, &status, err);
-    if (r == 0 && status != 0)
-        r = explain_failure(m, status, out_hint, err);
-    return r != 0 ? r : learn(m, console, err);
+        r = (m->orders.filter[0] != 0 ? mon_enter : run_runtime)(m, theirs, out_hint, err);
+    bh_fdpass_close(theirs, 3);
+    return r != 0 ? r : learn(m, err);
 }

@@ -12,6 +12,7 @@
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "rightless/confine.h"
+#include "rightless/process.h"
 
 #define MAX_JSON ((size_t)16 << 20) /* what launch's folder for it holds */
 
@@ -20,9 +21,11 @@ unsigned lnc_bundle_count(const struct lnc_bundle *b) {
 }
 
 struct lnc_bundle_place lnc_bundle_place(const struct lnc_bundle *b, unsigned i) {
-    static const char *const names[] = {"orders", "bundle/config.json", "hosts", "hostname", "resolv.conf"};
+    static const char *const names[] = {"", "bundle/config.json", "hosts", "hostname", "resolv.conf"};
     struct lnc_bundle_place p = {.mode = 0644};
 
+    if (i == LNC_BUNDLE_ORDERS || (i == LNC_BUNDLE_CONFIG && b->enter))
+        return p;
     if (i == LNC_BUNDLE_CONFIG) {
         snprintf(p.path, sizeof(p.path), "%s/%s", b->oci.stage,
                  b->q->exec_id[0] != 0 ? "bundle/process.json" : names[i]);
@@ -72,7 +75,7 @@ int lnc_bundle_write(const void *arg, void *out, struct bh_err *err) {
         lnc_texts_write(b.oci.spec, &texts);
     if (lnc_confine(MAX_JSON, err) != 0 || check(&b.oci, err) != 0)
         return err->code;
-    (exec ? lnc_oci_process : lnc_oci_config)(&json, &b.oci);
+    (b.enter ? lnc_process_enter : exec ? lnc_oci_process : lnc_oci_config)(&json, &b.oci);
     if (bh_buf_failed(&json))
         return bh_err_set(err, BH_E_LIMIT, "the configuration of the container is too long");
     lnc_orders_fill(&b, &orders);

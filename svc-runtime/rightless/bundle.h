@@ -13,7 +13,7 @@
 /* The descriptors, from RLS_FD on; an exec session has the first two alone. */
 enum lnc_bundle_fd {
     LNC_BUNDLE_ORDERS, /* struct rt_monitor_orders */
-    LNC_BUNDLE_CONFIG, /* config.json or process.json */
+    LNC_BUNDLE_CONFIG, /* config.json, process.json, or struct rt_enter */
     LNC_BUNDLE_HOSTS,  /* bound over the container's /etc/hosts, and so on */
     LNC_BUNDLE_HOSTNAME,
     LNC_BUNDLE_RESOLV,
@@ -25,9 +25,10 @@ struct lnc_bundle {
     const struct rt_launch_request *q;
     const char *root; /* DIR of the engine */
     uint32_t monitor_uid, monitor_gid, runtime_uid;
+    bool enter; /* an exec session that the monitor starts itself, without an OCI runtime */
 };
 
-/* What descriptor number i (LNC_BUNDLE_CONFIG or more) is: a file below the stage, and whose it shall be. */
+/* What descriptor number i is: a file below the stage ("": one without a name), and whose it shall be. */
 struct lnc_bundle_place {
     char path[96];
     uint32_t mode, uid, gid;

@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "rightless/process.h"
 #include "wire/capname.h"
 #include "wire/seccomp_table.h"
 
@@ -42,46 +43,15 @@ static void words(struct bh_buf *b, const char *list) {
 
 /* ---- process ---------------------------------------------------------------------------------- */
 
-static const char *env_find(const struct rt_spec *s, const char *name) {
-    size_t n = strlen(name);
-
-    for (uint32_t i = 0; i < s->env.n; i++)
-        if (strncmp(s->env.item[i], name, n) == 0 && s->env.item[i][n] == '=')
-            return s->env.item[i];
-    return NULL;
-}
-
-static void env_add(struct bh_buf *b, const struct rt_spec *s, const char *name, const char *value) {
-    BH_SCOPE_FREE char *entry = bh_xasprintf("%s=%s", name, value);
-
-    if (env_find(s, name) != NULL || value[0] == 0)
-        return;
+static void env_entry(struct bh_buf *b, const char *entry) {
     comma(b);
     str(b, entry);
 }
 
-static void env(struct bh_buf *b, const struct lnc_oci *c) {
-    bh_buf_adds(b, ",\"env\":[");
-    for (uint32_t i = 0; i < c->spec->env.n; i++) {
-        if (strchr(c->spec->env.item[i], '=') == NULL) /* never the host's value for it */
-            continue;
-        comma(b);
-        str(b, c->spec->env.item[i]);
-    }
-    env_add(b, c->spec, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    env_add(b, c->spec, "HOSTNAME", c->spec->hostname);
-    env_add(b, c->spec, "TERM", c->spec->flags & RT_TTY ? "xterm" : "");
-    env_add(b, c->spec, "HOME", c->user->home);
-    bh_buf_addc(b, ']');
-}
-
 static void caps(struct bh_buf *b, const struct lnc_oci *c) {
     static const char *const sets[] = {"bounding", "effective", "permitted"};
-    bool all = (c->spec->flags & (RT_PRIVILEGED | RT_EXEC_PRIVILEGED)) != 0;
-    uint64_t have = all ? ~(uint64_t)0 : c->spec->caps;
+    uint64_t have = lnc_process_caps(c);
 
-    if (!c->userns)
-        have &= c->own_caps;
     bh_buf_adds(b, ",\"capabilities\":{\"inheritable\":[],\"ambient\":[]");
     for (size_t k = 0; k < BH_ARRAY_LEN(sets); k++) {
         bh_buf_addf(b, ",\"%s\":[", sets[k]);
@@ -95,37 +65,20 @@ static void caps(struct bh_buf *b, const struct lnc_oci *c) {
     bh_buf_addc(b, '}');
 }
 
-/* Set in the container's user namespace, where a limit can only be lowered: ours is the most that it gets. */
 static void rlimits(struct bh_buf *b, const struct lnc_oci *c) {
-    static const char *const names[] = {"cpu",      "fsize",  "data",    "stack", "core",  "rss",
-                                        "nproc",    "nofile", "memlock", "as",    "locks", "sigpending",
-                                        "msgqueue", "nice",   "rtprio",  "rttime"};
+    struct lnc_limit u;
 
     bh_buf_adds(b, ",\"rlimits\":[");
     for (uint32_t i = 0; i < c->spec->n_ulimits; i++) {
-        const struct rt_ulimit *u = &c->spec->ulimits[i];
-
-        for (unsigned k = 0; k < BH_ARRAY_LEN(names); k++) {
-            uint64_t hard;
-
-            if (strcmp(u->name, names[k]) != 0)
-                continue;
-            hard = u->hard < c->own_limits[k] ? u->hard : c->own_limits[k]; /* RLIMIT_* are numbered in this order */
-            comma(b);
-            bh_buf_adds(b, "{\"type\":\"RLIMIT_");
-            for (const char *p = names[k]; *p != 0; p++)
-                bh_buf_addc(b, (char)(*p - 32));
-            bh_buf_addf(b, "\",\"hard\":%llu,\"soft\":%llu}", (unsigned long long)hard,
-                        (unsigned long long)(u->soft < hard ? u->soft : hard));
-        }
+        if (!lnc_process_limit(c, i, &u))
+            continue;
+        comma(b);
+        bh_buf_adds(b, "{\"type\":\"RLIMIT_");
+        for (const char *p = u.name; *p != 0; p++)
+            bh_buf_addc(b, (char)(*p - 32));
+        bh_buf_addf(b, "\",\"hard\":%llu,\"soft\":%llu}", (unsigned long long)u.hard, (unsigned long long)u.soft);
     }
     bh_buf_addc(b, ']');
-}
-
-/* In a user namespace the score can only be raised; a wish to lower it would end the start. */
-static bool oom_score_ok(const struct lnc_oci *c) {
-    return c->spec->oom_score_adj > c->own_oom ||
-           (!c->userns && c->spec->oom_score_adj != 0 && c->own_caps & (1u << 24));
 }
 
 void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c) {
@@ -147,13 +100,13 @@ void lnc_oci_process(struct bh_buf *b, const struct lnc_oci *c) {
         comma(b);
         str(b, s->args.item[i]);
     }
-    bh_buf_addc(b, ']');
-    env(b, c);
-    bh_buf_addc(b, ',');
+    bh_buf_adds(b, "],\"env\":[");
+    lnc_process_env(c, env_entry, b);
+    bh_buf_adds(b, "],");
     key_str(b, "cwd", s->cwd[0] == '/' ? s->cwd : "/");
     caps(b, c);
     rlimits(b, c);
-    if (oom_score_ok(c))
+    if (lnc_process_oom(c))
         bh_buf_addf(b, ",\"oomScoreAdj\":%d", s->oom_score_adj);
     bh_buf_addf(b, ",\"noNewPrivileges\":%s}", s->flags & RT_NO_NEW_PRIVS ? "true" : "false");
 }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "rightless/bundle.h"
+#include "rightless/process.h"
 
 static void arguments(const struct lnc_bundle *b, struct rt_monitor_orders *o) {
     const char *manager = b->oci.cgroup ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled";
@@ -50,7 +51,7 @@ void lnc_orders_fill(const struct lnc_bundle *b, struct rt_monitor_orders *o) {
     const struct rt_launch_request *q = b->q;
     const struct rt_spec *s = b->oci.spec;
     const char *stage = b->oci.stage;
-    bool exec = q->exec_id[0] != 0;
+    bool exec = q->exec_id[0] != 0, oom_set = lnc_process_oom(&b->oci);
 
     *o = (struct rt_monitor_orders){.flags = s->flags,
                                     .stdio = q->stdio,
@@ -61,16 +62,23 @@ void lnc_orders_fill(const struct lnc_bundle *b, struct rt_monitor_orders *o) {
                                     .runtime_uid = b->runtime_uid,
                                     .container_uid = b->oci.base,
                                     .log_max_files = s->log_max_files,
-                                    .log_max_size = s->log_max_size};
+                                    .log_max_size = s->log_max_size,
+                                    .cgroup = b->oci.cgroup,
+                                    .oom_score_adj = oom_set ? s->oom_score_adj : 0,
+                                    .oom_set = oom_set};
     bh_str_copy(o->id, sizeof(o->id), q->id);
     bh_str_copy(o->exec_id, sizeof(o->exec_id), q->exec_id);
     snprintf(o->socket_name, sizeof(o->socket_name), "%s.sock", exec ? q->exec_id : q->id);
     snprintf(o->record_name, sizeof(o->record_name), exec ? "exec-%s" : "run%s", q->exec_id);
+    snprintf(o->program, sizeof(o->program), "%s", s->args.item[0]);
+    if (b->enter) {
+        snprintf(o->filter, sizeof(o->filter), "%s/run/launch/oci/%s/seccomp.bpf", b->root, q->id);
+        return;
+    }
     snprintf(o->stage, sizeof(o->stage), "%s", stage);
     snprintf(o->log_path, sizeof(o->log_path), "%s/bundle/log", stage);
     snprintf(o->pid_path, sizeof(o->pid_path), "%s/bundle/pid", stage);
     if (s->flags & RT_TTY)
         snprintf(o->console_path, sizeof(o->console_path), "%s/bundle/tty", stage);
-    snprintf(o->program, sizeof(o->program), "%s", s->args.item[0]);
     arguments(b, o);
 }

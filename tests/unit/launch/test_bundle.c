@@ -74,6 +74,7 @@ static void orders(void **state) {
     expect_words(&o, (const char *const[]){"crun", "--root", "/r/run/launch/oci", "--log", "/mnt/bundle/log",
                                            "--cgroup-manager=disabled", "run", "--detach", "--bundle", "/mnt/bundle",
                                            "--pid-file", "/mnt/bundle/pid", "abc", NULL});
+    assert_true(o.filter[0] == 0 && !o.cgroup && !o.oom_set);
     q.oci = RT_OCI_RUNC;
     memcpy(q.exec_id, "def", 4);
     s.flags = RT_TTY;
@@ -83,6 +84,33 @@ static void orders(void **state) {
     expect_words(&o, (const char *const[]){"runc", "--root", "/r/run/launch/oci", "--log", "/mnt/bundle/log", "exec",
                                            "--detach", "--process", "/mnt/bundle/process.json", "--pid-file",
                                            "/mnt/bundle/pid", "--console-socket", "/mnt/bundle/tty", "abc", NULL});
+}
+
+/* An exec session that its monitor starts itself: no file, no OCI runtime, the container's filter. */
+static void entering(void **state) {
+    struct rt_spec s = plain();
+    struct rt_launch_request q = {.id = "abc", .exec_id = "def", .oci = RT_OCI_CRUN};
+    struct lnc_bundle b = {.oci = {.spec = &s, .stage = "/mnt", .base = 7, .userns = true, .cgroup = true},
+                           .q = &q,
+                           .root = "/r",
+                           .enter = true};
+    static struct rt_monitor_orders o;
+
+    (void)state;
+    s.oom_score_adj = 300;
+    s.flags = RT_TTY;
+    lnc_orders_fill(&b, &o);
+    assert_string_equal(o.filter, "/r/run/launch/oci/abc/seccomp.bpf");
+    assert_string_equal(o.program, "prog");
+    assert_string_equal(o.record_name, "exec-def");
+    assert_true(o.argc == 0 && o.stage[0] == 0 && o.console_path[0] == 0 && o.pid_path[0] == 0);
+    assert_true(o.cgroup && o.oom_set && o.oom_score_adj == 300);
+    assert_int_equal(lnc_bundle_count(&b), 2);
+    assert_string_equal(lnc_bundle_place(&b, LNC_BUNDLE_ORDERS).path, "");
+    assert_string_equal(lnc_bundle_place(&b, LNC_BUNDLE_CONFIG).path, "");
+    b.enter = false;
+    assert_string_equal(lnc_bundle_place(&b, LNC_BUNDLE_ORDERS).path, "");
+    assert_string_equal(lnc_bundle_place(&b, LNC_BUNDLE_CONFIG).path, "/mnt/bundle/process.json");
 }
 
 static void host(void **state) {
@@ -113,7 +141,8 @@ static void host(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(texts), cmocka_unit_test(orders), cmocka_unit_test(host)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(texts), cmocka_unit_test(orders), cmocka_unit_test(entering),
+                                       cmocka_unit_test(host)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

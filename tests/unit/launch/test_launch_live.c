@@ -241,6 +241,37 @@ static void test_exec(void **state) {
     forget(id);
 }
 
+/* A runtime that was taken over says of a session what is not true of its container: launch goes by its own record. */
+static void test_exec_lies(void **state) {
+    static const uint32_t flags[] = {0, RT_SECCOMP_UNCONFINED, RT_PRIVILEGED, RT_USERNS_HOST};
+    const unsigned n = 23;
+    struct rt_spec s = live_sh("exec sleep 100");
+    struct rt_launch_reply reply;
+    struct rt_monitor_state st;
+    struct live_run r;
+    int monitor;
+
+    (void)state;
+    need_live();
+    s.flags |= RT_NO_NEW_PRIVS;
+    live_detached(&g, live_id(n), &s, &reply);
+    assert_int_equal(reply.code, 0);
+    monitor = live_connect(&g, live_id(n), "");
+    for (size_t i = 0; i < BH_ARRAY_LEN(flags); i++) {
+        s = live_sh(
+            "grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status; head -1 /proc/self/uid_map | grep -c 4294967295");
+        s.flags = flags[i];
+        live_run(&g, live_id(n), live_id(910 + (unsigned)i), &s, NULL, 0, &r);
+        show(&r);
+        assert_string_equal(r.out, "NoNewPrivs:\t1\nSeccomp:\t2\n0\n");
+        live_run_free(&r);
+    }
+    live_simple(&g, RT_LAUNCH_SIGNAL, live_id(n), SIGKILL, 0, &reply);
+    live_wait(monitor, &st);
+    close(monitor);
+    forget(live_id(n));
+}
+
 static void test_attach_and_freeze(void **state) {
     const char *id = live_id(9);
     struct rt_spec s = live_sh("while read x; do echo you said $x; done; echo bye");
@@ -498,14 +529,23 @@ static void test_times(void **state) {
 
 int main(int argc, char **argv) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_info),         cmocka_unit_test(test_run),
-        cmocka_unit_test(test_inside),       cmocka_unit_test(test_user),
-        cmocka_unit_test(test_not_runnable), cmocka_unit_test(test_much_data),
-        cmocka_unit_test(test_log),          cmocka_unit_test(test_tty),
-        cmocka_unit_test(test_exec),         cmocka_unit_test(test_attach_and_freeze),
-        cmocka_unit_test(test_start_again),  cmocka_unit_test(test_in_parallel),
-        cmocka_unit_test(test_slow_client),  cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_resize),       cmocka_unit_test(test_survives_launch),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_inside),
+        cmocka_unit_test(test_user),
+        cmocka_unit_test(test_not_runnable),
+        cmocka_unit_test(test_much_data),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_tty),
+        cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_exec_lies),
+        cmocka_unit_test(test_attach_and_freeze),
+        cmocka_unit_test(test_start_again),
+        cmocka_unit_test(test_in_parallel),
+        cmocka_unit_test(test_slow_client),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_survives_launch),
         cmocka_unit_test(test_times),
     };
 

@@ -611,6 +611,7 @@ static void platforms(void **state) {
 }
 
 static void exec_sessions(void **state) {
+    static struct rt_req_ulimit nofile[] = {{"nofile", 100, 200}};
     struct bh_image_config img = image();
     struct rt_request req = request();
     struct rt_exec_request x = {.workdir = "", .user = ""};
@@ -622,6 +623,9 @@ static void exec_sessions(void **state) {
     img.config.user = "app";
     img.config.env = list("PATH=/x A=1");
     img.config.working_dir = "/srv";
+    req.ulimits = nofile;
+    req.n_ulimits = 1;
+    req.oom_score_adj = 300;
     must(&req, &img, &made);
     x.command = list("id -u");
     x.env = list("A=2 B=3");
@@ -632,6 +636,9 @@ static void exec_sessions(void **state) {
     assert_string_equal(spec.cwd, "/srv");
     assert_true(spec.caps == rt_caps_default());
     assert_false(spec.flags & RT_KEEP_LOG);
+    assert_int_equal(spec.n_ulimits, 1); /* as docker: the container's limits hold for it */
+    assert_string_equal(spec.ulimits[0].name, "nofile");
+    assert_int_equal(spec.oom_score_adj, 300);
     x.privileged = true;
     x.user = "root";
     x.workdir = "/tmp/";
