@@ -153,6 +153,19 @@ static int rule_of(const struct bh_seccomp_rule *r, struct bh_arena *arena, stru
     return 0;
 }
 
+/* The filter of an exec session is set by another program than that of the container. */
+static uint32_t filter_flags(const struct bh_strlist *names) {
+    uint32_t flags = names->n > 0 ? RT_FILTER_STRICT : 0;
+
+    for (size_t i = 0; i < names->n; i++) {
+        if (strcmp(names->v[i], "SECCOMP_FILTER_FLAG_SPEC_ALLOW") == 0)
+            flags &= ~(uint32_t)RT_FILTER_STRICT;
+        if (strcmp(names->v[i], "SECCOMP_FILTER_FLAG_LOG") == 0)
+            flags |= RT_FILTER_LOG;
+    }
+    return flags;
+}
+
 int rt_seccomp_apply(const struct rt_caller *who, const struct bh_seccomp *p, uint32_t kernel, struct bh_arena *arena,
                      struct rt_spec *spec, struct bh_err *err) {
     struct rt_seccomp out = {.action = (char *)p->action, .errno_ret = p->errno_ret};
@@ -168,5 +181,6 @@ int rt_seccomp_apply(const struct rt_caller *who, const struct bh_seccomp *p, ui
         if (wanted(&p->rules[i], kernel, spec) && rule_of(&p->rules[i], arena, &out.rules[out.n_rules++], err) != 0)
             return err->code;
     spec->seccomp = out;
+    spec->flags |= filter_flags(&p->flags);
     return 0;
 }

@@ -25,8 +25,9 @@
 #include "base/str.h"
 #include "launch.h"
 
-#define SPEC_ARENA   ((size_t)16 << 20)
-#define OF_CONTAINER ((uint32_t)(RT_NO_NEW_PRIVS | RT_SECCOMP_UNCONFINED | RT_PRIVILEGED))
+#define SPEC_ARENA ((size_t)16 << 20)
+#define OF_CONTAINER                                                                                                   \
+    ((uint32_t)(RT_NO_NEW_PRIVS | RT_SECCOMP_UNCONFINED | RT_PRIVILEGED | RT_FILTER_STRICT | RT_FILTER_LOG))
 
 /* What both kinds of child hold; it ends with the process. */
 struct child {

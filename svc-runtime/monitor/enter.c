@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -81,6 +82,9 @@ static int read_filter(const struct monitor *m, struct mon_enter *e, struct bh_e
         bh_pread_full(fd, e->filter, (size_t)st.st_size, 0) != st.st_size)
         return bh_err_set(err, BH_E_DATA_LOSS, "%s is no filter for system calls", m->orders.filter);
     e->n_filter = (unsigned)((size_t)st.st_size / sizeof(e->filter[0]));
+    /* Those that crun took for the first process: without any in a profile it lets the processor speculate. */
+    e->filter_flags = (m->orders.flags & RT_FILTER_STRICT ? 0 : SECCOMP_FILTER_FLAG_SPEC_ALLOW) |
+                      (m->orders.flags & RT_FILTER_LOG ? SECCOMP_FILTER_FLAG_LOG : 0);
     return 0;
 }
 

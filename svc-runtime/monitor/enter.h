@@ -40,7 +40,8 @@ struct mon_enter {
     unsigned n_cgroups;
     int cgroup_v2; /* folder, -1: none */
     struct sock_filter filter[BPF_MAXINSNS];
-    unsigned n_filter;              /* 0: none */
+    unsigned n_filter; /* 0: none */
+    unsigned filter_flags;
     int report, terminal, stdio[3]; /* our ends; terminal: a socket that the master goes through */
     bool oom_set;
     int oom_score_adj;

@@ -181,11 +181,10 @@ static bool go_to(const char *folder) {
     return n > 0 && path[0] == '/';
 }
 
-/* The flags are those that crun takes for the container's first process. */
 static bool set_filter(const struct mon_enter *e) {
     struct sock_fprog p = {.len = (unsigned short)e->n_filter, .filter = (struct sock_filter *)e->filter};
 
-    return e->n_filter == 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &p) == 0;
+    return e->n_filter == 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, e->filter_flags, &p) == 0;
 }
 
 static bool drop_bounding(uint64_t kept) {
@@ -253,10 +252,10 @@ static int find(const char *name, char *const *env, char *out, size_t size) {
     return why;
 }
 
+/* After the filter comes nothing that the OCI runtimes would not do there too: a profile may know but that. */
 _Noreturn void mon_inside(const struct mon_enter *e, int fd) {
     struct orders o;
     char program[4096];
-    bool late;
 
     if (!read_orders(fd, &o))
         mon_step_failed(e, MON_STEP_ORDERS, EINVAL, "");
@@ -271,16 +270,18 @@ _Noreturn void mon_inside(const struct mon_enter *e, int fd) {
     if (!go_to(o.cwd))
         mon_step_failed(e, MON_STEP_FOLDER, errno, o.cwd);
     reset_signals();
-    late = (o.e->flags & RT_NO_NEW_PRIVS) != 0; /* then it needs no right, and sees the least of what we do */
-    if (!late && !set_filter(e))
-        mon_step_failed(e, MON_STEP_FILTER, errno, "");
-    if (!give_pipes(o.e) || !become(o.e))
-        mon_step_failed(e, MON_STEP_USER, errno, "");
-    if (late && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !set_filter(e)))
-        mon_step_failed(e, MON_STEP_FILTER, errno, "");
     int why = find(o.argv[0], o.env, program, sizeof(program));
     if (why != 0)
         mon_step_failed(e, MON_STEP_PROGRAM, why, "");
+    if (!give_pipes(o.e))
+        mon_step_failed(e, MON_STEP_USER, errno, "");
+    bool late = (o.e->flags & RT_NO_NEW_PRIVS) != 0; /* then it needs no right, and sees the least of what we do */
+    if (!late && !set_filter(e))
+        mon_step_failed(e, MON_STEP_FILTER, errno, "");
+    if (!become(o.e))
+        mon_step_failed(e, MON_STEP_USER, errno, "");
+    if (late && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !set_filter(e)))
+        mon_step_failed(e, MON_STEP_FILTER, errno, "");
     execve(program, o.argv, o.env);
     mon_step_failed(e, MON_STEP_EXEC, errno, "");
 }

@@ -120,6 +120,8 @@ enum rt_spec_flags {
     RT_KEEP_LOG = 1 << 15,        /* write the log; off for RUN steps of a build that read stdio themselves */
     RT_EXEC_PRIVILEGED = 1 << 16, /* exec --privileged */
     RT_VOLATILE = 1 << 17,        /* --rm: what it writes need not outlive a power cut, nor be synced at its end */
+    RT_FILTER_STRICT = 1 << 18,   /* its profile names flags of the filter, and SPEC_ALLOW is not among them */
+    RT_FILTER_LOG = 1 << 19,      /* its profile names the flag LOG */
 };
 
 struct rt_spec {

@@ -1,5 +1,5 @@
 """Exec sessions: what a process gets that joins a container is what the container's first process has, and no more."""
-import hashlib, os, re, signal, subprocess, sys, time
+import hashlib, json, os, re, signal, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
@@ -64,6 +64,12 @@ def _(e):
                 ["--security-opt", "seccomp=unconfined"], ["-u", "33"], ["-u", "www", "--group-add", "77"], ["-u", "5:6"], ["-w", "/srv"], ["--read-only"],
                 ["--ulimit", "nofile=100:200", "--ulimit", "core=0:0"], ["--oom-score-adj", "300"], ["--network", "host"], ["--cgroupns", "host"],
                 ["--hostname", "named"], ["-e", "A=b c"], ["--security-opt", "no-new-privileges", "-u", "33", "--cap-drop", "ALL"])
+    quiet = {"names": ["stat", "lstat", "fstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "fchown", "lseek"], "action": "SCMP_ACT_ERRNO"}
+    for i, more in enumerate(({}, {"flags": ["SECCOMP_FILTER_FLAG_LOG"]}, {"flags": ["SECCOMP_FILTER_FLAG_TSYNC"]},
+                              {"flags": ["SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_LOG"]}, {"syscalls": [quiet]})):
+        path = os.path.join(e.folder, f"profile{i}.json")
+        mk.write(path, json.dumps({"defaultAction": "SCMP_ACT_ALLOW", **more}).encode())
+        variants += (["--security-opt", f"seccomp={path}"],)
     for flags in variants:
         first = start(e, "same", *flags)
         other = joined(e, "same", first)
@@ -113,7 +119,7 @@ def _(e):
                               (127, "not a directory", ["codes", "/srv/a/x"]), (127, "no such file.*interpreter", ["codes", "/badscript"]),
                               (127, "no such file.*interpreter", ["codes", "pathbad"]), (126, "permission denied", ["codes", "pathnox"]),
                               (126, "permission denied", ["codes", "/noexec"]), (126, "is a directory", ["codes", "/srv"]), (126, "exec format error", ["codes", "/junk"]),
-                              (126, "permission denied", ["-u", "33", "codes", "/secret/x"]), (126, 'working folder "/nope": No such', ["-w", "/nope", "codes", "pwd"]),
+                              (2, "can't open", ["-u", "33", "codes", "/secret/x"]), (126, 'working folder "/nope": No such', ["-w", "/nope", "codes", "pwd"]),
                               (126, "Not a directory", ["-w", "/srv/a", "codes", "pwd"]), (1, "(?i)unable to find user", ["-u", "nobodyhere", "codes", "pwd"])):
         done = fails(e, "exec", *words, code=code, error=says)
         same((words, done.stdout), (words, ""), done)

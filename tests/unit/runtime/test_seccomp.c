@@ -46,6 +46,33 @@ static int apply(const struct rt_caller *who, const char *action, const char *ru
     return rt_seccomp_apply(who, &p, KERNEL, &arena, spec, err);
 }
 
+/* An exec session has the filter set by us, with the flags that the OCI runtime took for the container. */
+static void test_flags(void **state) {
+    static const struct {
+        const char *flags;
+        uint32_t want;
+    } rows[] = {
+        {"", 0},
+        {"\"SECCOMP_FILTER_FLAG_TSYNC\"", RT_FILTER_STRICT},
+        {"\"SECCOMP_FILTER_FLAG_LOG\"", RT_FILTER_STRICT | RT_FILTER_LOG},
+        {"\"SECCOMP_FILTER_FLAG_SPEC_ALLOW\"", 0},
+        {"\"SECCOMP_FILTER_FLAG_SPEC_ALLOW\",\"SECCOMP_FILTER_FLAG_LOG\"", RT_FILTER_LOG},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++) {
+        struct bh_err err = BH_ERR_INIT;
+        struct rt_spec spec = {.flags = RT_TTY};
+        struct bh_seccomp p;
+        char text[256];
+
+        snprintf(text, sizeof text, "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"flags\":[%s]}", rows[i].flags);
+        assert_int_equal(bh_seccomp_parse(text, strlen(text), &arena, &p, &err), 0);
+        assert_int_equal(rt_seccomp_apply(&admin, &p, KERNEL, &arena, &spec, &err), 0);
+        assert_int_equal(spec.flags, RT_TTY | rows[i].want);
+    }
+}
+
 #define ONE(name, rest) "{\"names\":[\"" name "\"],\"action\":\"SCMP_ACT_ALLOW\"" rest "}"
 
 static void test_wanted(void **state) {
@@ -152,7 +179,8 @@ static void test_words(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_wanted, start, stop),
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_flags, start, stop),
+                                       cmocka_unit_test_setup_teardown(test_wanted, start, stop),
                                        cmocka_unit_test_setup_teardown(test_right, start, stop),
                                        cmocka_unit_test_setup_teardown(test_words, start, stop)};
 
