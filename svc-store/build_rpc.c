@@ -4,7 +4,6 @@
  * Room: store.  A context comes from a person, or from a room on his behalf; all else under a hold is the build
  * room's, but for the layers of steps, which the runtime brings under the hold that the build lends it.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,24 +132,6 @@ int store_rpc_layer_compose(void *room, struct bh_call *call, const ProtobufCMes
     return err->code;
 }
 
-/* Only the caller holds the write end after this: its close is the end of the tar. */
-static int give_pipe(struct bh_call *call, int *out_fd, struct bh_err *err) {
-    int ends[2];
-    int r;
-
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return bh_err_errno(err, errno, "make the pipe of a layer");
-    (void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20); /* faster where it is allowed */
-    r = bh_call_give_fds(call, &ends[1], 1, err);
-    close(ends[1]);
-    if (r != 0) {
-        close(ends[0]);
-        return r;
-    }
-    *out_fd = ends[0];
-    return 0;
-}
-
 static int layer_tar(struct store *s, struct bh_call *call, const struct store_hold *h, bool compressed,
                      struct bh_err *err) {
     MSG(LayerTarReply) reply = BULKHEAD__STORE__V1__LAYER_TAR_REPLY__INIT;
@@ -167,7 +148,7 @@ static int layer_tar(struct store *s, struct bh_call *call, const struct store_h
     };
     struct store_layer_result r;
 
-    if (give_pipe(call, &fd, err) != 0)
+    if (bh_call_give_pipe(call, &fd, err) != 0)
         return err->code;
     src.fd = fd;
     if (store_layer_make(s, h->who.owner, h->lease, &src, &r, err) != 0)

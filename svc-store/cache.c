@@ -19,6 +19,7 @@
 #include "gc.h"
 #include "index.h"
 #include "lease.h"
+#include "lost.h"
 #include "place.h"
 
 #define DESCRIPTION_MAX 1024
@@ -430,47 +431,11 @@ int store_cache_prune(struct store *s, const struct store_cache_prune *p, struct
 
 /* ---- start --------------------------------------------------------------------------------- */
 
-static int list_lost(struct store *s, int64_t **out, size_t *out_n, struct bh_err *err) {
-    STORE_SCOPE_READ struct store_db *db = NULL;
-    sqlite3_stmt *st;
-    size_t cap = 0;
-    int r;
-
-    if (store_read_begin(s->index, &db, err) != 0 ||
-        store_query(db, &st, err,
-                    "SELECT l.k, l.diff_id FROM layer l WHERE EXISTS(SELECT 1 FROM cache_layer cl WHERE cl.layer=l.k)",
-                    "") != 0)
-        return err->code;
-    while ((r = store_step(db, st, err)) > 0) {
-        uint64_t size, disk;
-
-        if (store_file_stat(&s->place, STORE_LAYERS, store_text(st, 1), &size, &disk))
-            continue;
-        if (*out_n == cap) {
-            cap = cap * 2 + 16;
-            *out = bh_xrealloc(*out, cap * sizeof **out);
-        }
-        (*out)[(*out_n)++] = sqlite3_column_int64(st, 0);
-    }
-    return r < 0 ? r : 0;
-}
-
 int store_cache_recover(struct store *s, struct bh_err *err) {
-    STORE_SCOPE_WRITE struct store_db *db = NULL;
-    BH_SCOPE_FREE int64_t *lost = NULL;
-    size_t n = 0;
-
-    if (list_lost(s, &lost, &n, err) != 0)
-        return err->code;
-    if (n == 0)
-        return 0;
-    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0)
-        return err->code;
-    for (size_t i = 0; i < n; i++)
-        if (store_exec(db, NULL, err, "DELETE FROM cache WHERE k IN (SELECT cache FROM cache_layer WHERE layer=?)", "i",
-                       lost[i]) != 0)
-            return err->code;
-    return store_write_commit(&db, err);
+    return store_lost_forget(s,
+                             "SELECT l.k, 1, l.diff_id FROM layer l"
+                             " WHERE EXISTS(SELECT 1 FROM cache_layer cl WHERE cl.layer=l.k)",
+                             "DELETE FROM cache WHERE k IN (SELECT cache FROM cache_layer WHERE layer=?)", err);
 }
 
 /* ---- the budget ---------------------------------------------------------------------------- */

@@ -4,7 +4,6 @@
  * Room: store.  Only registry and build may call these (methods.c).  A hold is the caller's own: its
  * number alone opens nothing.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -201,27 +200,14 @@ static void layer_event(void *arg, const struct store_receive_event *e) {
     send_event(arg, &m);
 }
 
-/* Only the caller holds the write end after this: its close is the end of the bytes. */
 static int layer_pipe(void *arg, uint64_t offset, int *out_fd, struct bh_err *err) {
     MSG(LayerPutEvent) m = BULKHEAD__STORE__V1__LAYER_PUT_EVENT__INIT;
     struct telling *t = arg;
-    int ends[2];
-    int r;
 
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return bh_err_errno(err, errno, "make the pipe of a layer");
-    (void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20); /* faster where it is allowed */
     m.send = true;
     m.offset = offset;
     send_event(t, &m);
-    r = bh_call_give_fds(t->call, &ends[1], 1, err);
-    close(ends[1]);
-    if (r != 0) {
-        close(ends[0]);
-        return r;
-    }
-    *out_fd = ends[0];
-    return 0;
+    return bh_call_give_pipe(t->call, out_fd, err);
 }
 
 static bool layer_cancelled(void *arg) {

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "lease.h"
+#include "lost.h"
 #include "place.h"
 
 int store_parked_add(struct store_db *db, uid_t owner, int64_t expires_ns, const char *diff_id, const char *digest,
@@ -67,47 +68,9 @@ int store_parked_drop(struct store_db *db, const struct store_who *who, bool all
 
 /* ---- start --------------------------------------------------------------------------------- */
 
-/* The content was synced before it got its name; the name perhaps not. */
-static int list_lost(struct store *s, int64_t **out, size_t *out_n, struct bh_err *err) {
-    STORE_SCOPE_READ struct store_db *db = NULL;
-    sqlite3_stmt *st;
-    size_t cap = 0;
-    int r;
-
-    if (store_read_begin(s->index, &db, err) != 0 ||
-        store_query(db, &st, err,
-                    "SELECT l.k, li.kind, li.digest FROM lease l JOIN lease_item li ON li.lease=l.k"
-                    " WHERE l.purpose='" STORE_LEASE_PARKED "'",
-                    "") != 0)
-        return err->code;
-    while ((r = store_step(db, st, err)) > 0) {
-        enum store_tree tree = sqlite3_column_int64(st, 1) == STORE_LEASE_LAYER ? STORE_LAYERS : STORE_BLOBS;
-        uint64_t size, disk;
-
-        if (store_file_stat(&s->place, tree, store_text(st, 2), &size, &disk))
-            continue;
-        if (*out_n == cap) {
-            cap = cap * 2 + 16;
-            *out = bh_xrealloc(*out, cap * sizeof **out);
-        }
-        (*out)[(*out_n)++] = sqlite3_column_int64(st, 0);
-    }
-    return r < 0 ? r : 0;
-}
-
 int store_parked_recover(struct store *s, struct bh_err *err) {
-    STORE_SCOPE_WRITE struct store_db *db = NULL;
-    BH_SCOPE_FREE int64_t *lost = NULL;
-    size_t n = 0;
-
-    if (list_lost(s, &lost, &n, err) != 0)
-        return err->code;
-    if (n == 0)
-        return 0;
-    if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0)
-        return err->code;
-    for (size_t i = 0; i < n; i++)
-        if (store_lease_end(db, lost[i], err) != 0)
-            return err->code;
-    return store_write_commit(&db, err);
+    return store_lost_forget(s,
+                             "SELECT l.k, li.kind, li.digest FROM lease l JOIN lease_item li ON li.lease=l.k"
+                             " WHERE l.purpose='" STORE_LEASE_PARKED "'",
+                             "DELETE FROM lease WHERE k=?", err);
 }

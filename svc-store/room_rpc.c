@@ -4,7 +4,6 @@
  * Room: store.  Only runtime and build may call these (methods.c); they say on whose behalf, and that
  * owner's view decides.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -189,23 +188,8 @@ int store_rpc_container_sync(void *room, struct bh_call *call, const ProtobufCMe
 
 /* ---- commit -------------------------------------------------------------------------------- */
 
-/* Only the caller holds the write end after this: its close is the end of the tar. */
 static int give_pipe(void *arg, int *out_fd, struct bh_err *err) {
-    struct bh_call *call = arg;
-    int ends[2];
-    int r;
-
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return bh_err_errno(err, errno, "make the pipe of a commit");
-    (void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20); /* faster where it is allowed */
-    r = bh_call_give_fds(call, &ends[1], 1, err);
-    close(ends[1]);
-    if (r != 0) {
-        close(ends[0]);
-        return r;
-    }
-    *out_fd = ends[0];
-    return 0;
+    return bh_call_give_pipe(arg, out_fd, err);
 }
 
 static int commit(struct store *s, struct bh_call *call, const MSG(CommitRequest) * req, struct bh_arena *arena,

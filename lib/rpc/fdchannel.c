@@ -6,6 +6,7 @@
  * seconds.  Trusts the kernel's credentials only.  One thread, the timekeeper, accepts.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,4 +253,20 @@ int bh_call_give_fds(struct bh_call *call, const int *fds, unsigned n, struct bh
             return bh_err_set(err, BH_E_CANCELLED, "%s: cancelled while sending descriptors", call->method->name);
     }
     return 0;
+}
+
+int bh_call_give_pipe(struct bh_call *call, int *out_fd, struct bh_err *err) {
+    int ends[2];
+    int rc;
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return bh_err_errno(err, errno, "%s: make a pipe", call->method->name);
+    (void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20); /* faster where it is allowed */
+    rc = bh_call_give_fds(call, &ends[1], 1, err);
+    close(ends[1]);
+    if (rc == 0)
+        *out_fd = ends[0];
+    else
+        close(ends[0]);
+    return rc;
 }

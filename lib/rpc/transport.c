@@ -82,21 +82,24 @@ int bh_nng_url(char *out, size_t size, const char *path, struct bh_err *err) {
 
 /* ---- contexts ---------------------------------------------------------------------------- */
 
+bool bh_nng_ctx_open(nng_socket sock, void (*event)(void *), void *arg, nng_ctx *out_ctx, nng_aio **out_aio) {
+    if (nng_aio_alloc(out_aio, event, arg) != 0)
+        return false;
+    if (nng_ctx_open(out_ctx, sock) != 0) {
+        nng_aio_free(*out_aio);
+        return false;
+    }
+    return true;
+}
+
 static struct bh_slot *slot_new(struct bh_tserver *t) {
     struct bh_slot *s = calloc(1, sizeof *s);
 
-    if (s == NULL)
+    if (s == NULL || !bh_nng_ctx_open(t->sock, slot_event, s, &s->ctx, &s->aio)) {
+        free(s);
         return NULL;
+    }
     s->t = t;
-    if (nng_aio_alloc(&s->aio, slot_event, s) != 0) {
-        free(s);
-        return NULL;
-    }
-    if (nng_ctx_open(&s->ctx, t->sock) != 0) {
-        nng_aio_free(s->aio);
-        free(s);
-        return NULL;
-    }
     return s;
 }
 

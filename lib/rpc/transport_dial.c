@@ -59,18 +59,11 @@ static void exchange_event(void *arg);
 static struct bh_exchange *exchange_new(struct bh_tclient *t) {
     struct bh_exchange *x = calloc(1, sizeof *x);
 
-    if (x == NULL)
+    if (x == NULL || !bh_nng_ctx_open(t->sock, exchange_event, x, &x->ctx, &x->aio)) {
+        free(x);
         return NULL;
+    }
     x->t = t;
-    if (nng_aio_alloc(&x->aio, exchange_event, x) != 0) {
-        free(x);
-        return NULL;
-    }
-    if (nng_ctx_open(&x->ctx, t->sock) != 0) {
-        nng_aio_free(x->aio);
-        free(x);
-        return NULL;
-    }
     nng_aio_set_timeout(x->aio, NNG_DURATION_INFINITE);
     return x;
 }

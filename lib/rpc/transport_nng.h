@@ -30,6 +30,9 @@ static inline void bh_nng_signals_restore(const sigset_t *old) {
     pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
+/* A context of the socket and the aio that it is used with; false when there is no memory. */
+bool bh_nng_ctx_open(nng_socket sock, void (*event)(void *), void *arg, nng_ctx *out_ctx, nng_aio **out_aio);
+
 int bh_nng_err(struct bh_err *err, int rv, const char *what, const char *path);
 int bh_nng_url(char *out, size_t size, const char *path, struct bh_err *err);
 

@@ -69,30 +69,16 @@ static struct unp_spot root_of(const struct unp_placing *p) {
 /* ---- following ----------------------------------------------------------------------------- */
 
 struct todo {
-    struct unp_text part[UNP_PARTS_MAX];
-    size_t n;
+    struct unp_parts parts;
     unsigned links;
 };
 
 static int push(struct todo *t, struct unp_text path, struct bh_err *err) {
-    size_t end = path.n;
+    struct unp_text bad;
 
-    while (end > 0) {
-        size_t start = end;
-
-        while (start > 0 && path.s[start - 1] != '/')
-            start--;
-        struct unp_text part = {path.s + start, end - start};
-        end = start > 0 ? start - 1 : 0;
-        if (part.n == 0 || (part.n == 1 && part.s[0] == '.'))
-            continue;
-        if (part.n > BH_LAYER_NAME_MAX)
-            return unp_target_refuse("file name too long", part, err);
-        if (t->n == UNP_PARTS_MAX)
-            return unp_target_refuse("path is too deep", part, err);
-        t->part[t->n++] = part;
-    }
-    return 0;
+    if (unp_parts_push(&t->parts, path, BH_LAYER_NAME_MAX, &bad))
+        return 0;
+    return unp_target_refuse(bad.n > BH_LAYER_NAME_MAX ? "file name too long" : "path is too deep", bad, err);
 }
 
 static int target_of(struct unp_placing *p, const struct unp_spot *s, struct unp_text *out, struct bh_err *err) {
@@ -126,14 +112,14 @@ static int follow(struct unp_placing *p, struct todo *t, struct unp_route *r, co
 int unp_target_resolve(struct unp_placing *p, struct unp_text path, struct unp_route *r, struct bh_err *err) {
     static struct todo t;
 
-    t.n = 0;
+    t.parts.n = 0;
     t.links = 0;
     r->depth = 0;
     r->at[0] = root_of(p);
     if (push(&t, path, err) != 0)
         return err->code;
-    while (t.n > 0) {
-        struct unp_text name = t.part[--t.n];
+    while (t.parts.n > 0) {
+        struct unp_text name = t.parts.v[--t.parts.n];
         struct unp_spot s;
 
         if (name.n == 2 && name.s[0] == '.' && name.s[1] == '.') {
@@ -147,7 +133,7 @@ int unp_target_resolve(struct unp_placing *p, struct unp_text path, struct unp_r
                 return err->code;
             continue;
         }
-        if (unp_spot_exists(p->c, &s) && !S_ISDIR(unp_spot_mode(p->c, &s)) && t.n > 0)
+        if (unp_spot_exists(p->c, &s) && !S_ISDIR(unp_spot_mode(p->c, &s)) && t.parts.n > 0)
             return unp_target_refuse("not a directory", name, err);
         if (r->depth + 1 == UNP_PARTS_MAX || r->depth >= p->c->params->max_depth)
             return unp_target_refuse("path is too deep", name, err);

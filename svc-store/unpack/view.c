@@ -273,15 +273,7 @@ int unp_view_file(const struct unp_vnode *n, struct unp_file *out, struct bh_err
 
 /* ---- following ----------------------------------------------------------------------------- */
 
-struct follow {
-    struct unp_text part[UNP_PARTS_MAX]; /* a stack: the next part is the last */
-    size_t n;
-    const struct unp_vnode *at[UNP_PARTS_MAX]; /* the way down: at[0] is the root */
-    size_t depth;
-    unsigned links;
-};
-
-static int push(struct follow *f, struct unp_text path, struct bh_err *err) {
+bool unp_parts_push(struct unp_parts *p, struct unp_text path, size_t name_max, struct unp_text *bad) {
     size_t end = path.n;
 
     while (end > 0) {
@@ -293,11 +285,30 @@ static int push(struct follow *f, struct unp_text path, struct bh_err *err) {
         end = start > 0 ? start - 1 : 0;
         if (part.n == 0 || (part.n == 1 && part.s[0] == '.'))
             continue;
-        if (f->n == UNP_PARTS_MAX)
-            return bh_err_set(err, BH_E_LIMIT, "a path with more than %u parts", UNP_PARTS_MAX);
-        f->part[f->n++] = part;
+        if (part.n > name_max || p->n == UNP_PARTS_MAX) {
+            *bad = part;
+            return false;
+        }
+        p->v[p->n++] = part;
     }
-    return 0;
+    return true;
+}
+
+struct follow {
+    struct unp_parts todo;
+    const struct unp_vnode *at[UNP_PARTS_MAX]; /* the way down: at[0] is the root */
+    size_t depth;
+    unsigned links;
+};
+
+static int too_deep(struct bh_err *err) {
+    return bh_err_set(err, BH_E_LIMIT, "a path with more than %u parts", UNP_PARTS_MAX);
+}
+
+static int push(struct follow *f, struct unp_text path, struct bh_err *err) {
+    struct unp_text bad;
+
+    return unp_parts_push(&f->todo, path, SIZE_MAX, &bad) ? 0 : too_deep(err);
 }
 
 static int follow_link(struct follow *f, const struct unp_vnode *link, struct bh_err *err) {
@@ -316,7 +327,7 @@ static int follow_link(struct follow *f, const struct unp_vnode *link, struct bh
 
 /* *gone: there is no such name. */
 static int step(struct follow *f, bool follow, bool *gone, struct bh_err *err) {
-    struct unp_text name = f->part[--f->n];
+    struct unp_text name = f->todo.v[--f->todo.n];
     const struct unp_vnode *node;
 
     if (name.n == 2 && name.s[0] == '.' && name.s[1] == '.') {
@@ -328,10 +339,10 @@ static int step(struct follow *f, bool follow, bool *gone, struct bh_err *err) {
     *gone = node == NULL;
     if (node == NULL)
         return 0;
-    if (S_ISLNK(node->mode) && (follow || f->n > 0))
+    if (S_ISLNK(node->mode) && (follow || f->todo.n > 0))
         return follow_link(f, node, err);
     if (f->depth + 1 == UNP_PARTS_MAX)
-        return bh_err_set(err, BH_E_LIMIT, "a path with more than %u parts", UNP_PARTS_MAX);
+        return too_deep(err);
     f->at[++f->depth] = node;
     return 0;
 }
@@ -341,13 +352,13 @@ int unp_view_find(const struct unp_view *v, struct unp_text path, bool follow, c
     static struct follow f; /* 24 KiB */
     bool gone = false;
 
-    f.n = f.depth = 0;
+    f.todo.n = f.depth = 0;
     f.links = 0;
     f.at[0] = v->root;
     *out = NULL;
     if (push(&f, path, err) != 0)
         return err->code;
-    while (f.n > 0 && !gone)
+    while (f.todo.n > 0 && !gone)
         if (step(&f, follow, &gone, err) != 0)
             return err->code;
     *out = gone ? NULL : f.at[f.depth];

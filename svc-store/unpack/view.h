@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "unpack/context_list.h"
 #include "unpack/layer_read.h"
+#include "unpack/tree.h"
 
 struct unp_view;
 
@@ -64,6 +65,15 @@ struct unp_view {
     void *map;
     size_t map_size;
 };
+
+/* The parts of a path that are still to be walked; the next is the last. */
+struct unp_parts {
+    struct unp_text v[UNP_PARTS_MAX];
+    size_t n;
+};
+/* On top of what is there, without empty ones and ".".  False for one that is longer than name_max or has no room:
+ * *bad. */
+bool unp_parts_push(struct unp_parts *p, struct unp_text path, size_t name_max, struct unp_text *bad);
 
 int unp_view_layers(struct unp_view *v, struct unp_layer **layers, uint32_t n, struct bh_arena *arena,
                     struct bh_err *err);
