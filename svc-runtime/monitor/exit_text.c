@@ -30,6 +30,10 @@ static const struct {
     {"exec container process", "Exec format error", 126, "exec format error"},
     {"exec container process", "No such file", 127, "no such file or directory"},
     {"exec container process", "Permission denied", 126, "permission denied"},
+    {"exec container process", "", 126, "cannot be run"},
+    {"exec: ", "No such file", 127, "no such file or directory"}, /* crun exec */
+    {"exec: ", "Exec format error", 126, "exec format error"},
+    {"exec: ", "Permission denied", 126, "permission denied"},
 };
 
 /* The msg="..." of runc's log line, or the line itself. */

@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
@@ -29,6 +30,7 @@
 /* How long the end of an exec session waits to be fetched before it is written down. */
 #define LINGER_EXEC_NS (60 * BH_NSEC)
 #define LINGER_NS      (2 * BH_NSEC)
+#define PF_FORKNOEXEC  0x40 /* linux/sched.h of the kernel: forked, never called exec; since Linux 2.0 */
 /* How long a session waits for the first who would hear of its end before that is noted. */
 #define UNWATCHED_NS (BH_NSEC / 5)
 
@@ -41,7 +43,7 @@ static int read_orders(struct monitor *m, struct bh_err *err) {
         bh_set_cloexec(fd, true);
     close(RT_MFD_ORDERS);
     m->tty = (m->orders.flags & RT_TTY) != 0;
-    m->in = m->out[0] = m->out[1] = m->oom_fd = m->log.fd = -1;
+    m->in = m->out[0] = m->out[1] = m->oom_fd = m->stat_fd = m->log.fd = -1;
     bh_buf_init(&m->in_pending, 4 * MON_CHUNK);
     for (unsigned i = 0; i < MON_MAX_PEERS; i++)
         m->peer[i].fd = -1;
@@ -127,16 +129,52 @@ static void note_exit(struct monitor *m, int status) {
     m->state.oom_killed = was_oom(m);
 }
 
+/* crun forks what becomes the container's first process, and tells of its success before it calls exec; of a process
+ * that has ended and was not waited for the kernel still says whether it ever did. */
+static bool never_ran(const struct monitor *m) {
+    char text[512];
+    ssize_t n = m->stat_fd >= 0 ? bh_pread_full(m->stat_fd, text, sizeof(text) - 1, 0) : -1;
+    const char *p;
+
+    if (n <= 0)
+        return false;
+    text[n] = 0;
+    p = strrchr(text, ')'); /* 3: state; 9: flags */
+    for (int field = 2; p != NULL && field < 9; field++)
+        p = strchr(p + 1, ' ');
+    return p != NULL && (strtoul(p + 1, NULL, 10) & PF_FORKNOEXEC) != 0;
+}
+
 static void reap(struct monitor *m) {
     struct signalfd_siginfo si;
+    siginfo_t who;
     int status;
-    pid_t pid;
 
     while (read(m->signal_fd, &si, sizeof(si)) > 0)
         ;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (pid == m->pid && !m->exited)
+    for (;;) {
+        who.si_pid = 0;
+        if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) != 0 || who.si_pid == 0)
+            return;
+        bool first = who.si_pid == m->pid && !m->exited;
+        if (first)
+            m->never_ran = never_ran(m);
+        if (waitpid(who.si_pid, &status, 0) == who.si_pid && first)
             note_exit(m, status);
+    }
+}
+
+/* Where its program could not be started, all that was written comes from the OCI runtime, and tells why. */
+static void settle_code(struct monitor *m) {
+    struct bh_err ignored = BH_ERR_INIT;
+    int code = 0;
+
+    if (!m->never_ran || m->state.exit_code != 1)
+        return;
+    m->first[m->n_first] = 0;
+    mon_runtime_failed(m->first, m->orders.program, &code, &ignored);
+    if (code == 126 || code == 127)
+        m->state.exit_code = code;
 }
 
 /* Everything has been read and handed on: make the end known. */
@@ -146,6 +184,7 @@ static void finish(struct monitor *m) {
 
     if (m->log_on)
         rt_log_close(&m->log);
+    settle_code(m);
     m->state.phase = RT_MONITOR_EXITED;
     if (m->orders.exec_id[0] == 0 &&
         bh_file_replace(RT_MFD_STATE, "exit", &m->state, sizeof(m->state), 0640, durable, &err) != 0)

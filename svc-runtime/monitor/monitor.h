@@ -53,7 +53,11 @@ struct monitor {
     struct bh_buf in_pending;
     struct rt_log log;
     bool log_on;
-    int oom_fd; /* memory.events or memory.oom_control of its cgroup, -1: none */
+    int stat_fd;     /* /proc/PID/stat of the process, -1: its program runs for sure */
+    char first[512]; /* of what came out, for when it was the OCI runtime that wrote it */
+    size_t n_first;
+    bool never_ran; /* it ended without its program */
+    int oom_fd;     /* memory.events or memory.oom_control of its cgroup, -1: none */
     int signal_fd;
     ino_t socket_ino; /* of the socket's name: a later monitor of this container may have taken it over */
     bool exited;

@@ -204,10 +204,18 @@ static int open_oom(pid_t pid) {
     return -1;
 }
 
+static int open_stat(pid_t pid) {
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static int learn(struct monitor *m, struct bh_err *err) {
     struct rt_pid_record record = {.pid = m->pid, .start_ticks = rt_pid_ticks(m->pid)};
 
     m->oom_fd = open_oom(m->pid);
+    m->stat_fd = m->orders.filter[0] == 0 ? open_stat(m->pid) : -1;
     m->state = (struct rt_monitor_state){.type = RT_MONITOR_STATE,
                                          .phase = RT_MONITOR_RUNNING,
                                          .pid = m->pid,

@@ -162,6 +162,14 @@ static void log_give(struct monitor *m, int s, const char *data, uint32_t n) {
     }
 }
 
+static void keep_first(struct monitor *m, const char *data, size_t n) {
+    size_t room = sizeof(m->first) - 1 - m->n_first;
+
+    n = n < room ? n : room;
+    memcpy(m->first + m->n_first, data, n);
+    m->n_first += n;
+}
+
 static void out_read(struct monitor *m, int s) {
     static char chunk[MON_CHUNK];
     ssize_t r = read(m->out[s], chunk, sizeof(chunk));
@@ -175,6 +183,7 @@ static void out_read(struct monitor *m, int s) {
         return;
     }
     m->exited_mono_ns = m->exited ? bh_mono_ns() : 0;
+    keep_first(m, chunk, (size_t)r);
     log_give(m, s, chunk, (uint32_t)r);
     for (unsigned i = 0; i < MON_MAX_CLIENTS; i++)
         if (m->client[i].used)

@@ -7,7 +7,8 @@ from cases import Terminal, case, ends, fails, has, inspect, lacks, out, run, sa
 
 BB = mk.busybox({"Env": ["PATH=/bin", "FROM=image"], "Cmd": ["sh", "-c", "echo default"], "Labels": {"role": "test"}},
                 [[("srv", None, 0o755), ("srv/a", b"a\n", 0o644), ("srv/b", b"b\n", 0o644), ("noexec", b"#!/bin/sh\n", 0o644),
-                  ("script", b"#!/bin/sh\necho script $1\n", 0o755), ("badscript", b"#!/no/such\n", 0o755)]])
+                  ("script", b"#!/bin/sh\necho script $1\n", 0o755), ("badscript", b"#!/no/such\n", 0o755), ("badperm", b"#!/noexec\n", 0o755),
+                  ("junk", b"\1\2 no program\n", 0o755)]])
 WEB = mk.busybox({"Env": ["PATH=/bin"], "Entrypoint": ["/bin/echo", "entry"], "Cmd": ["cmd"], "User": "www", "WorkingDir": "/home/www/deep",
                   "StopSignal": "SIGINT"}, [[("web", b"", 0o644)]])
 DOCKER_CAPS = 0x00000000a80425fb
@@ -48,7 +49,14 @@ def _(e):
         assert done.returncode == code, f"want {code}\n  {show(done)}"
         if code in (125, 126, 127):
             same((words, len(done.stderr.strip().splitlines()) <= 2, done.stdout), (words, True, ""), done)
-    assert e.cli("run", "--rm", "bb", "/badscript", check=False).returncode != 0
+    # found, but what its first line names is not there, or it is no program: the container has begun, its code says why
+    for code, says, words in ((127, "No such file", ["/badscript"]), (126, "[Ee]xec format error", ["/junk"]), (126, "Permission denied", ["/badperm"])):
+        for flags in ([], ["-t"], ["--userns", "host"]):
+            done = e.cli("run", *flags, "--name", "bad", "bb", *words, check=False)
+            has(done.stdout + done.stderr, says, done)
+            same((flags, words, done.returncode, inspect(e, "bad")["State"]["ExitCode"]), (flags, words, code, code), done)
+            out(e, "rm", "bad")
+    same(e.cli("run", "--rm", "bb", "sh", "-c", "echo 'exec container process `x`: No such file or directory' >&2; exit 1", check=False).returncode, 1)
     same(out(e, "ps", "-aq"), "")
 
 

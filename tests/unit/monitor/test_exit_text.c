@@ -36,6 +36,11 @@ static const struct {
     {"executable file `/a/b` not found in $PATH: No such file or directory", "/a/b", 127,
      "exec: \"/a/b\": stat /a/b: no such file or directory"},
     {"warning: something\nmount `proc` to `proc`: Operation not permitted\n", "sh", 125, "mount `proc` to `proc`"},
+    {"exec container process (missing dynamic library?) `/x`: No such file or directory\n", "/x", 127, "exec: \"/x\""},
+    {"exec container process `/x`: Exec format error\n", "/x", 126, "exec: \"/x\": exec format error"},
+    {"exec container process `/x`: Argument list too long\n", "/x", 126, "exec: \"/x\": cannot be run"},
+    {"exec: No such file or directory", "x", 127, "exec: \"x\": no such file or directory"},
+    {"exec: Exec format error", "x", 126, "exec: \"x\": exec format error"},
     {"", "sh", 125, "gave no reason"},
     {"exec \x1b[31m: bad", "sh", 125, "\\x1b[31m"},
 };
