@@ -103,12 +103,21 @@ int reg_answer_too_many(const struct reg_http_response *answer, const char *what
     return bh_err_reason(err, "too-many-requests");
 }
 
+/* "host:1/name:tag@digest" -> "host:1/name" */
+static size_t repository_length(const char *name) {
+    size_t n = strcspn(name, "@"), i = n;
+
+    while (i > 0 && name[i - 1] != '/' && name[i - 1] != ':')
+        i--;
+    return i > 0 && name[i - 1] == ':' ? i - 1 : n;
+}
+
 static int no_rights(const struct reg_answer_about *about, const char *text, bool authenticate, struct bh_err *err) {
     int code = authenticate ? BH_E_UNAUTHENTICATED : BH_E_DENIED;
     char name[300];
 
     /* The repository: rights are not given by tag. */
-    snprintf(name, sizeof name, "%s", about->name);
+    snprintf(name, sizeof name, "%.*s", (int)repository_length(about->name), about->name);
     if (about->write)
         bh_err_set(err, code, "%s: %s", about->name, text);
     else

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "svc-registry/copy_int.h"
 #include "svc-registry/manifest_put.h"
+#include "svc-registry/pages.h"
 
 #define DOCUMENT_ARENA ((size_t)64 << 20)
 #define DEPTH_MAX      3
@@ -109,7 +110,9 @@ struct digest_ask {
 static int ask_manifest(void *arg, struct reg_remote *remote, struct bh_err *err) {
     struct digest_ask *a = arg;
 
-    return reg_remote_manifest(remote, a->name, a->what, a->out, err);
+    if (reg_remote_manifest(remote, a->name, a->what, a->out, err) != 0)
+        reg_tags_hint(remote, strchr(a->name, ':') != NULL ? "" : a->name, err);
+    return err->code;
 }
 
 static int copy_entry(struct reg_copying *c, struct reg_source *from, const struct bh_desc *entry, unsigned depth,

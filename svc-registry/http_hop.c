@@ -362,6 +362,21 @@ static void set_request(struct exchange *x) {
 
 /* ---- errors -------------------------------------------------------------------------------------- */
 
+/* What can be done about a certificate that did not pass; libcurl's words tell them apart. */
+static void hint_certificate(struct exchange *x) {
+    const char *host = strchr(x->origin, '/') + 2;
+
+    if (strstr(x->why, "expired"))
+        bh_err_hint(x->err, "whoever runs %s has to renew the certificate", host);
+    else if (strstr(x->why, "not yet valid"))
+        bh_err_hint(x->err, "look at the clock of this host, then ask whoever runs %s", host);
+    else if (strstr(x->why, "subject name"))
+        bh_err_hint(x->err, "the certificate is for another name: use that one, or have it made for %s", host);
+    else
+        bh_err_hint(x->err, "put the authority that signed it into certs.d/%s/ca.crt (certs_dir in bulkhead.toml)",
+                    host);
+}
+
 static int tls_failed(struct exchange *x, CURLcode code) {
     bool verified = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_ISSUER_ERROR;
     bool plain = code == CURLE_SSL_CONNECT_ERROR &&
@@ -377,12 +392,25 @@ static int tls_failed(struct exchange *x, CURLcode code) {
     (void)fail(x, BH_E_UNAVAILABLE, code == CURLE_SSL_CONNECT_ERROR && !strstr(x->why, " alert ") ? "no-tls" : "tls",
                "%s: tls: %s", x->origin, *x->why ? x->why : curl_easy_strerror(code));
     if (verified)
-        bh_err_hint(x->err, "put the authority that signed it into certs.d/%s/ca.crt (certs_dir in bulkhead.toml)",
-                    strchr(x->origin, '/') + 2);
+        hint_certificate(x);
     return x->err->code;
 }
 
+/* " by the proxy HOST:PORT", without the user that its address may name. */
+static void by_proxy(const struct exchange *x, char out[200]) {
+    const char *host = is_proxied(x) ? x->hop->terms.proxy : NULL, *at;
+
+    out[0] = '\0';
+    if (!host)
+        return;
+    host = strstr(host, "://") ? strstr(host, "://") + 3 : host;
+    at = strrchr(host, '@');
+    host = at ? at + 1 : host;
+    snprintf(out, 200, " by the proxy %.*s", (int)strcspn(host, "/"), host);
+}
+
 static int connect_failed(struct exchange *x) {
+    char proxy[200];
     long number = 0;
 
     if (x->refused) {
@@ -392,8 +420,8 @@ static int connect_failed(struct exchange *x) {
         return x->err->code;
     }
     curl_easy_getinfo(x->lane->easy, CURLINFO_OS_ERRNO, &number);
-    return fail(x, BH_E_UNAVAILABLE, "connect", "connect to %s:%u%s: %s", x->hop->url->host, x->hop->url->port,
-                is_proxied(x) ? " by the proxy" : "",
+    by_proxy(x, proxy);
+    return fail(x, BH_E_UNAVAILABLE, "connect", "connect to %s:%u%s: %s", x->hop->url->host, x->hop->url->port, proxy,
                 number > 0 ? strerror((int)number)
                 : *x->why  ? x->why
                            : "no connection");
@@ -401,11 +429,13 @@ static int connect_failed(struct exchange *x) {
 
 static int timed_out(struct exchange *x) {
     double connected = 0; /* a connection that was used again has no times but this one */
+    char proxy[200];
 
     curl_easy_getinfo(x->lane->easy, CURLINFO_PRETRANSFER_TIME, &connected);
+    by_proxy(x, proxy);
     if (connected <= 0)
-        return fail(x, BH_E_UNAVAILABLE, "connect", "connect to %s:%u: no answer in time", x->hop->url->host,
-                    x->hop->url->port);
+        return fail(x, BH_E_UNAVAILABLE, "connect", "connect to %s:%u%s: no answer in time", x->hop->url->host,
+                    x->hop->url->port, proxy);
     return fail(x, BH_E_UNAVAILABLE, "timeout", "%s: no answer in time", x->origin);
 }
 
@@ -415,13 +445,16 @@ static int connection_lost(struct exchange *x, CURLcode code) {
 }
 
 static int curl_failed(struct exchange *x, CURLcode code) {
+    char proxy[200];
+
     if (x->err->code)
         return x->err->code;
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
+        by_proxy(x, proxy);
         return fail(x, BH_E_UNAVAILABLE, "dns", "look up %s: no such host, or no name server answers",
-                    code == CURLE_COULDNT_RESOLVE_PROXY ? "the proxy" : x->hop->url->host);
+                    code == CURLE_COULDNT_RESOLVE_PROXY ? proxy + strlen(" by ") : x->hop->url->host);
     case CURLE_COULDNT_CONNECT:
         return connect_failed(x);
     case CURLE_OPERATION_TIMEDOUT:

@@ -163,8 +163,7 @@ static int look_at(void *arg, struct reg_remote *r, struct bh_err *err) {
 
     reset(l);
     if (fetch(l, r, name, &l->reply.top, &top, err) != 0) {
-        if (strcmp(err->reason, "manifest-unknown") == 0 && !l->ref->digest[0])
-            reg_tags_hint(r, l->ref->tag, err);
+        reg_tags_hint(r, l->ref->digest[0] ? "" : l->ref->tag, err);
         return err->code;
     }
     return take_parts(l, r, &top, err);

@@ -40,8 +40,9 @@ static int probe(struct reg_remote *r, const char *host, struct bh_err *err) {
         return 0;
     reg_answer_text(&answer, text, sizeof text);
     if (answer.status == 401 || answer.status == 403) {
+        bool said = *text && !bh_str_starts(text, "unauthorized: authentication required");
         bh_err_set(err, BH_E_UNAUTHENTICATED, "login to %s: %s", host,
-                   *text ? text : "unauthorized: incorrect username or password");
+                   said ? text : "unauthorized: incorrect username or password");
         return bh_err_reason(err, "unauthorized");
     }
     if (answer.status == 404) {

@@ -167,17 +167,21 @@ void reg_tags_hint(struct reg_remote *r, const char *wanted, struct bh_err *err)
     struct names names = {0};
     const struct reg_pages pages = {
         .below = "tags/list?n=10000", .key = "tags", .what = "tags", .once = true, .take = keep_name, .arg = &names};
-    struct bh_err ignored = BH_ERR_INIT;
+    struct bh_err why = BH_ERR_INIT;
     const char *near[REG_NEAR];
     char hint[sizeof err->hint];
     size_t n = 0, used = 0;
 
-    if (reg_pages_read(r, &pages, &ignored) == 0)
+    if (strcmp(err->reason, "manifest-unknown") != 0)
+        return;
+    if (reg_pages_read(r, &pages, &why) == 0)
         n = reg_tags_near((const char *const *)names.v, names.n, wanted, near);
     for (size_t i = 0; i < n && used + strlen(near[i]) + 40 < sizeof hint; i++)
         used += (size_t)snprintf(hint + used, sizeof hint - used, "%s%s", i ? ", " : "tags that are there: ", near[i]);
     if (used > 0)
         bh_err_hint(err, "%s", hint);
+    else if (why.code == BH_E_DENIED || why.code == BH_E_UNAUTHENTICATED) /* registries say the same for both */
+        bh_err_hint(err, "the registry shows no such repository; %s", why.hint);
     for (size_t i = 0; i < names.n; i++)
         free(names.v[i]);
     free(names.v);

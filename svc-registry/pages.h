@@ -26,7 +26,8 @@ bool reg_tag_valid(const char *tag);
 /* Up to five names of the list that are near to one that is not there, the nearest first; how many. */
 #define REG_NEAR 5
 size_t reg_tags_near(const char *const *tags, size_t n, const char *wanted, const char *out[REG_NEAR]);
-/* After "manifest unknown": asks for the tags and puts near ones into the error's hint.  Fails silently. */
+/* After "manifest unknown": asks for the tags and puts near ones into the error's hint, or that the registry shows no
+ * such repository.  wanted: "" for a digest.  Fails silently; other errors stay as they are. */
 void reg_tags_hint(struct reg_remote *r, const char *wanted, struct bh_err *err);
 
 #endif

@@ -91,6 +91,7 @@ struct item {
     bool first;         /* of its reference */
     const char *tag;    /* NULL: what the reference says */
     struct bh_err *err; /* NULL: it is here, or was not begun */
+    bool here, is_new;
 };
 
 struct set {
@@ -172,8 +173,10 @@ static void run_item(struct set *s, size_t i) {
 
     if (it->tag != NULL)
         bh_str_copy(ref.tag, sizeof ref.tag, it->tag);
-    if (tell_begin(to, it, r, &err) == 0 && reg_pull_image(s->p, it->number, &ref, to, &err) == 0)
+    if (tell_begin(to, it, r, &err) == 0 && reg_pull_image(s->p, it->number, &ref, to, &it->is_new, &err) == 0) {
+        it->here = true;
         return;
+    }
     keep_error(it, &err);
     if (err.code == BH_E_UNAVAILABLE) /* its other tags will fare no better */
         r->unreachable = true;
@@ -188,6 +191,24 @@ static int one(void *arg, size_t i, struct bh_err *err) {
         run_item(s, i);
     reg_order_end(s->order, i);
     return 0;
+}
+
+/* Of all tags together there is one word, as docker has it. */
+static void tell_repositories(struct set *s) {
+    struct bh_err ignored = BH_ERR_INIT; /* a client that is gone has been noticed */
+
+    for (unsigned number = 0; number < s->p->ask->n_references; number++) {
+        bool here = false, is_new = false;
+        char name[BH_REF_TEXT_SIZE];
+
+        for (size_t i = 0; i < s->n; i++) {
+            here |= s->items[i].here && s->items[i].number == number;
+            is_new |= s->items[i].is_new && s->items[i].number == number;
+        }
+        bh_ref_familiar_name(&s->refs[number].ref, name);
+        if (here)
+            (void)reg_pull_tell_status(s->p->listener, number, name, is_new, &ignored);
+    }
 }
 
 /* The first error is the call's; the others are told before. */
@@ -220,6 +241,8 @@ static int pull_all(struct reg_pulling *p, struct bh_err *err) {
 
     bh_arena_init(&s.arena, TAGS_ARENA);
     run_set(&s);
+    if (p->ask->all_tags)
+        tell_repositories(&s);
     (void)result(&s, err);
     for (size_t i = 0; i < s.n; i++)
         free(s.items[i].err);

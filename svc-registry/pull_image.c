@@ -50,15 +50,21 @@ static int look_up_name(struct reg_pull_image *im, struct reg_known *out, struct
     return reg_store_known(im->p->room->store, &ask, &im->arena, out, err);
 }
 
+int reg_pull_tell_status(const struct reg_listener *to, unsigned number, const char *what, bool is_new,
+                         struct bh_err *err) {
+    return reg_tell_status(to, number, err, "Status: %s %s",
+                           is_new ? "Downloaded newer image for" : "Image is up to date for", what);
+}
+
 static int tell_end(struct reg_pull_image *im, const char *id, bool is_new, struct bh_err *err) {
     char canonical[BH_REF_TEXT_SIZE];
     const struct reg_event end = {
         .number = im->number, .reference = canonical, .id = id, .digest = im->top, .is_new = is_new};
 
     bh_ref_format(&im->ref, canonical);
+    im->is_new = is_new;
     if (reg_tell_status(im->listener, im->number, err, "Digest: %s", im->top) != 0 ||
-        reg_tell_status(im->listener, im->number, err, "Status: %s %s",
-                        is_new ? "Downloaded newer image for" : "Image is up to date for", im->familiar) != 0)
+        (!im->p->ask->all_tags && reg_pull_tell_status(im->listener, im->number, im->familiar, is_new, err) != 0))
         return err->code;
     return reg_tell(im->listener, &end, err);
 }
@@ -94,18 +100,17 @@ static int ask_top(void *arg, struct reg_remote *remote, struct bh_err *err) {
     struct reg_manifest *out = im->top_answer;
 
     bh_err_clear(err);
-    if (im->by_head) {
-        if (reg_remote_manifest_head(remote, tag_or_digest(&im->ref), im->familiar, out, err) == 0)
-            return 0;
-        if (err->code != BH_E_UNIMPLEMENTED)
-            return err->code;
+    int r = BH_E_UNIMPLEMENTED;
+
+    if (im->by_head)
+        r = reg_remote_manifest_head(remote, tag_or_digest(&im->ref), im->familiar, out, err);
+    if (r == BH_E_UNIMPLEMENTED) {
         bh_err_clear(err);
+        r = reg_remote_manifest(remote, tag_or_digest(&im->ref), im->familiar, out, err);
     }
-    if (reg_remote_manifest(remote, tag_or_digest(&im->ref), im->familiar, out, err) == 0)
-        return 0;
-    if (err->code == BH_E_NOT_FOUND && im->ref.digest[0] == '\0')
-        reg_tags_hint(remote, im->ref.tag, err);
-    return err->code;
+    if (r != 0)
+        reg_tags_hint(remote, im->ref.digest[0] != '\0' ? "" : im->ref.tag, err);
+    return r;
 }
 
 /* What the name means at the registry; only the digest when a HEAD is all that is needed. */
@@ -199,7 +204,7 @@ static int run(struct reg_pull_image *im, struct bh_err *err) {
 }
 
 int reg_pull_image(struct reg_pulling *p, unsigned number, const struct bh_ref *ref,
-                   const struct reg_listener *listener, struct bh_err *err) {
+                   const struct reg_listener *listener, bool *out_new, struct bh_err *err) {
     struct reg_pull_image *im = bh_xcalloc(1, sizeof *im);
     int r;
 
@@ -215,6 +220,7 @@ int reg_pull_image(struct reg_pulling *p, unsigned number, const struct bh_ref *
         im->caller = p->caller;
         im->caller.cancel_fd = im->stop.fd;
         r = run(im, err);
+        *out_new = r == 0 && im->is_new;
         reg_stop_fini(&im->stop);
         bh_arena_fini(&im->arena);
         pthread_mutex_destroy(&im->lock);

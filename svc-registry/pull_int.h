@@ -46,13 +46,17 @@ struct reg_pull_image {
     const char *manifest_digest;       /* the one that was chosen from it */
     struct reg_document_info manifest; /* of this one */
     struct bh_strlist diff_ids;        /* empty for artifacts */
+    bool is_new;                       /* in the end */
     bool by_head;                      /* while the name is resolved: */
     struct reg_manifest *top_answer;
     pthread_mutex_t lock;
     struct reg_layer *live[REG_PULL_LIVE]; /* calls to the store that a stop must end */
 };
+/* *out_new: the name did not mean this image before. */
 int reg_pull_image(struct reg_pulling *p, unsigned number, const struct bh_ref *ref,
-                   const struct reg_listener *listener, struct bh_err *err);
+                   const struct reg_listener *listener, bool *out_new, struct bh_err *err);
+int reg_pull_tell_status(const struct reg_listener *to, unsigned number, const char *what, bool is_new,
+                         struct bh_err *err);
 /* Layers under way; false: the image has been stopped, do not go on. */
 bool reg_pull_live_add(struct reg_pull_image *im, struct reg_layer *layer);
 void reg_pull_live_remove(struct reg_pull_image *im, struct reg_layer *layer);

@@ -19,8 +19,16 @@
 
 /* ---- is it here, may it go there ------------------------------------------------------------------ */
 
-static int not_here(const struct reg_push_image_state *im, struct bh_err *err) {
-    bh_err_set(err, BH_E_NOT_FOUND, "An image does not exist locally with the tag: %s", im->local);
+/* In docker's words, which tell a wrong tag from a repository of which nothing is here. */
+static int not_here(const struct bh_ref *ref, bool other_tags, struct bh_err *err) {
+    char name[BH_REF_TEXT_SIZE];
+
+    if (other_tags)
+        bh_ref_familiar(ref, name);
+    else
+        bh_ref_familiar_name(ref, name);
+    bh_err_set(err, BH_E_NOT_FOUND, "%s: %s",
+               other_tags ? "tag does not exist" : "An image does not exist locally with the tag", name);
     return bh_err_reason(err, "no-such-image");
 }
 
@@ -41,7 +49,7 @@ static int check_here(struct reg_push_image_state *im, struct reg_known *known, 
     bh_ref_format(&ref, name);
     if (reg_store_known(im->p->room->store, &ask, &im->arena, known, err) != 0)
         return err->code;
-    return known->known ? 0 : not_here(im, err);
+    return known->known ? 0 : not_here(&ref, known->repository, err);
 }
 
 /* What the tag means there now; "" = nothing. */
@@ -98,7 +106,7 @@ static int open_image(struct reg_push_image_state *im, struct bh_err *err) {
     if (reg_hold_begin(im->p->room->store, ask->caller.owner, "push", &im->hold, err) != 0)
         return err->code;
     if (reg_hold_push(im->hold, &open, told_compressing, im, &im->arena, &im->image, err) != 0)
-        return err->code == BH_E_NOT_FOUND ? not_here(im, err) : err->code;
+        return err->code;
     if (im->image.n_manifests == 0)
         return bh_err_set(err, BH_E_INTERNAL, "the store gave no manifest of %s", im->local);
     return 0;
@@ -232,8 +240,9 @@ static int push_image(struct reg_pushing *p, unsigned number, const struct bh_re
     if (r == 0) {
         r = reg_source_remote(&im->source, 0, &im->remote, err);
         reg_upload_init(&im->probe, im->remote, im->familiar);
-        if (r == 0)
+        if (r == 0 && strcmp(p->repository, repository) != 0) /* once for all its tags */
             r = reg_tell_status(p->listener, number, err, "The push refers to repository [%s]", repository);
+        bh_str_copy(p->repository, sizeof p->repository, repository);
         if (r == 0)
             r = push_here(im, err);
         state_free(im);

@@ -13,6 +13,7 @@
 #include "svc-registry/upload.h"
 
 struct reg_pushing {
+    char repository[BH_REF_TEXT_SIZE]; /* the last that was told */
     struct reg_room *room;
     const struct reg_push *ask;
     struct reg_conf *conf;

@@ -221,12 +221,41 @@ static enum scheme scheme_of(struct reg_remote *r) {
     return s;
 }
 
+/* No way to the hub: the full name says which registry a short one meant. */
+static int name_fully(const struct reg_remote *r, struct bh_err *err) {
+    const char *path = r->place.path, *rest = bh_str_starts(path, "library/") ? path + strlen("library/") : path;
+    const char *familiar = strchr(rest, '/') ? path : rest;
+    size_t n = strlen(familiar);
+    char full[sizeof err->msg];
+
+    if (strcmp(r->place.name, "docker.io") != 0 || n == 0 || strncmp(err->msg, familiar, n) != 0 ||
+        !strchr(":@", err->msg[n]))
+        return err->code;
+    snprintf(full, sizeof full, "docker.io/%s%s", path, err->msg + n);
+    memcpy(err->msg, full, sizeof full);
+    return err->code;
+}
+
+static int send_request(struct reg_remote *r, struct reg_http_request *full, const char *below,
+                        struct reg_http_response *out, struct bh_err *err) {
+    enum scheme scheme = scheme_of(r);
+
+    if (scheme != UNKNOWN || !below)
+        return send_first(r, full, below, out, scheme == PLAIN ? PLAIN : TLS, err);
+    pthread_mutex_lock(&r->lock);
+    if (r->scheme == UNKNOWN) {
+        int rc = discover(r, full, below, out, err);
+        pthread_mutex_unlock(&r->lock);
+        return rc;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return send_first(r, full, below, out, scheme_of(r), err);
+}
+
 int reg_remote_send(struct reg_remote *r, const struct reg_http_request *req, const char *below,
                     struct reg_http_response *out, struct bh_err *err) {
     const struct reg_settings *s = reg_conf_settings(r->conf);
     struct reg_http_request full = *req;
-    enum scheme scheme = scheme_of(r);
-    int rc;
 
     full.terms = terms_for;
     full.terms_arg = r;
@@ -234,18 +263,7 @@ int reg_remote_send(struct reg_remote *r, const struct reg_http_request *req, co
     full.cancel_fd = r->caller->cancel_fd;
     if (!full.tries)
         full.tries = r->caller->tries ? r->caller->tries : s->tries;
-    if (req->url)
-        below = NULL;
-    if (scheme != UNKNOWN || !below)
-        return send_first(r, &full, below, out, scheme == PLAIN ? PLAIN : TLS, err);
-    pthread_mutex_lock(&r->lock);
-    if (r->scheme == UNKNOWN) {
-        rc = discover(r, &full, below, out, err);
-        pthread_mutex_unlock(&r->lock);
-        return rc;
-    }
-    pthread_mutex_unlock(&r->lock);
-    return send_first(r, &full, below, out, scheme_of(r), err);
+    return send_request(r, &full, req->url ? NULL : below, out, err) == 0 ? 0 : name_fully(r, err);
 }
 
 int reg_remote_location(struct reg_remote *r, const struct reg_http_response *answer, char out[REG_URL_SIZE],
@@ -298,6 +316,14 @@ static bool is_definite(const struct bh_err *e) {
     return e->code != BH_E_UNAVAILABLE;
 }
 
+/* What both begin with, up to the first ": ": the name, which stands there already. */
+static size_t same_start(const char *a, const char *b) {
+    const char *end = strstr(a, ": ");
+    size_t n = end ? (size_t)(end - a) + 2 : 0;
+
+    return n > 0 && strncmp(a, b, n) == 0 ? n : 0;
+}
+
 /* The last place is the registry itself: its word counts, unless it could not be had and a mirror gave one.  What the
  * others said stands behind it in the order tried. */
 int reg_places_failed(const struct reg_places *places, const struct bh_err *errs, size_t n, struct bh_err *err) {
@@ -311,7 +337,8 @@ int reg_places_failed(const struct reg_places *places, const struct bh_err *errs
         char cut[260];
         if (i == chosen || errs[i].code == 0) /* 0: it was not asked */
             continue;
-        (void)bh_str_copy_n(cut, sizeof cut, errs[i].msg, strnlen(errs[i].msg, sizeof cut - 1));
+        const char *told = errs[i].msg + same_start(errs[i].msg, err->msg);
+        (void)bh_str_copy_n(cut, sizeof cut, told, strnlen(told, sizeof cut - 1));
         bh_buf_addf(&others, "%s%s%s: %s", others.len ? "; " : "", places->v[i].mirror ? "mirror " : "",
                     places->v[i].host, cut);
     }

@@ -93,7 +93,7 @@ static int take_name(void *arg, const char *name, bool *out_stop, struct bh_err 
 
 static int read_catalog(struct reg_search *s, struct reg_remote *r, struct bh_err *err) {
     const struct reg_pages pages = {
-        .below = "/v2/_catalog?n=1000", .key = "repositories", .what = "catalog", .take = take_name, .arg = s};
+        .below = "/v2/_catalog?n=1000", .key = "repositories", .what = s->what, .take = take_name, .arg = s};
 
     s->catalog = true;
     s->n_hits = 0;
@@ -109,9 +109,10 @@ static bool has_no_search(const struct reg_http_response *answer) {
 
 int reg_search_run(struct reg_search *s, struct reg_remote *r, struct bh_err *err) {
     REG_SCOPE_RESPONSE struct reg_http_response answer = REG_HTTP_RESPONSE_INIT;
-    struct reg_http_request req = {.method = "GET", .what = "search"};
+    struct reg_http_request req = {.method = "GET", .what = s->what};
     char below[REG_URL_SIZE] = "/v1/search", limit[16];
 
+    snprintf(s->what, sizeof s->what, "search on %s", reg_remote_host(r));
     snprintf(limit, sizeof limit, "%u", s->limit);
     if (!reg_url_add_query(below, "q", s->term) || !reg_url_add_query(below, "n", limit))
         return bh_err_set(err, BH_E_INVALID, "the search term is too long");
@@ -121,7 +122,7 @@ int reg_search_run(struct reg_search *s, struct reg_remote *r, struct bh_err *er
     if (has_no_search(&answer))
         return read_catalog(s, r, err);
     if (answer.status != 200)
-        return reg_remote_status(r, &answer, s->term, err);
+        return reg_remote_status(r, &answer, s->what, err);
     return read_hits(s, &answer, err) == 0 ? 0 : bh_err_prefix(err, "%s", reg_remote_host(r));
 }
 

@@ -24,6 +24,7 @@ struct reg_search {
     struct reg_hit hits[100];
     size_t n_hits;
     bool catalog;
+    char what[300]; /* for errors */
 };
 #define REG_TERM_SIZE 256
 /* "HOST/word" goes to HOST, a lone word to the index of the hub: the place and the word. */

@@ -92,6 +92,7 @@ struct reg_known {
     bool known;
     const char *id, *manifest_digest;
     const char *index_digest; /* asked by name: the index that it was chosen from, "" = none */
+    bool repository;          /* asked by name, and not known: the owner has others of this repository */
 };
 int reg_store_known(struct reg_store *s, const struct reg_known_ask *ask, struct bh_arena *arena, struct reg_known *out,
                     struct bh_err *err);

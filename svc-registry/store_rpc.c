@@ -393,6 +393,7 @@ int reg_store_known(struct reg_store *s, const struct reg_known_ask *ask, struct
         return err->code;
     r = (const ST(ImageKnownReply) *)reply;
     out->known = r->known;
+    out->repository = r->repository;
     if (keep_text(r->id, arena, &out->id, err) != 0 ||
         keep_text(r->manifest_digest, arena, &out->manifest_digest, err) != 0 ||
         keep_text(r->index_digest, arena, &out->index_digest, err) != 0)

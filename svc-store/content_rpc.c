@@ -288,6 +288,7 @@ int store_rpc_image_known(void *room, struct bh_call *call, const ProtobufCMessa
     reply.id = known.id;
     reply.manifest_digest = known.manifest;
     reply.index_digest = known.index;
+    reply.repository = known.repository;
     return bh_call_reply(call, &reply.base, err);
 }
 

@@ -131,6 +131,18 @@ static int known_named(struct store_db *db, const struct store_found *f, const s
     return r < 0 ? r : 0;
 }
 
+static int look_for_repository(struct store_db *db, uid_t owner, const char *name, bool *out, struct bh_err *err) {
+    char repo[BH_REF_TEXT_SIZE];
+    struct bh_ref ref;
+    int64_t one;
+
+    if (bh_ref_parse(name, &ref, err) != 0)
+        return err->code;
+    bh_ref_name(&ref, repo);
+    return store_get_int(db, &one, out, err, "SELECT 1 FROM name WHERE owner=?1 AND repo=?2 LIMIT 1", "it",
+                         (int64_t)owner, repo);
+}
+
 int store_image_known_name(struct store *s, uid_t owner, const char *name, const char *platform,
                            struct store_known *out, struct bh_err *err) {
     const struct store_who own = {.owner = owner};
@@ -146,7 +158,7 @@ int store_image_known_name(struct store *s, uid_t owner, const char *name, const
     r = store_find(db, &own, name, &found, err);
     if (r == BH_E_NOT_FOUND) {
         bh_err_clear(err);
-        return 0;
+        return look_for_repository(db, owner, name, &out->repository, err);
     }
     return r != 0 || !found.by_name ? r : known_named(db, &found, platform[0] != '\0' ? &want : NULL, out, err);
 }

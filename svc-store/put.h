@@ -15,6 +15,7 @@ struct store_known {
     char id[STORE_DIGEST_SIZE];
     char manifest[STORE_DIGEST_SIZE];
     char index[STORE_DIGEST_SIZE]; /* asked by name: that it was chosen from, else "" */
+    bool repository;               /* asked by name: there are others of its repository */
 };
 /* digest: of a manifest, or of an index; of the latter the image for exactly that platform ("": this host's). */
 int store_image_known(struct store *s, const struct store_who *who, const char *digest, const char *platform,

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
 #include "cli/remote.h"
@@ -52,6 +53,25 @@ static int jobs_of(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_va
     return 0;
 }
 
+/* With -a the repository stands for its tags, as docker has it. */
+static void put_names(struct cli_ctx *ctx, const struct cli_transfer_view *view, bool all_tags) {
+    char last[BH_REF_TEXT_SIZE] = "", name[BH_REF_TEXT_SIZE];
+
+    for (size_t i = 0; i < view->n_done; i++) {
+        struct bh_err ignored = BH_ERR_INIT;
+        struct bh_ref ref;
+
+        bh_str_copy(name, sizeof name, view->done[i]);
+        if (all_tags && bh_ref_parse(view->done[i], &ref, &ignored) == 0)
+            bh_ref_name(&ref, name);
+        if (all_tags && strcmp(name, last) == 0)
+            continue;
+        bh_str_copy(last, sizeof last, name);
+        cli_put_word(ctx->out, name);
+        cli_put(ctx->out, "\n");
+    }
+}
+
 int cmd_pull(struct cli_ctx *ctx, const struct cli_args *args) {
     const char *const *names = (const char *const *)args->operands;
     struct bh_err err = BH_ERR_INIT;
@@ -77,12 +97,8 @@ int cmd_pull(struct cli_ctx *ctx, const struct cli_args *args) {
     }
     cli_transfer_view_init(&view, ctx, mode, false);
     status = cli_transfer_run(&view, "Pull", request);
-    if (mode != CLI_PROGRESS_JSON) {
-        for (size_t i = 0; i < view.n_done; i++) {
-            cli_put_word(ctx->out, view.done[i]);
-            cli_put(ctx->out, "\n");
-        }
-    }
+    if (mode != CLI_PROGRESS_JSON)
+        put_names(ctx, &view, cli_bool(args, "all-tags"));
     cli_transfer_view_fini(&view);
     return status;
 }

@@ -87,7 +87,7 @@ int cmd_search(struct cli_ctx *ctx, const struct cli_args *args) {
     json_t *rows;
     int status;
 
-    if (limit < 1 || limit > 100)
+    if (limit < 0 || limit > 100) /* 0: the default, as docker has it */
         return cli_failf(ctx->out, CLI_EXIT_FAILED, "limit %lld is outside the range of [1, 100]", (long long)limit);
     if ((status = cli_remote_make(ctx, args, CLI_REMOTE_SEARCH, &term, 1, &remote)) != 0)
         return status;

@@ -44,15 +44,14 @@ static void test_words(void **state) {
          "manifest for a:1 not found: manifest unknown: manifest unknown", BH_E_NOT_FOUND},
         {0, 404, "", "manifest for a:1 not found: manifest unknown: manifest unknown", BH_E_NOT_FOUND},
         {0, 404, E("NAME_UNKNOWN", "no"),
-         "pull access denied for a:1, repository does not exist or may require 'docker login': name unknown: no",
+         "pull access denied for a, repository does not exist or may require 'docker login': name unknown: no",
          BH_E_DENIED},
         {0, 401, E("UNAUTHORIZED", "authentication required"),
-         "pull access denied for a:1, repository does not exist or may require 'docker login': unauthorized: "
+         "pull access denied for a, repository does not exist or may require 'docker login': unauthorized: "
          "authentication required",
          BH_E_UNAUTHENTICATED},
         {0, 403, E("DENIED", "no"),
-         "pull access denied for a:1, repository does not exist or may require 'docker login': denied: no",
-         BH_E_DENIED},
+         "pull access denied for a, repository does not exist or may require 'docker login': denied: no", BH_E_DENIED},
         {1, 401, "", "a:1: unauthorized: authentication required", BH_E_UNAUTHENTICATED},
         {1, 403, E("DENIED", "requested access to the resource is denied"),
          "a:1: denied: requested access to the resource is denied", BH_E_DENIED},
@@ -62,15 +61,15 @@ static void test_words(void **state) {
         {0, 418, "{\"details\":\"tea\"}", "a:1: h: received unexpected HTTP status: 418 : tea", BH_E_CONFLICT},
         {1, 405, E("UNSUPPORTED", "x"), "a:1: unsupported: x", BH_E_UNIMPLEMENTED},
         {0, 403, E("X\\u001b[31m\\n", "a\\u001b]0;t\\u0007\\nb"),
-         "pull access denied for a:1, repository does not exist or may require 'docker login': x?[31m?: "
+         "pull access denied for a, repository does not exist or may require 'docker login': x?[31m?: "
          "a\\x1b]0;t\\x07\\x0ab",
          BH_E_DENIED},
         {0, 403, "{\"errors\":[3]}",
-         "pull access denied for a:1, repository does not exist or may require 'docker login': denied: requested "
+         "pull access denied for a, repository does not exist or may require 'docker login': denied: requested "
          "access to the resource is denied",
          BH_E_DENIED},
         {0, 403, "{\"errors\":{}}",
-         "pull access denied for a:1, repository does not exist or may require 'docker login': denied: requested "
+         "pull access denied for a, repository does not exist or may require 'docker login': denied: requested "
          "access to the resource is denied",
          BH_E_DENIED},
     };
