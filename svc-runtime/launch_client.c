@@ -218,7 +218,7 @@ static int reply_error(struct rt_launch_reply *a, struct bh_err *err) {
     a->msg[sizeof a->msg - 1] = 0;
     a->hint[sizeof a->hint - 1] = 0;
     bh_err_set(err, a->code, "%s", *a->msg != 0 ? a->msg : "launch refused without a reason");
-    if (a->exit_hint >= 125 && a->exit_hint <= 127) {
+    if (a->exit_hint >= 125 && a->exit_hint <= 127 && strcmp(a->reason, "not-running") != 0) {
         snprintf(reason, sizeof reason, "exit-%d", a->exit_hint);
         bh_err_reason(err, reason);
     } else {
