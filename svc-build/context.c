@@ -29,11 +29,11 @@ static int fetch(struct build_job *job, struct build_stack *out, struct bh_err *
     struct build_fetched got;
     struct build_tar *tar = NULL;
     struct bh_digest layer;
-    int fd = -1;
+    int fds[2];
 
-    if (build_tar_begin(job->room->store, build_hold_number(job->hold), &tar, &fd, err) != 0)
+    if (build_tar_begin_spooled(job->room->store, build_hold_number(job->hold), &tar, fds, err) != 0)
         return err->code;
-    if (build_fetch(job->room->registry, job->ask, job->ask->context_url, "", fd, &job->cancel, job->arena, &got,
+    if (build_fetch(job->room->registry, job->ask, job->ask->context_url, "", fds, &job->cancel, job->arena, &got,
                     err) != 0) {
         build_tar_drop(tar);
         return err->code;

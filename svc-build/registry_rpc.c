@@ -159,10 +159,10 @@ static int keep_fetched(const RG_MSG(FetchReply) * reply, struct bh_arena *arena
     return out->digest == NULL || out->filename == NULL ? err->code : 0;
 }
 
-static int finish_fetch(struct bh_stream *stream, int fd, struct bh_arena *arena, struct build_fetched *out,
+static int finish_fetch(struct bh_stream *stream, const int fds[2], struct bh_arena *arena, struct build_fetched *out,
                         struct bh_err *err) {
     ProtobufCMessage *reply = NULL;
-    int code = bh_stream_send_fds(stream, &fd, 1, err);
+    int code = bh_stream_send_fds(stream, fds, 2, err);
 
     if (code == 0)
         code = bh_stream_finish(stream, &bulkhead__registry__v1__fetch_reply__descriptor, &reply, err);
@@ -175,8 +175,9 @@ static int finish_fetch(struct bh_stream *stream, int fd, struct bh_arena *arena
     return code;
 }
 
-int build_fetch(struct build_registry *r, const struct build_ask *ask, const char *url, const char *checksum, int fd,
-                struct build_cancel *cancel, struct bh_arena *arena, struct build_fetched *out, struct bh_err *err) {
+int build_fetch(struct build_registry *r, const struct build_ask *ask, const char *url, const char *checksum,
+                const int fds[2], struct build_cancel *cancel, struct bh_arena *arena, struct build_fetched *out,
+                struct bh_err *err) {
     const struct bh_stream_options options = {.announce_fds = true};
     RG_MSG(FetchRequest) req = BULKHEAD__REGISTRY__V1__FETCH_REQUEST__INIT;
     RG_MSG(RemoteOptions) remote = remote_of(ask);
@@ -190,7 +191,7 @@ int build_fetch(struct build_registry *r, const struct build_ask *ask, const cha
     if (bh_stream_open(r->conn, SERVICE "Fetch", &req.base, &options, &stream, err) != 0)
         return err->code;
     build_wait_begin(cancel, &wait, stream);
-    code = finish_fetch(stream, fd, arena, out, err);
+    code = finish_fetch(stream, fds, arena, out, err);
     build_wait_end(cancel, &wait);
     bh_stream_free(stream);
     return code;

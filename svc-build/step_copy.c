@@ -241,11 +241,11 @@ static int fetch(struct copying *x, const char *url, struct build_fetched *got, 
                  struct bh_err *err) {
     struct build_job *job = x->site->job;
     struct build_tar *tar = NULL;
-    int fd = -1;
+    int fds[2];
 
-    if (build_tar_begin(job->room->store, build_hold_number(job->hold), &tar, &fd, err) != 0)
+    if (build_tar_begin_spooled(job->room->store, build_hold_number(job->hold), &tar, fds, err) != 0)
         return err->code;
-    if (build_fetch(job->room->registry, job->ask, url, x->copy->checksum.s != NULL ? x->copy->checksum.s : "", fd,
+    if (build_fetch(job->room->registry, job->ask, url, x->copy->checksum.s != NULL ? x->copy->checksum.s : "", fds,
                     &job->cancel, &x->site->arena, got, err) != 0) {
         build_tar_drop(tar);
         return err->code;

@@ -111,6 +111,9 @@ int build_layer_nothing(struct build_store *s, uint64_t hold, struct bh_digest *
 /* A layer of a tar that is written bit by bit. */
 struct build_tar;
 int build_tar_begin(struct build_store *s, uint64_t hold, struct build_tar **out, int *out_fd, struct bh_err *err);
+/* For Registry/Fetch: [0] the same, [1] a file of the store.  Both are closed with the tar. */
+int build_tar_begin_spooled(struct build_store *s, uint64_t hold, struct build_tar **out, int out_fds[2],
+                            struct bh_err *err);
 /* Closes the descriptor. */
 int build_tar_end(struct build_tar *t, struct bh_digest *out, struct bh_err *err);
 void build_tar_drop(struct build_tar *t);

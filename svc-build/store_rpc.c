@@ -358,32 +358,51 @@ int build_layer_file(struct build_store *s, uint64_t hold, const struct build_st
 
 struct build_tar {
     struct bh_stream *stream;
-    int fd;
+    int fd[2]; /* the pipe; the file, -1 without one */
 };
 
-int build_tar_begin(struct build_store *s, uint64_t hold, struct build_tar **out, int *out_fd, struct bh_err *err) {
+static void close_tar(struct build_tar *t) {
+    for (unsigned i = 0; i < 2; i++)
+        bh_scope_close(&t->fd[i]);
+}
+
+static int begin_tar(struct build_store *s, uint64_t hold, bool spool, struct build_tar **out, struct bh_err *err) {
     ST_MSG(LayerTarRequest) req = BULKHEAD__STORE__V1__LAYER_TAR_REQUEST__INIT;
     const struct bh_stream_options options = {.expect_fds = true};
     struct build_tar *t = bh_xcalloc(1, sizeof *t);
     unsigned n = 0;
 
-    t->fd = -1;
+    t->fd[0] = t->fd[1] = -1;
     req.hold = hold;
+    req.spool = spool;
     if (bh_stream_open(s->conn, SERVICE "LayerTar", &req.base, &options, &t->stream, err) != 0 ||
-        bh_stream_recv_fds(t->stream, &t->fd, 1, &n, err) != 0) {
+        bh_stream_recv_fds(t->stream, t->fd, spool ? 2 : 1, &n, err) != 0) {
         build_tar_drop(t);
         return err->code;
     }
     *out = t;
-    *out_fd = t->fd;
+    return 0;
+}
+
+int build_tar_begin(struct build_store *s, uint64_t hold, struct build_tar **out, int *out_fd, struct bh_err *err) {
+    if (begin_tar(s, hold, false, out, err) != 0)
+        return err->code;
+    *out_fd = (*out)->fd[0];
+    return 0;
+}
+
+int build_tar_begin_spooled(struct build_store *s, uint64_t hold, struct build_tar **out, int out_fds[2],
+                            struct bh_err *err) {
+    if (begin_tar(s, hold, true, out, err) != 0)
+        return err->code;
+    memcpy(out_fds, (*out)->fd, sizeof(*out)->fd);
     return 0;
 }
 
 void build_tar_drop(struct build_tar *t) {
     if (t == NULL)
         return;
-    if (t->fd >= 0)
-        close(t->fd);
+    close_tar(t);
     if (t->stream != NULL)
         bh_stream_free(t->stream);
     free(t);
@@ -393,8 +412,7 @@ int build_tar_end(struct build_tar *t, struct bh_digest *out, struct bh_err *err
     BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     int r;
 
-    close(t->fd);
-    t->fd = -1;
+    close_tar(t);
     r = bh_stream_finish(t->stream, &bulkhead__store__v1__layer_tar_reply__descriptor, &reply, err);
     if (r == 0 && reply == NULL)
         r = no_answer("a new layer", err);

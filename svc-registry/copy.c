@@ -22,9 +22,11 @@ int reg_copying_begin(struct reg_copying *c, struct reg_room *room, const struct
                       struct bh_err *err) {
     char note[256];
 
-    *c = (struct reg_copying){.room = room};
+    *c = (struct reg_copying){.room = room, .memory = REG_COPY_MEMORY};
     if (reg_stop_init(&c->stop, caller->cancel_fd, NULL, NULL, err) != 0)
         return err->code;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->given, NULL);
     c->conf = reg_room_conf(room);
     c->caller = *caller;
     c->caller.cancel_fd = c->stop.fd;
@@ -43,6 +45,8 @@ int reg_copying_begin(struct reg_copying *c, struct reg_room *room, const struct
     }
     reg_conf_unref(c->conf);
     reg_stop_fini(&c->stop);
+    pthread_cond_destroy(&c->given);
+    pthread_mutex_destroy(&c->lock);
     return err->code;
 }
 
@@ -51,6 +55,8 @@ void reg_copying_end(struct reg_copying *c) {
     reg_source_close(&c->to);
     reg_conf_unref(c->conf);
     reg_stop_fini(&c->stop);
+    pthread_cond_destroy(&c->given);
+    pthread_mutex_destroy(&c->lock);
 }
 
 int reg_copy_read(struct reg_copying *c, const struct reg_manifest *m, struct bh_arena *arena,

@@ -14,6 +14,7 @@
 #include "svc-registry/upload.h"
 
 #define BUFFER     ((size_t)4 << 20)
+#define BUFFER_MIN ((size_t)1 << 20)  /* when many travel at once */
 #define BUFFER_MAX ((size_t)16 << 20) /* for registries that want large chunks */
 
 struct stream {
@@ -24,6 +25,7 @@ struct stream {
     struct reg_blob_read in;
     char *buffer;
     size_t cap, n; /* bytes in it, not yet sent */
+    size_t taken;  /* of the memory of all */
 };
 
 static void pausing(void *arg, unsigned seconds) {
@@ -91,12 +93,40 @@ static int finish(struct stream *s, struct bh_err *err) {
     return reg_upload_finish(&s->up, s->desc->digest_text, err);
 }
 
+/* Waits until others give some back: each has one buffer at most, and needs nothing else to end. */
+static void take_memory(struct reg_copying *c, size_t n) {
+    pthread_mutex_lock(&c->lock);
+    while (c->memory < n)
+        pthread_cond_wait(&c->given, &c->lock);
+    c->memory -= n;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void give_memory(struct reg_copying *c, size_t n) {
+    pthread_mutex_lock(&c->lock);
+    c->memory += n;
+    pthread_cond_broadcast(&c->given);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* A fair part of what all may have, and what the registry wants in any case. */
+static size_t buffer_size(const struct stream *s) {
+    size_t part = REG_COPY_MEMORY / (s->c->jobs > 0 ? s->c->jobs : 1);
+
+    part = part > BUFFER ? BUFFER : part < BUFFER_MIN ? BUFFER_MIN : part;
+    return s->up.chunk_min > part ? (size_t)s->up.chunk_min : part;
+}
+
 static int run_stream(struct stream *s, struct reg_source *from, struct bh_err *err) {
-    s->cap = s->up.chunk_min > BUFFER ? (size_t)s->up.chunk_min : BUFFER;
+    s->cap = buffer_size(s);
     if (s->cap > BUFFER_MAX)
         return bh_err_set(err, BH_E_LIMIT, "%s: the registry wants chunks of %zu bytes", s->c->familiar, s->cap);
     if (s->desc->size < s->cap)
         s->cap = (size_t)s->desc->size + 1;
+    take_memory(s->c, s->cap);
+    s->taken = s->cap;
+    if (reg_stop_check(&s->c->stop, err) != 0)
+        return err->code;
     s->buffer = malloc(s->cap); /* the registry's wish */
     if (s->buffer == NULL)
         return bh_err_set(err, BH_E_LIMIT, "%s: no memory for chunks of %zu bytes", s->c->familiar, s->cap);
@@ -149,6 +179,7 @@ int reg_copy_blob(struct reg_copying *c, struct reg_source *from, const struct b
     if (r == 0)
         r = there ? tell(&s, REG_LAYER_THERE, NULL, err) : bring(&s, from, err);
     free(s.buffer);
+    give_memory(c, s.taken);
     reg_blob_read_fini(&s.in);
     reg_upload_fini(&s.up);
     return r == 0 ? 0 : bh_err_prefix(err, "blob %s", desc->digest_text);

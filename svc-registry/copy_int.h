@@ -23,6 +23,9 @@ struct reg_copying {
     char familiar[BH_REF_TEXT_SIZE]; /* of the target */
     struct reg_source to;
     struct reg_remote *remote; /* of `to` */
+    pthread_mutex_t lock;
+    pthread_cond_t given;
+    size_t memory; /* bytes that buffers may still take */
 };
 int reg_copying_begin(struct reg_copying *c, struct reg_room *room, const struct reg_caller *caller, const char *target,
                       struct bh_err *err);
@@ -34,6 +37,8 @@ int reg_copy_read(struct reg_copying *c, const struct reg_manifest *m, struct bh
 /* From a digest or tag at the source to the same digest at the target, with all that it names; as `name` there. */
 int reg_copy_tree(struct reg_copying *c, struct reg_source *from, const struct reg_manifest *m, const char *name,
                   unsigned depth, struct bh_err *err);
+/* Buffers of all blobs together. */
+#define REG_COPY_MEMORY ((size_t)32 << 20)
 /* One blob, unless it is there. */
 int reg_copy_blob(struct reg_copying *c, struct reg_source *from, const struct bh_desc *desc, struct bh_err *err);
 

@@ -2,14 +2,14 @@
  * fetch.c - see fetch.h.
  *
  * Room: registry.  The tar's end mark is written only when the checksum holds: a tar without it is refused by the
- * store.  A body whose length is not told is kept in memory, up to SPOOL_MAX, because a tar names sizes first.
+ * store.  A body whose length is not told is kept in a file of the store first, because a tar names sizes first.
  */
 #include "svc-registry/fetch.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define SPOOL_MAX ((uint64_t)128 << 20)
+#define SPOOL_MAX ((uint64_t)16 << 30)
 #define BLOCK     512
 #define MODE      0600
 
@@ -26,7 +26,7 @@ struct body {
     struct reg_fetch *f;
     struct bh_hash *hash;
     struct reg_http_fd out;
-    int spool;     /* -1: the length was told, the bytes go straight on */
+    bool spooled;  /* the length was not told: the bytes go into the file first */
     uint64_t size; /* told */
 };
 
@@ -89,6 +89,16 @@ static int64_t http_date_ns(const char *text) {
     return end && !*end ? (int64_t)timegm(&tm) * BH_NSEC : 0;
 }
 
+static int check_spool(const struct reg_fetch *f, struct bh_err *err) {
+    struct stat st;
+
+    if (f->spool >= 0 && fstat(f->spool, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+        return 0;
+    bh_err_set(err, BH_E_INVALID, "%.200s: the server does not tell the length, and no file was given for the body",
+               f->url);
+    return bh_err_reason(err, "no-spool");
+}
+
 static int on_head(void *arg, const struct reg_http_response *head, struct bh_err *err) {
     struct body *b = arg;
     struct reg_fetch *f = b->f;
@@ -99,8 +109,8 @@ static int on_head(void *arg, const struct reg_http_response *head, struct bh_er
     b->size = head->length;
     if (head->length != UINT64_MAX)
         return put_header(b, head->length, err);
-    b->spool = memfd_create("body", MFD_CLOEXEC);
-    return b->spool >= 0 ? 0 : bh_err_errno(err, errno, "%s: no memory", f->url);
+    b->spooled = true;
+    return check_spool(f, err);
 }
 
 static int on_data(void *arg, const void *data, size_t n, struct bh_err *err) {
@@ -108,14 +118,14 @@ static int on_data(void *arg, const void *data, size_t n, struct bh_err *err) {
 
     b->f->size += n;
     bh_hash_update(b->hash, data, n);
-    if (b->spool < 0)
+    if (!b->spooled)
         return put(b, data, n, err);
     if (b->f->size > SPOOL_MAX) {
         bh_err_set(err, BH_E_LIMIT, "the server does not tell the length, and sends more than %llu bytes",
                    (unsigned long long)SPOOL_MAX);
         return bh_err_reason(err, "too-large");
     }
-    return bh_write_all(b->spool, data, n) == 0 ? 0 : bh_err_errno(err, errno, "keep the body");
+    return bh_write_all(b->f->spool, data, n) == 0 ? 0 : bh_err_errno(err, errno, "%.200s: keep the body", b->f->url);
 }
 
 static int put_spooled(struct body *b, struct bh_err *err) {
@@ -124,7 +134,7 @@ static int put_spooled(struct body *b, struct bh_err *err) {
     if (put_header(b, b->f->size, err) != 0)
         return err->code;
     for (uint64_t at = 0; at < b->f->size;) {
-        ssize_t n = bh_pread_full(b->spool, chunk, sizeof chunk, (off_t)at);
+        ssize_t n = bh_pread_full(b->f->spool, chunk, sizeof chunk, (off_t)at);
         if (n <= 0)
             return bh_err_errno(err, errno, "read the body again");
         if (put(b, chunk, (size_t)n, err) != 0)
@@ -157,7 +167,7 @@ static int finish(struct body *b, struct bh_err *err) {
 
     if (bh_hash_final(b->hash, &have, err) != 0 || check(b, &have, err) != 0)
         return err->code;
-    if (b->spool >= 0 && put_spooled(b, err) != 0)
+    if (b->spooled && put_spooled(b, err) != 0)
         return err->code;
     return put_end(b, b->f->size, err);
 }
@@ -208,7 +218,7 @@ int reg_fetch_run(struct reg_fetch *f, struct reg_room *room, struct reg_conf *c
     BH_SCOPE_HASH struct bh_hash hash = BH_HASH_INIT;
     const struct reg_settings *s = reg_conf_settings(conf);
     struct body body = {
-        .f = f, .hash = &hash, .out = {.fd = f->fd, .cancel_fd = caller->cancel_fd}, .spool = -1, .size = UINT64_MAX};
+        .f = f, .hash = &hash, .out = {.fd = f->fd, .cancel_fd = caller->cancel_fd}, .size = UINT64_MAX};
     char tag[320], since[128];
     const char *headers[2];
     struct reg_http_request req = {.method = "GET",
@@ -230,9 +240,5 @@ int reg_fetch_run(struct reg_fetch *f, struct reg_room *room, struct reg_conf *c
         return err->code;
     name_file(f);
     int rc = reg_http_send(room->http, &req, &answer, err);
-    if (rc == 0)
-        rc = answered(f, &answer, &body, err);
-    if (body.spool >= 0)
-        close(body.spool);
-    return rc;
+    return rc == 0 ? answered(f, &answer, &body, err) : rc;
 }

@@ -13,7 +13,8 @@ struct reg_fetch {
     const char *url;
     const char *checksum; /* "" = none */
     const char *etag, *last_modified;
-    int fd; /* of the tar */
+    int fd;    /* of the tar */
+    int spool; /* an empty file, for a body whose length is not told; -1: those are refused */
     /* results */
     bool not_modified;
     char digest[BH_DIGEST_TEXT_SIZE];

@@ -26,18 +26,21 @@ static int reply_fetch(struct bh_call *call, const struct reg_fetch *f, struct b
 int reg_rpc_fetch(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const REG_MSG(FetchRequest) *req = (const REG_MSG(FetchRequest) *)request;
     REG_SCOPE_CONF struct reg_conf *conf = reg_room_conf(room);
-    BH_SCOPE_CLOSE int fd = -1;
+    BH_SCOPE_CLOSE int fd = -1, spool = -1;
     struct reg_fetch fetch = {
         .url = req->url, .checksum = req->checksum, .etag = req->etag, .last_modified = req->last_modified};
     struct reg_caller caller;
+    int fds[2] = {-1, -1};
     unsigned n = 0;
 
     if (reg_caller_of(call, req->remote, &caller, err) != 0)
         return err->code;
-    if (!bh_call_wants_fds(call) || bh_call_take_fds(call, &fd, 1, &n, err) != 0 || n != 1)
-        return err->code ? err->code
-                         : bh_err_set(err, BH_E_INVALID, "Fetch: the pipe of a layer must come beside the call");
-    fetch.fd = fd;
+    if (!bh_call_wants_fds(call))
+        return bh_err_set(err, BH_E_INVALID, "Fetch: the pipe of a layer must come beside the call");
+    if (bh_call_take_fds(call, fds, 2, &n, err) != 0)
+        return err->code;
+    fetch.fd = fd = fds[0];
+    fetch.spool = spool = fds[1];
     if (reg_fetch_run(&fetch, room, conf, &caller, err) != 0)
         return err->code;
     close(bh_take_fd(&fd)); /* the end of the tar, before the answer */

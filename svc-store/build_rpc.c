@@ -4,6 +4,7 @@
  * Room: store.  A context comes from a person, or from a room on his behalf; all else under a hold is the build
  * room's, but for the layers of steps, which the runtime brings under the hold that the build lends it.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -132,13 +133,37 @@ int store_rpc_layer_compose(void *room, struct bh_call *call, const ProtobufCMes
     return err->code;
 }
 
-static int layer_tar(struct store *s, struct bh_call *call, const struct store_hold *h, bool compressed,
-                     struct bh_err *err) {
+/* The pipe, and the file that the caller keeps what it wants in; it is gone with the last descriptor. */
+static int give_tar_fds(struct store *s, struct bh_call *call, bool spool, int *out_fd, struct bh_err *err) {
+    struct store_temp file;
+    int ends[2], r;
+
+    if (!spool)
+        return bh_call_give_pipe(call, out_fd, err);
+    if (store_temp_open(&s->place, &file, err) != 0)
+        return err->code;
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        store_temp_drop(&s->place, &file);
+        return bh_err_errno(err, errno, "make the pipe of a layer");
+    }
+    const int given[] = {ends[1], file.fd};
+    r = bh_call_give_fds(call, given, 2, err);
+    close(ends[1]);
+    store_temp_drop(&s->place, &file);
+    if (r == 0)
+        *out_fd = ends[0];
+    else
+        close(ends[0]);
+    return r;
+}
+
+static int layer_tar(struct store *s, struct bh_call *call, const struct store_hold *h,
+                     const MSG(LayerTarRequest) * req, struct bh_err *err) {
     MSG(LayerTarReply) reply = BULKHEAD__STORE__V1__LAYER_TAR_REPLY__INIT;
     BH_SCOPE_CLOSE int fd = -1;
     struct store_layer_source src = {
         .size = BH_JOB_TO_END,
-        .flags = compressed ? 0 : BH_JOB_F_STRICT_END | BH_JOB_F_PLAIN_ONLY,
+        .flags = req->compressed ? 0 : BH_JOB_F_STRICT_END | BH_JOB_F_PLAIN_ONLY,
         .waits = true,
         .digest = "",
         .diff_id = "",
@@ -148,7 +173,7 @@ static int layer_tar(struct store *s, struct bh_call *call, const struct store_h
     };
     struct store_layer_result r;
 
-    if (bh_call_give_pipe(call, &fd, err) != 0)
+    if (give_tar_fds(s, call, req->spool, &fd, err) != 0)
         return err->code;
     src.fd = fd;
     if (store_layer_make(s, h->who.owner, h->lease, &src, &r, err) != 0)
@@ -165,7 +190,7 @@ int store_rpc_layer_tar(void *room, struct bh_call *call, const ProtobufCMessage
 
     if (use_hold(room, call, req->hold, &h, err) != 0)
         return err->code;
-    layer_tar(room, call, h, req->compressed, err);
+    layer_tar(room, call, h, req, err);
     store_hold_done(room, h);
     return err->code;
 }

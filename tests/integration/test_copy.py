@@ -42,6 +42,24 @@ def _(e):
     has(again.stdout, rf"^2: digest: {desc['digest']} size: {desc['size']}$", again)
 
 
+def most_memory(e):
+    """Of the registry room, so far."""
+    with open(f"/proc/{e.rooms()['registry']}/status") as f:
+        return int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1)) << 10
+
+
+@case("copy: many large layers at once take a bounded memory")
+def _(e):
+    layers = [noise(f"wide {i}", 5 << 20) for i in range(24)]
+    desc = A.put(mk.Image(layers), "team/wide:1", "plain")
+    before = most_memory(e)
+    copy(e, "--jobs", "24", f"{A.host}/team/wide:1", f"{B.host}/team/wide:1")
+    same(B.digest("team/wide:1"), desc["digest"])
+    more = most_memory(e) - before
+    linked = subprocess.run(["ldd", f"{e.bin}/bulkhead-registry"], capture_output=True, text=True, check=True).stdout
+    assert more < 56 << 20 or "libasan" in linked, f"{more >> 20} MiB for a copy"
+
+
 @case("copy: within one registry blobs are mounted; what is there is not sent")
 def _(e):
     im = mk.Image([noise("mounted", 500000)])

@@ -817,13 +817,20 @@ def _(e):
 
 # ---- ADD of an address ----
 
-def fetch(calls, request):
+def most_memory(e):
+    """Of the registry room, so far."""
+    return int(re.search(r"VmHWM:\s+(\d+)", read(f"/proc/{e.rooms()['registry']}/status")).group(1)) << 10
+
+
+def fetch(calls, request, spool=True):
     r, w = os.pipe()
     data = []
+    file = [os.open("/tmp", os.O_TMPFILE | os.O_RDWR)] if spool else []
     reader = threading.Thread(target=lambda: [data.append(b) for b in iter(lambda: os.read(r, 65536), b"")])
     reader.start()
-    stream = calls.open("registry", "Fetch", request, [w])
-    os.close(w)
+    stream = calls.open("registry", "Fetch", request, [w, *file])
+    for fd in (w, *file):
+        os.close(fd)
     try:
         reply, error = stream.finish(), None
     except CallError as no:
@@ -842,13 +849,15 @@ def _(e):
             return h.reply(304)
         if h.route == "/dir/file.txt":
             return h.reply(200, body, ETag='"v1"', Last_Modified="Wed, 21 Oct 2015 07:28:00 GMT")
-        if h.route == "/chunked":
+        if h.route in ("/chunked", "/large"):
             h.send_response(200)
             h.send_header("Transfer-Encoding", "chunked")
             h.end_headers()
             for i in range(0, len(body), 10000):
                 piece = body[i:i + 10000]
                 h.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            for i in range(100 if h.route == "/large" else 0):
+                h.wfile.write(b"100000\r\n%s\r\n" % bytes(1 << 20))
             return h.wfile.write(b"0\r\n\r\n")
         return h.reply(404)
 
@@ -865,6 +874,13 @@ def _(e):
         same((content == body, member.mtime, member.mode), (True, 1445412480, 0o600))
         reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/chunked"})
         same((error, file_of(data)[1] == body), (None, True))
+        before = most_memory(e)
+        reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/large"})
+        same((error, int(reply["size"]), len(file_of(data)[1])), (None, len(body) + (100 << 20), len(body) + (100 << 20)))
+        linked = subprocess.run(["ldd", f"{e.bin}/bulkhead-registry"], capture_output=True, text=True, check=True).stdout
+        assert most_memory(e) - before < 16 << 20 or "libasan" in linked, f"{most_memory(e) - before >> 20} MiB for a body without a length"
+        reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/chunked"}, False)
+        same((error[0], data), ("no-spool", b""))
         reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/dir/file.txt", "etag": '"v1"'})
         same((error, reply["not_modified"], data), (None, True, b""))
         reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/dir/file.txt", "checksum": "sha256:" + "0" * 64})
