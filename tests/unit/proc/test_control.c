@@ -3,6 +3,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
@@ -23,7 +24,7 @@
 
 static int supervisor = -1; /* the other end */
 static struct bh_control *control;
-static volatile int stops, reloads;
+static atomic_int stops, reloads;
 
 static void on_stop(void *arg) {
     (void)arg;

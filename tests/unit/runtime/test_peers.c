@@ -4,6 +4,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <poll.h>
@@ -28,17 +29,17 @@
 struct fake {
     int fd;
     struct rt_launch *launch;
-    volatile int *gone; /* the reader tells it when it likes, perhaps after the test */
+    atomic_int *gone; /* the reader tells it when it likes, perhaps after the test */
 };
 
 static void on_gone(void *arg) {
-    *(volatile int *)arg = 1;
+    *(atomic_int *)arg = 1;
 }
 
 static void fake_open(struct fake *f) {
     /* The room's end lives as long as the room: kept where the leak checker sees it. */
     static struct rt_launch *kept[16];
-    static volatile int gone[16];
+    static atomic_int gone[16];
     static unsigned n;
     struct bh_err err = BH_ERR_INIT;
     int pair[2];
