@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The documents against the tree: files and tests that they name are there, and so is every key of the configuration.
+"""The documents and the unit against the tree: files and tests that they name are there, every key of the configuration too.
 
     test_docs.py SOURCE_FOLDER
 """
@@ -80,8 +80,18 @@ def test_keys():
           (f"; only in the code: {sorted(code - page)}, only on the page: {sorted(page - code)}" if code != page else ""))
 
 
+def test_unit():
+    """What systemd leaves in the bounding set is what launch has: less keeps it from working, more is not needed."""
+    table = re.search(r"sup_launch_caps =(.*?);", re.sub(r"/\*.*?\*/", "", read("supervisor", "rooms_table.h"), flags=re.S), flags=re.S)
+    launch = {f"CAP_{name}" for name in re.findall(r"CAP\((\w+)\)", table.group(1))}
+    unit = set(re.findall(r"CAP_\w+", read("packaging", "systemd", "bulkhead.service.in")))
+    check(len(launch) > 10 and unit == launch, f"the unit's bounding set has launch's {len(launch)} capabilities" +
+          (f"; they differ in {sorted(unit ^ launch)}" if unit != launch else ""))
+
+
 everything = tree()
 test_names(everything)
 test_cases()
 test_keys()
+test_unit()
 sys.exit(1 if failures else 0)
