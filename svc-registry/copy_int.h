@@ -38,7 +38,7 @@ int reg_copy_read(struct reg_copying *c, const struct reg_manifest *m, struct bh
 int reg_copy_tree(struct reg_copying *c, struct reg_source *from, const struct reg_manifest *m, const char *name,
                   unsigned depth, struct bh_err *err);
 /* Buffers of all blobs together. */
-#define REG_COPY_MEMORY ((size_t)32 << 20)
+#define REG_COPY_MEMORY ((size_t)16 << 20)
 /* One blob, unless it is there. */
 int reg_copy_blob(struct reg_copying *c, struct reg_source *from, const struct bh_desc *desc, struct bh_err *err);
 
