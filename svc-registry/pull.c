@@ -136,6 +136,12 @@ static int add_reference(struct set *s, unsigned number, struct bh_err *err) {
     const char *text = s->p->ask->references[number];
     struct reference *r = &s->refs[number];
 
+    struct bh_err ignored = BH_ERR_INIT;
+    struct bh_ref written;
+
+    /* A reserved name is one wherever short names lead to. */
+    if (bh_ref_parse(text, &written, &ignored) == 0 && bh_ref_check_pull(&written, err) != 0)
+        return err->code;
     if (reg_complete(s->p->conf, text, &r->ref, r->note, err) != 0 || bh_ref_check_pull(&r->ref, err) != 0)
         return err->code;
     if (s->p->ask->all_tags)

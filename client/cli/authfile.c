@@ -217,8 +217,20 @@ static const char *helper_of(const json_t *root, const char *scope) {
     return best;
 }
 
-static int helper_get(const char *helper, const char *scope, struct cli_auth *out, bool *out_found,
-                      struct bh_err *err) {
+/* What is public can be had without it, and what is not says so: the warning tells why. */
+static int pass_over(const struct cli_auth_place *where, struct bh_err *err) {
+    char text[sizeof err->msg + sizeof err->hint + 4];
+
+    if (err->code == BH_E_INVALID || err->code == BH_E_LIMIT || where->warn == NULL)
+        return err->code;
+    snprintf(text, sizeof text, "%s%s%s", err->msg, err->hint[0] != '\0' ? "; " : "", err->hint);
+    where->warn(where->arg, text);
+    bh_err_clear(err);
+    return 0;
+}
+
+static int helper_get(const struct cli_auth_place *where, const char *helper, const char *scope, struct cli_auth *out,
+                      bool *out_found, struct bh_err *err) {
     SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
     SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
     BH_SCOPE_JSON json_t *root = NULL;
@@ -228,11 +240,13 @@ static int helper_get(const char *helper, const char *scope, struct cli_auth *ou
     key_of_server(scope, key, sizeof key);
     bh_buf_adds(&in, key);
     r = cli_helper_call(helper, "get", &in, &answer, err);
-    if (r == BH_E_NOT_FOUND) {
+    if (r == BH_E_NOT_FOUND && strcmp(err->reason, "no-login") == 0) {
         bh_err_clear(err);
         return 0;
     }
-    if (r != 0 || bh_json_parse(bh_buf_str(&answer), answer.len, FILE_MAX, "credential helper", &root, err) != 0)
+    if (r != 0)
+        return pass_over(where, err);
+    if (bh_json_parse(bh_buf_str(&answer), answer.len, FILE_MAX, "credential helper", &root, err) != 0)
         return err->code;
     if (strcmp(text_at(root, "Username"), "<token>") == 0) {
         out->identity_token = bh_xstrdup(text_at(root, "Secret"));
@@ -270,8 +284,8 @@ static const json_t *best_entry(const json_t *root, const char *name, char scope
     return best;
 }
 
-static int find_in(const char *path, const json_t *root, const char *name, const char *domain, struct cli_auth *out,
-                   bool *out_found, struct bh_err *err) {
+static int find_in(const struct cli_auth_place *where, const char *path, const json_t *root, const char *name,
+                   const char *domain, struct cli_auth *out, bool *out_found, struct bh_err *err) {
     char scope[SCOPE_MAX];
     const json_t *entry = best_entry(root, name, scope);
     const char *helper = helper_of(root, name);
@@ -283,7 +297,7 @@ static int find_in(const char *path, const json_t *root, const char *name, const
         *out_found = true;
         return 0;
     }
-    return helper[0] != '\0' ? helper_get(helper, domain, out, out_found, err) : 0;
+    return helper[0] != '\0' ? helper_get(where, helper, domain, out, out_found, err) : 0;
 }
 
 int cli_auth_find(const struct cli_auth_place *where, const char *name, struct cli_auth *out, bool *out_found,
@@ -301,8 +315,10 @@ int cli_auth_find(const struct cli_auth_place *where, const char *name, struct c
         BH_SCOPE_JSON json_t *root = NULL;
 
         r = read_file(f.path[i], &root, err);
+        if (r == 0 && root == NULL && where->file != NULL && where->file[0] != '\0' && access(where->file, F_OK) != 0)
+            r = bh_err_errno(err, errno, "read credentials from %s", where->file);
         if (r == 0 && root != NULL)
-            r = find_in(f.path[i], root, name, host, out, out_found, err);
+            r = find_in(where, f.path[i], root, name, host, out, out_found, err);
     }
     files_fini(&f);
     if (r != 0)
@@ -436,7 +452,7 @@ static int erase_in(const char *path, const char *key, const char *scope, bool *
 
         bh_buf_adds(&in, key);
         r = cli_helper_call(helper, "erase", &in, &answer, err);
-        if (r != 0 && r != BH_E_NOT_FOUND)
+        if (r != 0 && strcmp(err->reason, "no-login") != 0)
             return r;
         bh_err_clear(err);
     }

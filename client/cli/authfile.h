@@ -28,10 +28,14 @@ void cli_auth_fini(struct cli_auth *a);
 struct cli_auth_place {
     const char *file;
     const char *config;
+    void (*warn)(void *arg, const char *text); /* a helper that gives nothing is no end of the call; may be NULL */
+    void *arg;
 };
 
 /* The login for a repository "host[:port]/path": files in order ($REGISTRY_AUTH_FILE, the runtime folder's auth.json,
- * config.json of docker), in each the longest prefix of host/path.  out_found false: there is none. */
+ * config.json of docker), in each the longest prefix of host/path.  out_found false: there is none.  A helper that is
+ * not installed or fails is told by `warn`, and passed over.  BH_E_NOT_FOUND: the file that was asked for is not there.
+ */
 int cli_auth_find(const struct cli_auth_place *where, const char *name, struct cli_auth *out, bool *out_found,
                   struct bh_err *err);
 

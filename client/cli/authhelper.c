@@ -97,8 +97,10 @@ static int failed(const char *program, const char *action, const struct bh_buf *
     const char *text = bh_buf_str(out);
     size_t n = strcspn(text, "\r\n");
 
-    if (strncmp(text, "credentials not found", 21) == 0)
-        return bh_err_set(err, BH_E_NOT_FOUND, "%s has no such login", program);
+    if (strncmp(text, "credentials not found", 21) == 0) {
+        bh_err_set(err, BH_E_NOT_FOUND, "%s has no such login", program);
+        return bh_err_reason(err, "no-login");
+    }
     return bh_err_set(err, BH_E_UNAVAILABLE, "%s %s failed: %.*s", program, action, (int)(n > 200 ? 200 : n), text);
 }
 

@@ -156,15 +156,17 @@ static bulkhead_value *request_of(const struct cli_args *args, const char *serve
 }
 
 static int keep(struct cli_ctx *ctx, const struct cli_auth_place *where, const char *server, struct cli_auth *a,
-                const bulkhead_value *reply) {
+                bool kept, const bulkhead_value *reply) {
     const char *token = bulkhead_get_str(reply, "identity_token"), *status = bulkhead_get_str(reply, "status");
     struct bh_err err = BH_ERR_INIT;
     char *place BH_SCOPE_FREE = NULL;
     bool plain = false;
 
+    bool same = kept && (token[0] == '\0' || a->identity_token != NULL);
+
     if (token[0] != '\0' && a->identity_token == NULL)
         a->identity_token = bh_xstrdup(token);
-    if (cli_auth_store(where, server, a, &place, &plain, &err) != 0)
+    if (!same && cli_auth_store(where, server, a, &place, &plain, &err) != 0)
         return cli_fail(ctx->out, &err);
     if (plain)
         cli_say(ctx->out, "The login is kept unencrypted in %s; a credential helper keeps it safer.", place);
@@ -212,7 +214,8 @@ static int known(const struct cli_auth_place *where, const struct cli_args *args
     char name[BH_REF_TEXT_SIZE];
 
     *out_found = false;
-    if (cli_given(args, "username") || cli_given(args, "password") || cli_bool(args, "password-stdin"))
+    if (cli_given(args, "username") || cli_given(args, "password") || cli_bool(args, "password-stdin") ||
+        (where->file != NULL && where->file[0] != '\0' && access(where->file, F_OK) != 0))
         return 0;
     if (cli_remote_name_of_server(server, name, err) != 0)
         return err->code;
@@ -237,10 +240,11 @@ int cmd_login(struct cli_ctx *ctx, const struct cli_args *args) {
         return cli_fail(ctx->out, &err);
     }
     if (found)
-        cli_say(ctx->out, "Authenticating with existing credentials...");
+        cli_say(ctx->out, "Authenticating with existing credentials...%s%s%s", a.username != NULL ? " [Username: " : "",
+                a.username != NULL ? a.username : "", a.username != NULL ? "]" : "");
     status = cli_call_take(ctx, "registry", "Login", request_of(args, server, &a), &reply);
     if (status == 0)
-        status = keep(ctx, &where, server, &a, reply);
+        status = keep(ctx, &where, server, &a, found, reply);
     bulkhead_value_free(reply);
     cli_auth_fini(&a);
     return status;

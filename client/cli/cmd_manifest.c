@@ -148,33 +148,6 @@ static int put_verbose(struct cli_ctx *ctx, const bulkhead_value *reply) {
     return r == 0 ? 0 : cli_fail(ctx->out, &err);
 }
 
-int cmd_manifest_inspect(struct cli_ctx *ctx, const struct cli_args *args) {
-    /* docker: [LIST] NAME; the list is only where a local one would be looked for */
-    const char *name = args->operands[args->operand_count - 1];
-    struct bh_err err = BH_ERR_INIT;
-    bulkhead_value *reply = NULL;
-    int status = look(ctx, args, name, cli_bool(args, "verbose"), false, &reply);
-    json_t *top = NULL;
-
-    if (status != 0)
-        return status;
-    if (cli_bool(args, "raw")) {
-        size_t n = 0;
-        const void *data = bulkhead_get_bytes(bulkhead_get(reply, "top"), "data", &n);
-
-        cli_put_text(ctx->out, data, n);
-    } else if (cli_bool(args, "verbose")) {
-        status = put_verbose(ctx, reply);
-    } else if (parse_document(bulkhead_get(reply, "top"), &top, &err) == 0) {
-        cli_put_json(ctx->out, top);
-        json_decref(top);
-    } else {
-        status = cli_fail(ctx->out, &err);
-    }
-    bulkhead_value_free(reply);
-    return status;
-}
-
 /* ---- the list in the making ---------------------------------------------------------------- */
 
 /* "docker.io/library/x:1" -> one file name. */
@@ -358,6 +331,55 @@ static char *document_of(const json_t *list, const char *type) {
     text = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(root);
     return text;
+}
+
+/* A list in the making goes before what the registry has, as with docker. */
+static int put_local(struct cli_ctx *ctx, const char *name, bool *out_here) {
+    char *path BH_SCOPE_FREE = NULL, *text BH_SCOPE_FREE = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    json_t *list = NULL, *document;
+
+    if (path_of(ctx, name, &path, &err) != 0 || access(path, F_OK) != 0)
+        return 0; /* the engine says what is wrong with a name */
+    if (read_list(path, name, &list, &err) != 0)
+        return cli_fail(ctx->out, &err);
+    *out_here = true;
+    text = document_of(list, type_of(list));
+    json_decref(list);
+    document = json_loads(text, 0, NULL);
+    cli_put_json(ctx->out, document);
+    json_decref(document);
+    return 0;
+}
+
+int cmd_manifest_inspect(struct cli_ctx *ctx, const struct cli_args *args) {
+    /* docker: [LIST] NAME; the list is only where a local one would be looked for */
+    const char *name = args->operands[args->operand_count - 1];
+    struct bh_err err = BH_ERR_INIT;
+    bulkhead_value *reply = NULL;
+    json_t *top = NULL;
+    bool here = false;
+    int status = put_local(ctx, name, &here);
+
+    if (here || status != 0)
+        return status;
+    if ((status = look(ctx, args, name, cli_bool(args, "verbose"), false, &reply)) != 0)
+        return status;
+    if (cli_bool(args, "raw")) {
+        size_t n = 0;
+        const void *data = bulkhead_get_bytes(bulkhead_get(reply, "top"), "data", &n);
+
+        cli_put_text(ctx->out, data, n);
+    } else if (cli_bool(args, "verbose")) {
+        status = put_verbose(ctx, reply);
+    } else if (parse_document(bulkhead_get(reply, "top"), &top, &err) == 0) {
+        cli_put_json(ctx->out, top);
+        json_decref(top);
+    } else {
+        status = cli_fail(ctx->out, &err);
+    }
+    bulkhead_value_free(reply);
+    return status;
 }
 
 static int push(struct cli_ctx *ctx, const struct cli_args *args, const char *name, const json_t *list) {

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
@@ -53,6 +54,15 @@ static int jobs_of(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_va
     return 0;
 }
 
+static bool is_policy(const char *word) {
+    static const char *const words[] = {"always", "missing", "newer", "never"};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(words); i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
 /* With -a the repository stands for its tags, as docker has it. */
 static void put_names(struct cli_ctx *ctx, const struct cli_transfer_view *view, bool all_tags) {
     char last[BH_REF_TEXT_SIZE] = "", name[BH_REF_TEXT_SIZE];
@@ -82,6 +92,10 @@ int cmd_pull(struct cli_ctx *ctx, const struct cli_args *args) {
 
     if (cli_progress_mode_parse(cli_str(args, "progress"), &mode, &err) != 0)
         return cli_fail(ctx->out, &err);
+    if (!is_policy(cli_str(args, "policy")))
+        return cli_failf(ctx->out, CLI_EXIT_USAGE,
+                         "invalid argument \"%.80s\" for \"--policy\" flag: use always, missing, newer or never",
+                         cli_str(args, "policy"));
     if (cli_bool(args, "quiet"))
         mode = CLI_PROGRESS_QUIET;
     status = cli_remote_make(ctx, args, CLI_REMOTE_PULL, names, (size_t)args->operand_count, &remote);

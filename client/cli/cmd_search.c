@@ -60,7 +60,9 @@ static json_t *description(const char *text, bool no_trunc) {
     return shape_text(cut);
 }
 
-static json_t *search_rows(const bulkhead_value *hits, bool no_trunc) {
+/* In JSON truth has a word of its own, as docker has it. */
+static json_t *search_rows(const bulkhead_value *hits, bool no_trunc, bool as_json) {
+    const char *const words[2] = {as_json ? "false" : "", as_json ? "true" : "[OK]"};
     json_t *rows = json_array();
 
     for (size_t i = 0; i < bulkhead_count(hits); i++) {
@@ -70,7 +72,7 @@ static json_t *search_rows(const bulkhead_value *hits, bool no_trunc) {
 
         snprintf(stars, sizeof stars, "%llu", (unsigned long long)bulkhead_get_uint(hit, "stars"));
         json_object_set_new(row, "Description", description(bulkhead_get_str(hit, "description"), no_trunc));
-        json_object_set_new(row, "IsOfficial", json_string(bulkhead_get_bool(hit, "official") ? "[OK]" : ""));
+        json_object_set_new(row, "IsOfficial", json_string(words[bulkhead_get_bool(hit, "official")]));
         json_object_set_new(row, "Name", shape_text(bulkhead_get_str(hit, "name")));
         json_object_set_new(row, "StarCount", json_string(stars));
         json_array_append_new(rows, row);
@@ -104,7 +106,9 @@ int cmd_search(struct cli_ctx *ctx, const struct cli_args *args) {
     if (bulkhead_get_bool(reply, "catalog"))
         cli_warn(ctx->out, "%s has no search: these are its repositories whose names fit",
                  bulkhead_get_str(reply, "index"));
-    rows = search_rows(bulkhead_get(reply, "hit"), cli_bool(args, "no-trunc"));
+    rows = search_rows(bulkhead_get(reply, "hit"), cli_bool(args, "no-trunc"),
+                       opts.format != NULL &&
+                           (strcmp(opts.format, "json") == 0 || strcmp(opts.format, "{{json .}}") == 0));
     if (cli_list_print(ctx->out, &search_list, &opts, rows, &err) != 0)
         status = cli_fail(ctx->out, &err);
     json_decref(rows);

@@ -27,8 +27,20 @@ const struct cli_opt cli_remote_opts[] = {
     {0},
 };
 
-struct cli_auth_place cli_auth_place_of(const struct cli_ctx *ctx, const struct cli_args *args) {
-    return (struct cli_auth_place){.file = args != NULL ? cli_str(args, "authfile") : NULL, .config = ctx->config};
+/* Once for each: a call may ask for several places. */
+static void warn(void *arg, const char *text) {
+    static char last[256];
+    const struct cli_ctx *ctx = arg;
+
+    if (strncmp(last, text, sizeof last - 1) == 0)
+        return;
+    bh_str_copy_n(last, sizeof last, text, strnlen(text, sizeof last - 1));
+    cli_warn(ctx->out, "%s", text);
+}
+
+struct cli_auth_place cli_auth_place_of(struct cli_ctx *ctx, const struct cli_args *args) {
+    return (struct cli_auth_place){
+        .file = args != NULL ? cli_str(args, "authfile") : NULL, .config = ctx->config, .warn = warn, .arg = ctx};
 }
 
 static bool has_scope(const bulkhead_value *list, const char *scope) {
@@ -127,8 +139,12 @@ static int make(struct cli_ctx *ctx, const struct cli_auth_place *where, const c
 int cli_remote_make_all(struct cli_ctx *ctx, const struct cli_args *args, const struct cli_remote_names *groups,
                         size_t n, bulkhead_value **out) {
     const struct cli_auth_place where = cli_auth_place_of(ctx, args);
-    int status = make(ctx, &where, cli_str(args, "creds"), groups, n, out);
+    int status;
 
+    if (cli_given(args, "retry") && (cli_int(args, "retry") < 0 || cli_int(args, "retry") > 20))
+        return cli_failf(ctx->out, CLI_EXIT_USAGE, "invalid argument \"%lld\" for \"--retry\" flag: 0 to 20",
+                         (long long)cli_int(args, "retry"));
+    status = make(ctx, &where, cli_str(args, "creds"), groups, n, out);
     if (status != 0)
         return status;
     if (cli_given(args, "tls-verify"))

@@ -15,7 +15,7 @@
 /* authfile, creds, retry, tls-verify; a second table of the commands. */
 extern const struct cli_opt cli_remote_opts[];
 
-struct cli_auth_place cli_auth_place_of(const struct cli_ctx *ctx, const struct cli_args *args);
+struct cli_auth_place cli_auth_place_of(struct cli_ctx *ctx, const struct cli_args *args);
 /* What the names are for; as RemoteUse of registry.proto. */
 enum cli_remote_use { CLI_REMOTE_PULL, CLI_REMOTE_PUSH, CLI_REMOTE_DELETE, CLI_REMOTE_LIST, CLI_REMOTE_SEARCH };
 /* A RemoteOptions for calls on these names; a name that is no reference is left for the engine to

@@ -112,6 +112,9 @@ def _(e):
     name = f"{A.host}/team/list:1"
     ends(e.cli("manifest", "create", name, f"{A.host}/parts/amd:1", f"{A.host}/parts/arm:1", check=False), 0)
     ends(e.cli("manifest", "annotate", "--arch", "arm64", "--variant", "v8", name, f"{A.host}/parts/arm:1", check=False), 0)
+    here = json.loads(out(e, "manifest", "inspect", name))  # not on the registry yet
+    same(sorted(m["platform"]["architecture"] for m in here["manifests"]), ["amd64", "arm64"])
+    same([sorted(m) for m in here["manifests"]], 2 * [["digest", "mediaType", "platform", "size"]])
     done = ends(e.cli("manifest", "push", name, check=False), 0)
     desc, document = A.read("team/list:1")
     has(done.stdout, desc["digest"], done)

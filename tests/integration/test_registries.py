@@ -281,6 +281,10 @@ def _(e):
         there_and_back(e, r, "private/app:2", env=env)
         out(e, "pull", "--creds", f"bob:{PASSWORDS['bob']}", full, env=logins(e))
         fails(e, "pull", "--creds", "bob:wrong", full, env=logins(e), error="denied|unauthorized|authentication|incorrect")
+        before = os.stat(path).st_ino
+        done = ends(e.cli("login", r.host, env=env, check=False), 0)
+        same((done.stdout, done.stderr), ("Login Succeeded\n", "Authenticating with existing credentials... [Username: ann]\n"))
+        same(os.stat(path).st_ino, before)
         out(e, "logout", r.host, env=env)
         lacks(open(path).read(), "auth\"")
         fails(e, "pull", full, env=env, error="denied|unauthorized|authentication")
@@ -348,6 +352,28 @@ json.dump(kept, open(path, "w"))
         out(e, "pull", f"{r.host}/private/shelf:1", env=env)
         out(e, "logout", r.host, env=env)
         same(json.load(open(f"{env['DOCKER_CONFIG']}/shelf.json")), {})
+
+
+@case("a helper that is missing or fails is told and passed over; a file that was asked for and is not there is an error")
+def _(e):
+    env = logins(e)
+    shelf = f"{env['DOCKER_CONFIG']}/bin"
+    os.mkdir(shelf)
+    mk.write(f"{shelf}/docker-credential-broken", b"#!/bin/sh\necho 'no session bus'; exit 1\n")
+    os.chmod(f"{shelf}/docker-credential-broken", 0o755)
+    env["PATH"] = f"{shelf}:{env['PATH']}"
+    with P.plain as public, P.basic as private:
+        public.put(image("public"), "helped/app:1")
+        for word, why in (("nowhere", "docker-credential-nowhere: No such file"), ("broken", "docker-credential-broken get failed: no session bus")):
+            mk.write(f"{env['DOCKER_CONFIG']}/config.json", json.dumps({"credsStore": word}).encode())
+            done = ends(e.cli("pull", f"{public.host}/helped/app:1", f"{public.host}/helped/app:1", env=env, check=False), 0)
+            same(len(re.findall(f"^bulkhead: warning: .*{why}", done.stderr, re.M)), 1, done)
+            done = ends(e.cli("pull", f"{private.host}/private/none:1", env=env, check=False), 1)
+            has(done.stderr, why, done), has(done.stderr, "login", done)
+        fails(e, "pull", "--authfile", f"{e.folder}/not-there.json", f"{public.host}/helped/app:1", error="not-there.json: No such file")
+        fails(e, "pull", "--retry", "-5", f"{public.host}/helped/app:1", code=125, error="--retry")
+        fails(e, "pull", "--policy", "often", f"{public.host}/helped/app:1", code=125, error="--policy")
+        fails(e, "pull", "scratch", error="reserved")
 
 
 @case("tokens: anonymous for what is public, one for several requests, rights of each user, push refused at once")

@@ -784,6 +784,16 @@ def _(e):
         has(done.stderr, "has no search")
 
 
+@case("search: truth is a word in JSON and a mark in the table; no limit is the default one")
+def _(e):
+    def answer(h):
+        same((h.route, h.query["n"]), ("/v1/search", ["25"]))
+        h.reply(200, {"results": [{"name": "x/a", "is_official": True, "star_count": 3}, {"name": "x/b"}]}, Content_Type="application/json")
+    with Mini(answer) as r:
+        same([json.loads(line)["IsOfficial"] for line in out(e, "search", "--limit", "0", "--format", "json", f"{r.host}/x").splitlines()], ["true", "false"])
+        same(out(e, "search", "--format", "{{.Name}}:{{.IsOfficial}}", f"{r.host}/x"), "x/a:[OK]\nx/b:\n")
+
+
 @case("a wrong tag names near ones; inspect --remote, manifest inspect and delete on a real registry; htpasswd")
 def _(e):
     if not DockerRegistry.program():
