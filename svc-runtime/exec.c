@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -224,6 +225,27 @@ static int ask_launch(struct rt_exec *x, int spec_fd, const struct rt_stdio *std
     return rt_launch_call(x->c->room->launch, &req, fds, n, out, err);
 }
 
+/* A container that ends meanwhile makes any step of a start fail; then that is why, and not the step.  Its first
+ * process may have let go of all that makes a container, and not have ended yet. */
+static int ended_meanwhile(struct rt_exec *x, struct bh_err *err) {
+    int looks = strcmp(err->reason, "exit-125") == 0 ? 6 : 1;
+    struct rt_launch_request req;
+
+    for (; looks > 0; looks--) {
+        struct bh_err look = BH_ERR_INIT;
+
+        rt_launch_request_init(&req, RT_LAUNCH_SIGNAL, x->c->id); /* number 0: nothing but the look */
+        if (rt_launch_call(x->c->room->launch, &req, NULL, 0, NULL, &look) != 0 &&
+            strcmp(look.reason, "not-running") == 0) {
+            *err = look;
+            break;
+        }
+        if (looks > 1)
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return err->code;
+}
+
 static int random_id(char out[RT_ID_SIZE], struct bh_err *err) {
     unsigned char raw[32];
 
@@ -253,7 +275,7 @@ static int start_in(struct rt_exec *x, const struct rt_exec_request *req, const 
         return err->code;
     if (ask_launch(x, spec_fd, stdio, &reply, err) != 0) {
         drop(x->c->room->execs, x);
-        return err->code;
+        return ended_meanwhile(x, err);
     }
     *out_pid = reply.pid;
     listen_to(x);

@@ -218,7 +218,9 @@ static int join(struct child *c, struct bh_err *err) {
 
     if (r != 0)
         return r;
-    if (rt_pid_open(c->dir, "run", &c->init, &pid, err) != 0) {
+    r = rt_pid_open(c->dir, "run", &c->init, &pid, err);
+    snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+    if (r != 0 || (c->m.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) {
         bh_err_set(err, BH_E_CONFLICT, "container %.12s is not running", c->r->q.id);
         return bh_err_reason(err, "not-running");
     }
@@ -229,9 +231,6 @@ static int join(struct child *c, struct bh_err *err) {
     c->spec.flags |= c->rec.spec_flags & OF_CONTAINER; /* not what runtime says */
     if (c->m.base == 0 || c->r->q.oci == RT_OCI_RUNC)
         c->init = -1; /* by the OCI runtime: the host's ids, or a filter that nobody has kept */
-    snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-    if ((c->m.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-        return bh_err_errno(err, errno, "look into the container");
     if (check_modes(c, err) != 0 || look_up(c, err) != 0 ||
         (c->init < 0 && lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0))
         return err->code;

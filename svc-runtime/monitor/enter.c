@@ -229,8 +229,9 @@ static int explain(struct mon_step_report *r, const char *program, int *out_hint
         *out_hint = 126;
         return bh_err_errno(err, r->value, MON_START "chdir to the working folder \"%s\"", what);
     }
-    if (r->step == MON_STEP_JOIN && (r->value == ESRCH || r->value == ENOMEM)) {
-        bh_err_set(err, BH_E_CONFLICT, "the container has ended meanwhile");
+    if (r->step == MON_STEP_JOIN &&
+        (r->value == ESRCH || r->value == ENOMEM)) { /* its first process is on its way out */
+        bh_err_set(err, BH_E_CONFLICT, "the container is not running any more");
         return bh_err_reason(err, "not-running");
     }
     return bh_err_errno(err, r->value, MON_START "%s%s%s",
@@ -257,6 +258,13 @@ static int await(int from, pid_t *out_pid, struct mon_step_report *out_failed, s
     return bh_err_set(err, BH_E_DEADLINE, "the session did not start in the container for %d s", PATIENCE_MS / 1000);
 }
 
+/* What the child says is not believed more than that: a signal for the session goes to this number. */
+static bool is_child(pid_t pid) {
+    siginfo_t who;
+
+    return pid > 1 && waitid(P_PID, (id_t)pid, &who, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static int watch_start(struct monitor *m, int from, pid_t pid, int *out_hint, struct bh_err *err) {
     struct mon_step_report failed = {0};
     int status = 0, r = await(from, &m->pid, &failed, err);
@@ -267,13 +275,14 @@ static int watch_start(struct monitor *m, int from, pid_t pid, int *out_hint, st
         ;
     if (r == 0 && failed.step != 0)
         r = explain(&failed, m->orders.program, out_hint, err);
-    else if (r == 0 && m->pid <= 0)
+    else if (r == 0 && !is_child(m->pid))
         r = bh_err_set(err, BH_E_INTERNAL, "the session ended before it began (status %d)", status);
-    if (r != 0 && m->pid > 0) {
+    if (r != 0 && is_child(m->pid)) {
         kill(m->pid, SIGKILL);
         waitpid(m->pid, &status, 0);
-        m->pid = 0;
     }
+    if (r != 0)
+        m->pid = 0;
     return r;
 }
 
