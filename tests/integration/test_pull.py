@@ -255,7 +255,7 @@ def _(e):
     has(pull(e, "--policy", "never", name).stdout, "up to date")
     has(pull(e, "--policy", "newer", name).stdout, "Downloaded newer")
     same(inspect(e, name)["Id"], two.id)
-    fails(e, "pull", "--policy", "sometimes", name, error="policy")
+    fails(e, "pull", "--policy", "sometimes", name, code=125, error="policy")
 
 
 @case("pull: an artifact is kept and cannot be run")
