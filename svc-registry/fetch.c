@@ -107,6 +107,8 @@ static int on_head(void *arg, const struct reg_http_response *head, struct bh_er
     (void)bh_str_copy(f->new_modified, sizeof f->new_modified, reg_http_header(head, "last-modified"));
     f->mtime_ns = http_date_ns(f->new_modified);
     b->size = head->length;
+    if (f->raw)
+        return 0;
     if (head->length != UINT64_MAX)
         return put_header(b, head->length, err);
     b->spooled = true;
@@ -167,6 +169,8 @@ static int finish(struct body *b, struct bh_err *err) {
 
     if (bh_hash_final(b->hash, &have, err) != 0 || check(b, &have, err) != 0)
         return err->code;
+    if (b->f->raw)
+        return 0;
     if (b->spooled && put_spooled(b, err) != 0)
         return err->code;
     return put_end(b, b->f->size, err);

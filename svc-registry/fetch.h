@@ -15,6 +15,7 @@ struct reg_fetch {
     const char *etag, *last_modified;
     int fd;    /* of the tar */
     int spool; /* an empty file, for a body whose length is not told; -1: those are refused */
+    bool raw;  /* no tar: the body alone */
     /* results */
     bool not_modified;
     char digest[BH_DIGEST_TEXT_SIZE];

@@ -1,5 +1,5 @@
 /*
- * fetch_rpc.c - handler: ADD of an address, for builds.
+ * fetch_rpc.c - handler: what an address gives: ADD of builds, `import` of users.
  *
  * Room: registry.
  */
@@ -27,8 +27,11 @@ int reg_rpc_fetch(void *room, struct bh_call *call, const ProtobufCMessage *requ
     const REG_MSG(FetchRequest) *req = (const REG_MSG(FetchRequest) *)request;
     REG_SCOPE_CONF struct reg_conf *conf = reg_room_conf(room);
     BH_SCOPE_CLOSE int fd = -1, spool = -1;
-    struct reg_fetch fetch = {
-        .url = req->url, .checksum = req->checksum, .etag = req->etag, .last_modified = req->last_modified};
+    struct reg_fetch fetch = {.url = req->url,
+                              .checksum = req->checksum,
+                              .etag = req->etag,
+                              .last_modified = req->last_modified,
+                              .raw = req->raw};
     struct reg_caller caller;
     int fds[2] = {-1, -1};
     unsigned n = 0;
@@ -36,7 +39,7 @@ int reg_rpc_fetch(void *room, struct bh_call *call, const ProtobufCMessage *requ
     if (reg_caller_of(call, req->remote, &caller, err) != 0)
         return err->code;
     if (!bh_call_wants_fds(call))
-        return bh_err_set(err, BH_E_INVALID, "Fetch: the pipe of a layer must come beside the call");
+        return bh_err_set(err, BH_E_INVALID, "Fetch: the file or pipe to write to must come beside the call");
     if (bh_call_take_fds(call, fds, 2, &n, err) != 0)
         return err->code;
     fetch.fd = fd = fds[0];

@@ -5,11 +5,13 @@
  * that an OCI layout given as a folder is packed on the way (layout_dir.c).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cmd.h"
@@ -159,31 +161,62 @@ int cmd_save(struct cli_ctx *ctx, const struct cli_args *args) {
     return cli_output_commit(&out, &err) == 0 ? 0 : cli_fail(ctx->out, &err);
 }
 
+/* What is at the address, whole, in a file without a name: half an archive must not become an image. */
+static int download(struct cli_ctx *ctx, bulkhead *b, const char *url, int *out_fd) {
+    const char *folder = getenv("TMPDIR");
+    bulkhead_value *request = bulkhead_map_new();
+    struct bulkhead_error error = {0};
+    bulkhead_stream *s = NULL;
+    BH_SCOPE_CLOSE int fd =
+        open(folder != NULL && folder[0] == '/' ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int r;
+
+    if (fd < 0) {
+        bulkhead_value_free(request);
+        return cli_failf(ctx->out, CLI_EXIT_FAILED, "import %s: make a temporary file: %s", url, strerror(errno));
+    }
+    bulkhead_set_str(request, "url", url);
+    bulkhead_set_bool(request, "raw", true);
+    r = bulkhead_stream_open(b, "registry", "Fetch", request, &fd, 1, &s, &error);
+    bulkhead_value_free(request);
+    if (r == 0)
+        r = bulkhead_stream_finish(s, NULL, &error);
+    bulkhead_stream_free(s);
+    if (r != 0)
+        return cli_fail_engine(ctx, &error);
+    if (lseek(fd, 0, SEEK_SET) != 0)
+        return cli_failf(ctx->out, CLI_EXIT_FAILED, "import %s: %s", url, strerror(errno));
+    *out_fd = bh_take_fd(&fd);
+    return 0;
+}
+
+static bool is_address(const char *source) {
+    return bh_str_starts(source, "http://") || bh_str_starts(source, "https://");
+}
+
 int cmd_import(struct cli_ctx *ctx, const struct cli_args *args) {
     struct bulkhead_error error = {0};
     struct bh_err err = BH_ERR_INIT;
+    bulkhead *b = NULL;
     bulkhead_value *request;
     char *id = NULL;
-    bulkhead *b;
     int fd, r;
 
-    if (bh_str_starts(args->operands[0], "http://") || bh_str_starts(args->operands[0], "https://"))
-        return cli_failf(ctx->out, CLI_EXIT_FAILED,
-                         "import %s: archives from an address are not taken; download it and "
-                         "pipe it in: import - [REPOSITORY[:TAG]]",
-                         args->operands[0]);
-    if (cli_input_open(args->operands[0], "import", &fd, &err) != 0)
+    if (!is_address(args->operands[0]) && cli_input_open(args->operands[0], "import", &fd, &err) != 0)
         return cli_fail(ctx->out, &err);
     if ((b = cli_engine(ctx)) == NULL) {
-        close(fd);
+        if (!is_address(args->operands[0]))
+            close(fd);
         return CLI_EXIT_FAILED;
     }
+    if (is_address(args->operands[0]) && (r = download(ctx, b, args->operands[0], &fd)) != 0)
+        return r;
     request = bulkhead_map_new();
     if (args->operand_count > 1)
         bulkhead_set_str(request, "reference", args->operands[1]);
     bulkhead_set_str(request, "message", cli_str(args, "message"));
     bulkhead_set_str(request, "platform", cli_str(args, "platform"));
-    bulkhead_set_str(request, "source", args->operands[0]);
+    bulkhead_set_str(request, "source", is_address(args->operands[0]) ? args->operands[0] : "-"); /* as docker tells */
     cli_set_list(args, "change", request, "change");
     r = bulkhead_image_import(b, fd, request, &id, &error);
     bulkhead_value_free(request);

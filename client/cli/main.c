@@ -16,8 +16,8 @@
 #define ONE  1, .max_operands = 1
 #define NONE 0, .max_operands = 0
 #define MANY 1, .max_operands = -1
-#define LATER(p, text)                                                                                                 \
-    { .path = p, .summary = text, .flags = CLI_CMD_LATER, .max_operands = -1 }
+#define LATER(p, other, text)                                                                                          \
+    { .path = p, .aliases = other, .summary = text, .flags = CLI_CMD_LATER, .max_operands = -1 }
 
 static const struct cli_command commands[] = {
     {.path = "attach",
@@ -78,7 +78,7 @@ static const struct cli_command commands[] = {
      .min_operands = NONE,
      .opts = cmd_container_prune_opts,
      .run = cmd_container_prune},
-    LATER("cp", "Copy files between a container and the host"),
+    LATER("cp", "container cp", "Copy files between a container and the host"),
     {.path = "create",
      .aliases = "container create",
      .operands = "IMAGE [COMMAND] [ARG...]",
@@ -97,6 +97,7 @@ static const struct cli_command commands[] = {
      .opts = cmd_diff_opts,
      .complete = "container",
      .run = cmd_diff},
+    LATER("events", "system events", "Tell what happens in the engine"),
     {.path = "exec",
      .aliases = "container exec",
      .operands = "CONTAINER COMMAND [ARG...]",
@@ -265,8 +266,9 @@ static const struct cli_command commands[] = {
      .min_operands = MANY,
      .opts = cmd_manifest_rm_opts,
      .run = cmd_manifest_rm},
-    LATER("pause", "Pause the processes of containers"),
-    LATER("port", "Show the published ports of a container"),
+    LATER("network", NULL, "Manage networks"),
+    LATER("pause", "container pause", "Pause the processes of containers"),
+    LATER("port", "container port", "Show the published ports of a container"),
     {.path = "ps",
      .aliases = "container ls, container list, container ps",
      .summary = "List containers",
@@ -357,7 +359,7 @@ static const struct cli_command commands[] = {
      .opts = cmd_start_opts,
      .complete = "container",
      .run = cmd_start},
-    LATER("stats", "Show what containers use"),
+    LATER("stats", "container stats", "Show what containers use"),
     {.path = "stop",
      .aliases = "container stop",
      .operands = "CONTAINER...",
@@ -403,8 +405,8 @@ static const struct cli_command commands[] = {
      .opts = cmd_tags_opts,
      .more = cli_remote_opts,
      .run = cmd_tags},
-    LATER("top", "Show the processes of a container"),
-    LATER("unpause", "Let paused containers go on"),
+    LATER("top", "container top", "Show the processes of a container"),
+    LATER("unpause", "container unpause", "Let paused containers go on"),
     {.path = "untag",
      .aliases = "image untag",
      .operands = "NAME...",
@@ -413,12 +415,13 @@ static const struct cli_command commands[] = {
      .opts = cmd_untag_opts,
      .complete = "image",
      .run = cmd_untag},
-    LATER("update", "Change the limits of containers"),
+    LATER("update", "container update", "Change the limits of containers"),
     {.path = "version",
      .summary = "Show the versions of client and engine",
      .min_operands = NONE,
      .opts = cmd_version_opts,
      .run = cmd_version},
+    LATER("volume", NULL, "Manage volumes"),
     {.path = "wait",
      .aliases = "container wait",
      .operands = "CONTAINER...",

@@ -120,7 +120,7 @@ void cli_doc_man(const struct cli_app *app, const struct cli_command *cmd, struc
         bh_buf_adds(out, "\n\n");
     }
     if (cmd->flags & CLI_CMD_LATER)
-        bh_buf_adds(out, "# NOTE\n\nThis command is not available in this version: it exits with status 1.\n\n");
+        bh_buf_adds(out, "# NOTE\n\nThis command is not available in this version: it exits with status 125.\n\n");
     put_options(cmd, out);
     bh_buf_addf(out, "# SEE ALSO\n\n*%s*(1)\n", app->name);
 }

@@ -264,7 +264,7 @@ static int run_later(const struct cli_app *app, struct cli_ctx *ctx, const struc
             print_help(app, ctx->out, cmd, called, false);
             return 0;
         }
-    return cli_failf(ctx->out, CLI_EXIT_FAILED, "'%s %s' is not available in this version", app->name, called);
+    return cli_failf(ctx->out, CLI_EXIT_USAGE, "'%s %s' is not available in this version", app->name, called);
 }
 
 static int run_command(const struct cli_app *app, struct cli_ctx *ctx, const struct cli_command *cmd, int words,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 json_t *shape_text(const char *s) {
     json_t *out = json_string(s);
@@ -133,6 +134,16 @@ json_t *shape_run_config(const bulkhead_value *c) {
     return out;
 }
 
+/* What only a container has: docker 28 leaves it out of an image. */
+static json_t *without_container(json_t *config) {
+    static const char *const only[] = {"Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr",
+                                       "Tty",      "OpenStdin",  "StdinOnce",   "Image"};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(only); i++)
+        json_object_del(config, only[i]);
+    return config;
+}
+
 static json_t *image_of(const bulkhead_value *summary, const bulkhead_value *config, int64_t last_tag_ns) {
     const bulkhead_value *platform = bulkhead_get(config, "platform");
     json_t *out = json_object(), *rootfs = json_object(), *driver = json_object(), *meta = json_object();
@@ -149,7 +160,7 @@ static json_t *image_of(const bulkhead_value *summary, const bulkhead_value *con
                             : shape_time(bulkhead_get_int(summary, "created_ns")));
     json_object_set_new(out, "DockerVersion", json_string(""));
     json_object_set_new(out, "Author", shape_text(bulkhead_get_str(config, "author")));
-    json_object_set_new(out, "Config", shape_run_config(bulkhead_get(config, "config")));
+    json_object_set_new(out, "Config", without_container(shape_run_config(bulkhead_get(config, "config"))));
     json_object_set_new(out, "Architecture", shape_text(bulkhead_get_str(platform, "architecture")));
     if (bulkhead_get_str(platform, "variant")[0] != '\0')
         json_object_set_new(out, "Variant", shape_text(bulkhead_get_str(platform, "variant")));

@@ -71,6 +71,81 @@ static json_t *shape_binds(const bulkhead_value *mounts) {
     return json_null();
 }
 
+static json_t *shape_ulimits(const bulkhead_value *list) {
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < bulkhead_count(list); i++) {
+        const bulkhead_value *u = bulkhead_at(list, i);
+
+        json_array_append_new(out, json_pack("{s:s,s:I,s:I}", "Name", bulkhead_get_str(u, "name"), "Hard",
+                                             (json_int_t)bulkhead_get_uint(u, "hard"), "Soft",
+                                             (json_int_t)bulkhead_get_uint(u, "soft")));
+    }
+    return out;
+}
+
+static json_t *shape_devices(const bulkhead_value *list) {
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < bulkhead_count(list); i++) {
+        const bulkhead_value *d = bulkhead_at(list, i);
+
+        json_array_append_new(out, json_pack("{s:s,s:s,s:s}", "PathOnHost", bulkhead_get_str(d, "source"),
+                                             "PathInContainer", bulkhead_get_str(d, "target"), "CgroupPermissions",
+                                             bulkhead_get_str(d, "access")));
+    }
+    return out;
+}
+
+/* "K=V" each. */
+static json_t *shape_words(const bulkhead_value *list) {
+    json_t *out = json_object();
+
+    for (size_t i = 0; i < bulkhead_count(list); i++) {
+        char *word = bh_xstrdup(bulkhead_str(bulkhead_at(list, i)));
+        char *value = strchr(word, '=');
+
+        if (value != NULL)
+            *value++ = '\0';
+        json_object_set_new(out, word, shape_text(value != NULL ? value : ""));
+        free(word);
+    }
+    return out;
+}
+
+/* Fields of docker's that say the same of every container here, so that scripts find them: no limit is set. */
+static const char no_limits[] =
+    "{\"VolumeDriver\":\"\",\"VolumesFrom\":null,\"ConsoleSize\":[0,0],\"Cgroup\":\"\",\"Links\":null,"
+    "\"PublishAllPorts\":false,\"ContainerIDFile\":\"\",\"Isolation\":\"\",\"CpuShares\":0,\"Memory\":0,\"NanoCpus\":0,"
+    "\"CgroupParent\":\"\",\"BlkioWeight\":0,\"BlkioWeightDevice\":[],\"BlkioDeviceReadBps\":[],"
+    "\"BlkioDeviceWriteBps\":[],\"BlkioDeviceReadIOps\":[],\"BlkioDeviceWriteIOps\":[],\"CpuPeriod\":0,\"CpuQuota\":0,"
+    "\"CpuRealtimePeriod\":0,\"CpuRealtimeRuntime\":0,\"CpusetCpus\":\"\",\"CpusetMems\":\"\",\"DeviceCgroupRules\":"
+    "null,"
+    "\"DeviceRequests\":null,\"MemoryReservation\":0,\"MemorySwap\":0,\"MemorySwappiness\":null,"
+    "\"OomKillDisable\":null,\"PidsLimit\":null}";
+
+static const char no_paths[] = "{\"ResolvConfPath\":\"\",\"HostnamePath\":\"\",\"HostsPath\":\"\",\"MountLabel\":\"\","
+                               "\"ProcessLabel\":\"\",\"AppArmorProfile\":\"\"}";
+static const char no_network[] =
+    "{\"Bridge\":\"\",\"SandboxID\":\"\",\"SandboxKey\":\"\",\"HairpinMode\":false,\"LinkLocalIPv6Address\":\"\","
+    "\"LinkLocalIPv6PrefixLen\":0,\"SecondaryIPAddresses\":null,\"SecondaryIPv6Addresses\":null,\"EndpointID\":\"\","
+    "\"GlobalIPv6Address\":\"\",\"GlobalIPv6PrefixLen\":0,\"IPv6Gateway\":\"\"}";
+static const char no_endpoint[] =
+    "{\"IPAMConfig\":null,\"Links\":null,\"Aliases\":null,\"DriverOpts\":null,\"EndpointID\":\"\","
+    "\"IPPrefixLen\":0,\"IPv6Gateway\":\"\",\"GlobalIPv6Address\":\"\","
+    "\"GlobalIPv6PrefixLen\":0,\"DNSNames\":null}";
+
+static json_t *private_unless(const char *mode) {
+    return shape_text(mode[0] != '\0' ? mode : "private");
+}
+
+static void shape_rest(json_t *out, const char *text) {
+    json_t *rest = json_loads(text, 0, NULL);
+
+    json_object_update_missing(out, rest);
+    json_decref(rest);
+}
+
 static json_t *shape_host_config(const bulkhead_value *spec) {
     const char *network = bulkhead_get_str(spec, "network"), *driver = bulkhead_get_str(spec, "log_driver");
     json_t *out = json_object(), *log = json_object(), *restart = json_object();
@@ -87,13 +162,13 @@ static json_t *shape_host_config(const bulkhead_value *spec) {
     json_object_set_new(out, "AutoRemove", json_boolean(bulkhead_get_bool(spec, "auto_remove")));
     json_object_set_new(out, "CapAdd", or_null(bulkhead_get(spec, "cap_add")));
     json_object_set_new(out, "CapDrop", or_null(bulkhead_get(spec, "cap_drop")));
-    json_object_set_new(out, "CgroupnsMode", shape_text(bulkhead_get_str(spec, "cgroupns")));
+    json_object_set_new(out, "CgroupnsMode", private_unless(bulkhead_get_str(spec, "cgroupns")));
     json_object_set_new(out, "Dns", or_null(bulkhead_get(spec, "dns")));
     json_object_set_new(out, "DnsOptions", or_null(bulkhead_get(spec, "dns_option")));
     json_object_set_new(out, "DnsSearch", or_null(bulkhead_get(spec, "dns_search")));
     json_object_set_new(out, "ExtraHosts", or_null(bulkhead_get(spec, "extra_host")));
     json_object_set_new(out, "GroupAdd", or_null(bulkhead_get(spec, "group_add")));
-    json_object_set_new(out, "IpcMode", shape_text(bulkhead_get_str(spec, "ipc")));
+    json_object_set_new(out, "IpcMode", private_unless(bulkhead_get_str(spec, "ipc")));
     json_object_set_new(out, "OomScoreAdj", json_integer(bulkhead_get_int(spec, "oom_score_adj")));
     json_object_set_new(out, "PidMode", shape_text(bulkhead_get_str(spec, "pid")));
     json_object_set_new(out, "Privileged", json_boolean(bulkhead_get_bool(spec, "privileged")));
@@ -103,6 +178,11 @@ static json_t *shape_host_config(const bulkhead_value *spec) {
     json_object_set_new(out, "UsernsMode", shape_text(bulkhead_get_str(spec, "userns")));
     json_object_set_new(out, "ShmSize", json_integer((json_int_t)bulkhead_get_uint(spec, "shm_size")));
     json_object_set_new(out, "Init", json_boolean(bulkhead_get_bool(spec, "init")));
+    json_object_set_new(out, "Ulimits", shape_ulimits(bulkhead_get(spec, "ulimit")));
+    json_object_set_new(out, "Devices", shape_devices(bulkhead_get(spec, "device")));
+    if (bulkhead_count(bulkhead_get(spec, "sysctl")) > 0)
+        json_object_set_new(out, "Sysctls", shape_words(bulkhead_get(spec, "sysctl")));
+    shape_rest(out, no_limits);
     return out;
 }
 
@@ -129,6 +209,7 @@ static json_t *shape_network(const bulkhead_value *summary) {
     json_object_set_new(one, "Gateway", json_string(""));
     json_object_set_new(one, "IPAddress", json_string(""));
     json_object_set_new(one, "MacAddress", json_string(""));
+    shape_rest(one, no_endpoint);
     json_object_set_new(networks, mode[0] != '\0' ? mode : "none", one);
     json_object_set_new(out, "Ports", json_object());
     json_object_set_new(out, "Gateway", json_string(""));
@@ -136,6 +217,7 @@ static json_t *shape_network(const bulkhead_value *summary) {
     json_object_set_new(out, "IPPrefixLen", json_integer(0));
     json_object_set_new(out, "MacAddress", json_string(""));
     json_object_set_new(out, "Networks", networks);
+    shape_rest(out, no_network);
     return out;
 }
 
@@ -170,6 +252,7 @@ json_t *shape_container(const bulkhead_value *reply, bool size) {
     json_object_set_new(out, "IdBase", json_integer((json_int_t)bulkhead_get_uint(reply, "id_base")));
     json_object_set_new(out, "OciRuntime", shape_text(bulkhead_get_str(reply, "oci_runtime")));
     json_object_set_new(out, "StorageForm", shape_text(bulkhead_get_str(reply, "storage_form")));
+    shape_rest(out, no_paths);
     free(name);
     return out;
 }

@@ -223,8 +223,8 @@ static int choose(struct list_run *run, const struct cli_list *list, const struc
         run->text = *rest ? rest : o->table ? o->table : list->table;
     }
     if (bh_tmpl_parse(run->text, strlen(run->text), BH_TMPL_ESCAPES, &run->t, err) < 0) {
-        bh_err_prefix(err, "--format");
-        return bh_err_reason(err, "template");
+        bh_err_prefix(err, "template parsing error");
+        return bh_err_reason(err, "format");
     }
     return 0;
 }
@@ -282,9 +282,75 @@ static int document_id(void *user, const json_t *receiver, size_t argc, json_t *
     return *out ? 0 : bh_err_set(err, BH_E_NOT_FOUND, "map has no entry for key \"ID\"");
 }
 
+/* docker evaluates templates over its own types: a field is there also when the document leaves it out. */
+#define LIST(n)                                                                                                        \
+    { n, "null", "[]" }
+#define MAP(n)                                                                                                         \
+    { n, "null", "map[]" }
+#define POINTER(n)                                                                                                     \
+    { n, "null", "<nil>" }
+#define TEXT(n)                                                                                                        \
+    { n, "\"\"", NULL }
+static const struct bh_tmpl_zero zeros[] = {
+    LIST("Env"),
+    LIST("Cmd"),
+    LIST("Entrypoint"),
+    LIST("OnBuild"),
+    LIST("Shell"),
+    LIST("CapAdd"),
+    LIST("CapDrop"),
+    LIST("Dns"),
+    LIST("DnsOptions"),
+    LIST("DnsSearch"),
+    LIST("ExtraHosts"),
+    LIST("GroupAdd"),
+    LIST("SecurityOpt"),
+    LIST("Binds"),
+    LIST("Links"),
+    LIST("VolumesFrom"),
+    LIST("Devices"),
+    LIST("DeviceRequests"),
+    LIST("Ulimits"),
+    LIST("MaskedPaths"),
+    LIST("ReadonlyPaths"),
+    LIST("Mounts"),
+    LIST("ExecIDs"),
+    LIST("RepoTags"),
+    LIST("RepoDigests"),
+    LIST("Layers"),
+    LIST("Args"),
+    LIST("Test"),
+    LIST("DeviceCgroupRules"),
+    MAP("Labels"),
+    MAP("Volumes"),
+    MAP("ExposedPorts"),
+    MAP("PortBindings"),
+    MAP("Ports"),
+    MAP("Networks"),
+    MAP("Sysctls"),
+    MAP("Tmpfs"),
+    MAP("StorageOpt"),
+    MAP("Annotations"),
+    MAP("Data"),
+    POINTER("Health"),
+    POINTER("Healthcheck"),
+    POINTER("OomKillDisable"),
+    POINTER("PidsLimit"),
+    POINTER("StopTimeout"),
+    POINTER("MemorySwappiness"),
+    POINTER("SizeRw"),
+    POINTER("SizeRootFs"),
+    TEXT("StopSignal"),
+    TEXT("Variant"),
+    TEXT("OsVersion"),
+    TEXT("MacAddress"),
+    {"ArgsEscaped", "false", NULL},
+    {NULL, NULL, NULL},
+};
+
 static int inspect_template(struct cli_out *o, struct bh_tmpl *t, const json_t *documents, struct bh_err *err) {
     static const struct bh_tmpl_method methods[] = {{"ID", 0, 0, document_id, NULL}, {NULL, 0, 0, NULL, NULL}};
-    struct bh_tmpl_opts opts = {.methods = methods, .open_maps = bh_tmpl_open_maps};
+    struct bh_tmpl_opts opts = {.methods = methods, .open_maps = bh_tmpl_open_maps, .zeros = zeros};
 
     for (size_t i = 0; i < json_array_size(documents); i++) {
         struct bh_buf line BH_SCOPE_BUF = BH_BUF_INIT_MAX(OUTPUT_MAX);

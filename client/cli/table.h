@@ -47,7 +47,7 @@ int cli_list_print(struct cli_out *o, const struct cli_list *list, const struct 
                    struct bh_err *err);
 
 /* inspect: documents (an array) as JSON, or one line each by a template.  A template that cannot be
- * parsed has the reason "template" (exit 64).  raw may be NULL. */
+ * parsed has the reason "format".  raw may be NULL. */
 int cli_inspect_print(struct cli_out *o, const char *format, const json_t *documents, struct bh_err *err);
 
 /* Lines of tab-terminated cells, laid out like Go's tabwriter with minimum width 10 and padding 3;

@@ -39,6 +39,13 @@ struct bh_tmpl_method {
     void *user;
 };
 
+/* A field that Go's type has although the document leaves it out or has null in its place. */
+struct bh_tmpl_zero {
+    const char *name;  /* NULL ends the list */
+    const char *json;  /* what it is when it is left out: "\"\"", "0", "false", "null" */
+    const char *shown; /* what a null of it prints: "[]", "map[]", "<nil>" */
+};
+
 enum bh_tmpl_flags {
     /* A key that an object does not have prints <no value>; without the flag it is an error that
      * names the key. */
@@ -62,6 +69,7 @@ struct bh_tmpl_opts {
     /* Names of fields whose objects have keys that users choose ("Labels"): a missing key in one of
      * these is never an error, whatever the flags.  Ends with NULL.  bh_tmpl_open_maps has docker's. */
     const char *const *open_maps;
+    const struct bh_tmpl_zero *zeros;
     uint64_t max_steps; /* evaluated nodes and loop turns; default 2,000,000 */
     uint64_t max_bytes; /* bytes printed, and made by functions on the way; default 64 MiB */
 };

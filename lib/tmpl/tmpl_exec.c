@@ -147,6 +147,13 @@ static bool is_open_name(const struct tmpl_exec *x, const struct tmpl_name *name
     return false;
 }
 
+static const struct bh_tmpl_zero *find_zero(const struct tmpl_exec *x, const struct tmpl_name *name) {
+    for (const struct bh_tmpl_zero *z = x->opts->zeros; z && z->name; z++)
+        if (strlen(z->name) == name->n && memcmp(z->name, name->s, name->n) == 0)
+            return z;
+    return NULL;
+}
+
 static const struct bh_tmpl_method *find_method(const struct tmpl_exec *x, const struct tmpl_name *name) {
     for (const struct bh_tmpl_method *m = x->opts->methods; m && m->name; m++)
         if (strlen(m->name) == name->n && memcmp(m->name, name->s, name->n) == 0)
@@ -189,6 +196,7 @@ static int eval_field(struct tmpl_exec *x, const struct tmpl_node *at, const str
                       const struct tmpl_name *name, size_t argc, struct tmpl_val *argv, struct tmpl_val *out) {
     int shown = name->n > 80 ? 80 : (int)name->n;
     const struct bh_tmpl_method *m;
+    const struct bh_tmpl_zero *z;
     json_t *hit;
 
     if (tmpl_step(x, at) < 0)
@@ -212,9 +220,13 @@ static int eval_field(struct tmpl_exec *x, const struct tmpl_node *at, const str
         return tmpl_fail(x, at, BH_E_INVALID, "can't evaluate field %.*s in type %s", shown, name->s,
                          type_name(from->j));
     hit = json_object_getn(from->j, name->s, name->n);
-    if (!hit)
+    z = from->open ? NULL : find_zero(x, name);
+    if (!hit && !z)
         return missing_key(x, at, from, name, out);
-    *out = (struct tmpl_val){.j = json_incref(hit), .open = is_open_name(x, name)};
+    *out = (struct tmpl_val){.j = hit ? json_incref(hit) : json_loads(z->json, JSON_DECODE_ANY, NULL),
+                             .open = is_open_name(x, name)};
+    if (z && json_is_null(out->j))
+        out->shown = z->shown;
     return 0;
 }
 
@@ -424,7 +436,10 @@ static int walk_action(struct tmpl_exec *x, struct tmpl_val *dot, const struct t
         if (json_is_string(v.j)) {
             rc = put(x, n, json_string_value(v.j), json_string_length(v.j));
         } else {
-            bh_tmpl_print(&b, v.j);
+            if (v.shown)
+                bh_buf_adds(&b, v.shown);
+            else
+                bh_tmpl_print(&b, v.j);
             rc = put(x, n, bh_buf_str(&b), b.len);
         }
     }

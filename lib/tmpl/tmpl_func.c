@@ -211,7 +211,7 @@ static int index_one(struct tmpl_exec *x, const struct tmpl_node *at, const stru
 
 static int func_index(struct tmpl_exec *x, const struct tmpl_node *at, size_t argc, struct tmpl_val *argv,
                       struct tmpl_val *out) {
-    *out = (struct tmpl_val){json_incref(argv[0].j), argv[0].open, argv[0].undefined};
+    *out = (struct tmpl_val){json_incref(argv[0].j), argv[0].open, argv[0].undefined, argv[0].shown};
     for (size_t i = 1; i < argc; i++) {
         struct tmpl_val next = {0};
 

@@ -129,9 +129,10 @@ struct bh_tmpl {
 /* ---- one execution, tmpl_exec.c ---- */
 
 struct tmpl_val {
-    json_t *j;      /* owned; NULL: no value */
-    bool open;      /* an object with keys that users choose */
-    bool undefined; /* a key that was not there (only where that is no error) */
+    json_t *j;         /* owned; NULL: no value */
+    bool open;         /* an object with keys that users choose */
+    bool undefined;    /* a key that was not there (only where that is no error) */
+    const char *shown; /* of a null: what it prints; NULL as ever */
 };
 
 struct tmpl_var {

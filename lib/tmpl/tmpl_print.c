@@ -168,7 +168,10 @@ void tmpl_print_all(struct bh_buf *out, size_t argc, const struct tmpl_val *argv
         /* Sprint puts a blank between two operands only if neither is a string. */
         if (i > 0 && (line || (!json_is_string(argv[i].j) && !json_is_string(argv[i - 1].j))))
             bh_buf_addc(out, ' ');
-        print_at(out, argv[i].j, 0);
+        if (argv[i].shown)
+            bh_buf_adds(out, argv[i].shown);
+        else
+            print_at(out, argv[i].j, 0);
     }
     if (line)
         bh_buf_addc(out, '\n');

@@ -591,7 +591,7 @@ def _(e):
         done = e.cli("run", "--rm", *flags, "bb", "true", check=False)
         assert done.returncode == 125 and len(done.stderr.strip().splitlines()) == 1, f"{flags}\n  {show(done)}"
     for verb in ("pause", "cp", "top", "stats", "port", "unpause"):
-        fails(e, verb, "x", error="(?i)not available")
+        fails(e, verb, "x", code=125, error="(?i)not available")
     same(out(e, "ps", "-aq"), "")
 
 

@@ -1,5 +1,5 @@
 """Images from outside in, looked at, named, taken apart and out again; no container but for rmi's rules."""
-import hashlib, io, json, os, re, subprocess, sys, tarfile
+import gzip, hashlib, http.server, io, json, os, re, subprocess, sys, tarfile, threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
@@ -201,7 +201,7 @@ def _(e):
     sizes = out(e, "images", "--sort", "size", "--format", "{{.Repository}}").split()
     assert sizes[0] == "<none>" or sizes[-1] == "<none>", sizes
     fails(e, "images", "--format", "{{.Nosuch}}", error="Nosuch")
-    fails(e, "images", "--format", "{{", code=64, error=r"(?i)template")
+    fails(e, "images", "--format", "{{", code=1, error=r"(?i)template")
     ends(e.cli("images", "--nosuch", check=False), 125)
     ends(e.cli("images", "a", "b", check=False), 1)
 
@@ -406,6 +406,69 @@ def _(e):
                          ((mk.write(file(e, "cut"), tar[:1700]),), "(?i)tar|end|short")):
         fails(e, "import", *words, error=error)
     same(state(e), before)
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        body = self.server.files.get(self.path)
+        self.send_response(200 if body is not None else 404)
+        cut = self.path.endswith("cut")
+        if not self.path.endswith("untold"):
+            self.send_header("Content-Length", str(len(body or b"") + (1000 if cut else 0)))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_):
+        pass
+
+
+@case("import: from an address, whole or not at all; what docker tells of it")
+def _(e):
+    tar = mk.tar_of([("f", b"from afar\n", 0o644)])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        server.files = {"/a.tar": tar, "/a.tar.gz": gzip.compress(tar), "/untold": tar, "/cut": tar, "/junk": b"junk"}
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        at = f"http://127.0.0.1:{server.server_address[1]}"
+        for path in ("a.tar", "a.tar.gz", "untold"):
+            has(out(e, "import", f"{at}/{path}", "far:1"), r"\Asha256:[0-9a-f]{64}\n\Z")
+            same(out(e, "history", "--format", "{{.Comment}} {{.Size}}", "far:1"), f"Imported from {at}/{path} 10B\n")
+        out(e, "rmi", "far:1")
+        before = state(e)
+        for path, error in (("nosuch", "404"), ("junk", "not a tar"), ("cut", "(?i)announced|closed|ended|end")):
+            fails(e, "import", f"{at}/{path}", "far:1", error=error)
+        server.shutdown()
+    fails(e, "import", "http://127.0.0.1:1/x", error="(?i)refused|connect")
+    same(state(e), before)
+    path = file(e, "near.tar")
+    mk.write(path, tar)
+    for words, more in ((("import", path, "near:1"), {}), (("import", "-", "near:1"), {"input": tar, "text": False})):
+        out(e, *words, **more)
+        same(out(e, "history", "--format", "{{.Comment}}", "near:1"), "Imported from -\n")
+    out(e, "rmi", "near:1"), out(e, "image", "prune", "-f")
+
+
+@case("inspect: fields that docker's types have although a document leaves them out")
+def _(e):
+    load(e, mk.docker_archive([(C, ["few:1"])]))
+    same(out(e, "inspect", "-f", "{{.Config.Labels}} {{.Config.ExposedPorts}} [{{.Config.StopSignal}}] [{{.Variant}}] {{.Config.Entrypoint}} {{.Config.Healthcheck}} {{json .Config.Labels}} {{len .Config.Volumes}}", "few:1"),
+         "map[] map[] [] [] [] <nil> null 0\n")
+    same(sorted(inspect(e, "few:1")["Config"]), ["Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "User", "Volumes", "WorkingDir"])
+    out(e, "create", "--name", "few", "--ulimit", "nofile=1:2", "--sysctl", "net.ipv4.ip_forward=1", "few:1", "x")
+    same(out(e, "inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.CapAdd}} {{.HostConfig.Binds}} {{.HostConfig.Links}} {{.HostConfig.IpcMode}} {{.HostConfig.CgroupnsMode}}", "few"),
+         "0 0 <nil> [] [] [] private private\n")
+    same(out(e, "inspect", "-f", "{{json .HostConfig.Ulimits}} {{.HostConfig.Sysctls}} {{.State.Health}} {{if .State.Health}}x{{end}}{{range $k, $v := .NetworkSettings.Networks}}{{$k}}{{.IPAddress}}{{end}}", "few"),
+         '[{"Name":"nofile","Hard":2,"Soft":1}] map[net.ipv4.ip_forward:1] <nil> none\n')
+    fails(e, "inspect", "-f", "{{.State.Health.Status}}", "few", error="Status|Health")
+    fails(e, "inspect", "-f", "{{.HostConfig.Nope}}", "few", error="Nope")
+    fails(e, "images", "--format", "{{", code=1, error="template parsing error")
+    out(e, "rm", "few"), out(e, "rmi", "few:1")
+
+
+@case("verbs of later versions say so and exit 125, by each of their names")
+def _(e):
+    for words in (("pause", "x"), ("container", "pause", "x"), ("cp", "a", "b:c"), ("container", "cp", "a", "b:c"), ("top", "x"), ("stats", "--no-stream"), ("container", "stats"), ("port", "x"),
+                  ("update", "x"), ("unpause", "x"), ("volume", "ls"), ("volume",), ("network", "create", "x"), ("events",), ("system", "events")):
+        fails(e, *words, code=125, error="is not available in this version")
 
 
 @case("image diff: what two images have differently")

@@ -73,6 +73,28 @@ static void test_bad(void **state) {
         check(&rows_bad[i], (struct bh_tmpl_opts){0});
 }
 
+/* Fields that the document leaves out or has null, where a type would have them. */
+static void test_zeros(void **state) {
+    static const struct bh_tmpl_zero zeros[] = {{"L", "null", "[]"}, {"M", "null", "map[]"}, {"P", "null", "<nil>"},
+                                                {"T", "\"\"", NULL}, {"B", "false", NULL},   {NULL, NULL, NULL}};
+    static const struct row rows[] = {
+        {"{{.A.L}} {{.A.M}} {{.A.P}} [{{.A.T}}] {{.A.B}}", "[] map[] <nil> [] false"},
+        {"{{.L}} {{.M}} {{print .L}}{{println .M}}", "[] map[] []map[]\n"},
+        {"{{json .L}} {{json .A.M}} {{json .A.T}} {{len .M}}", "null null \"\" 0"},
+        {"{{$x := .A.L}}{{$x}} {{range .L}}x{{end}}{{if .A.P}}y{{end}}", "[] "},
+        {"{{with .Labels}}{{.L}}{{end}}", "<no value>"}, /* keys that users choose */
+        {"{{.A.Nope}}", "template:1:3: at <.A.Nope>: map has no entry for key \"Nope\""},
+    };
+    json_t *all = data;
+
+    (void)state;
+    data = json_pack("{s:{},s:n,s:n,s:{s:s}}", "A", "L", "M", "Labels", "a", "b");
+    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++)
+        check(&rows[i], (struct bh_tmpl_opts){.zeros = zeros});
+    json_decref(data);
+    data = all;
+}
+
 static void test_missing_ok(void **state) {
     static const struct row rows[] = {
         {"{{.Foo}}", "<no value>"},
@@ -179,9 +201,9 @@ static void test_no_data(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ok),      cmocka_unit_test(test_bad),      cmocka_unit_test(test_missing_ok),
-        cmocka_unit_test(test_escapes), cmocka_unit_test(test_headings), cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_codes),   cmocka_unit_test(test_no_data),
+        cmocka_unit_test(test_ok),         cmocka_unit_test(test_bad),     cmocka_unit_test(test_zeros),
+        cmocka_unit_test(test_missing_ok), cmocka_unit_test(test_escapes), cmocka_unit_test(test_headings),
+        cmocka_unit_test(test_methods),    cmocka_unit_test(test_codes),   cmocka_unit_test(test_no_data),
     };
 
     return cmocka_run_group_tests(tests, load, unload);
