@@ -161,7 +161,8 @@ int rt_rpc_kill(void *room, struct bh_call *call, const ProtobufCMessage *reques
     RT_MSG(ContainerKillReply) reply = BULKHEAD__RUNTIME__V1__CONTAINER_KILL_REPLY__INIT;
     RT_SCOPE_CONTAINER struct rt_container *c = NULL;
 
-    if (rt_find(room, call, msg->container, &c, err) != 0 || rt_kill(c, msg->container, msg->signal, err) != 0)
+    if (rt_find(room, call, msg->container, &c, err) != 0 ||
+        rt_kill(c, msg->container, msg->signal, bh_call_cancel_fd(call), err) != 0)
         return err->code;
     reply.id = c->id;
     return bh_call_reply(call, &reply.base, err);

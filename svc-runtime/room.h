@@ -90,7 +90,8 @@ int rt_stop(struct rt_container *c, const struct rt_stop_how *how, int cancel_fd
             struct bh_err *err);
 int rt_restart(struct rt_container *c, const struct rt_stop_how *how, int cancel_fd, struct bh_err *err);
 /* text: how the caller named it. */
-int rt_kill(struct rt_container *c, const char *text, const char *signal, struct bh_err *err);
+/* SIGKILL, which "" means, waits for the end, as docker does: what follows may be `rm`. */
+int rt_kill(struct rt_container *c, const char *text, const char *signal, int cancel_fd, struct bh_err *err);
 int rt_signal(struct rt_container *c, int number, struct bh_err *err);
 /* Ends what still runs of a container whose monitor has died: its streams and its end are nobody's. */
 void rt_end_unwatched(struct rt_container *c);

@@ -38,13 +38,15 @@ void rt_end_unwatched(struct rt_container *c) {
     rt_launch_call(c->room->launch, &req, NULL, 0, NULL, &ignored);
 }
 
-int rt_kill(struct rt_container *c, const char *text, const char *signal, struct bh_err *err) {
+int rt_kill(struct rt_container *c, const char *text, const char *signal, int cancel_fd, struct bh_err *err) {
     int number = SIG_KILL;
 
     if (*signal != 0 && rt_signal_parse(signal, &number, err) != 0)
         return err->code;
     if (rt_signal(c, number, err) != 0)
         return bh_err_prefix(err, "cannot kill container: %s", text);
+    if (number == SIG_KILL && rt_wait_stopped(c, KILL_WAIT_MS, cancel_fd, err) != 0)
+        return bh_err_prefix(err, "container %s does not end after SIGKILL", c->id);
     return 0;
 }
 

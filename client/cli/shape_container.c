@@ -196,6 +196,8 @@ static json_t *shape_config(const bulkhead_value *reply) {
     json_object_set_new(out, "Tty", json_boolean(bulkhead_get_bool(spec, "tty")));
     json_object_set_new(out, "OpenStdin", json_boolean(bulkhead_get_bool(spec, "open_stdin")));
     json_object_set_new(out, "StdinOnce", json_boolean(bulkhead_get_bool(spec, "stdin_once")));
+    if (bulkhead_get_bool(spec, "stop_timeout_set"))
+        json_object_set_new(out, "StopTimeout", json_integer(bulkhead_get_int(spec, "stop_timeout")));
     json_object_set_new(out, "Image", shape_text(bulkhead_get_str(summary, "image")));
     json_object_set_new(out, "Labels", shape_pairs(bulkhead_get(summary, "label")));
     return out;

@@ -55,6 +55,7 @@ const struct cli_opt cli_spec_opts[] = {
     LATER("device-write-iops", CLI_LIST, "Limit writes to a device"),
     IGNORED("disable-content-trust", CLI_BOOL, "Skip image verification"),
     {.name = "dns", .kind = CLI_LIST, .help = "DNS server"},
+    {.name = "dns-opt", .kind = CLI_LIST, .flags = CLI_OPT_HIDDEN, .help = "DNS option"},
     {.name = "dns-option", .kind = CLI_LIST, .help = "DNS option"},
     {.name = "dns-search", .kind = CLI_LIST, .help = "DNS search domain"},
     {.name = "domainname", .kind = CLI_STRING, .help = "NIS domain name"},
@@ -206,7 +207,7 @@ int cli_env_of(const struct cli_args *args, bulkhead_value **out_list, struct bh
 
         if (*entry == '=' || *entry == '\0') {
             bulkhead_value_free(list);
-            return usage(err, "-e, --env", entry, "a variable needs a name");
+            return usage(err, "-e, --env", entry, "invalid environment variable: it needs a name");
         }
         add_env(list, entry);
     }
@@ -238,6 +239,15 @@ static void set_pairs(const struct cli_args *args, const char *option, bulkhead_
     bulkhead_set(spec, field, list);
 }
 
+/* As docker: a label has a name, and no blanks in it. */
+static int check_label(const char *text, struct bh_err *err) {
+    size_t n = strcspn(text, "=");
+
+    if (n == 0)
+        return usage(err, "-l, --label", text, "invalid label: empty name");
+    return strcspn(text, " \t") < n ? usage(err, "-l, --label", text, "the name contains whitespaces") : 0;
+}
+
 static int set_labels(const struct cli_args *args, bulkhead_value *spec, struct bh_err *err) {
     bulkhead_value *list = bulkhead_list_new();
 
@@ -247,8 +257,13 @@ static int set_labels(const struct cli_args *args, bulkhead_value *spec, struct 
             return err->code;
         }
     }
-    for (size_t i = 0; i < cli_count(args, "label"); i++)
+    for (size_t i = 0; i < cli_count(args, "label"); i++) {
+        if (check_label(cli_item(args, "label", i), err) != 0) {
+            bulkhead_value_free(list);
+            return err->code;
+        }
         add_pair(list, cli_item(args, "label", i));
+    }
     bulkhead_set(spec, "label", list);
     return 0;
 }
@@ -357,6 +372,9 @@ static void set_texts(const struct cli_args *args, bulkhead_value *spec) {
 
         for (size_t k = 0; k < cli_count(args, lists[i].option); k++)
             bulkhead_add_str(list, cli_item(args, lists[i].option, k));
+        if (strcmp(lists[i].option, "dns-option") == 0) /* docker's older name of it */
+            for (size_t k = 0; k < cli_count(args, "dns-opt"); k++)
+                bulkhead_add_str(list, cli_item(args, "dns-opt", k));
         bulkhead_set(spec, lists[i].field, list);
     }
 }

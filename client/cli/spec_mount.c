@@ -85,6 +85,35 @@ int cli_mount_volume(const char *text, bulkhead_value **out, struct bh_err *err)
     return 0;
 }
 
+/* The next field of a line of CSV, cut out in place: "a,b" in quotes is one field, "" in it one quote. */
+static char *next_field(char **at) {
+    char *start = *at, *to = start;
+    bool inside = false;
+
+    if (*start == '\0')
+        return NULL;
+    for (; **at != '\0' && (inside || **at != ','); (*at)++) {
+        if (**at != '"')
+            *to++ = **at;
+        else if (inside && (*at)[1] == '"')
+            *to++ = *++*at;
+        else
+            inside = !inside;
+    }
+    if (**at == ',')
+        (*at)++;
+    *to = '\0';
+    return start;
+}
+
+/* Octal, as chmod takes it. */
+static bool mode_of(const char *text, uint64_t *out) {
+    char *end;
+
+    *out = strtoul(text, &end, 8);
+    return text[0] >= '0' && text[0] <= '7' && *end == '\0' && *out <= 07777;
+}
+
 static bool truth(const char *value) {
     return value == NULL || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
 }
@@ -114,10 +143,14 @@ static int long_field(bulkhead_value *m, const char *key, const char *value, con
         bulkhead_set_bool(m, "non_recursive", truth(value));
     } else if (strcmp(key, "bind-recursive") == 0) {
         bulkhead_set_bool(m, "non_recursive", strcmp(value, "disabled") == 0);
-    } else if (strcmp(key, "tmpfs-size") == 0 && bh_str_bytes(value, &n)) {
+    } else if (strcmp(key, "tmpfs-size") == 0) {
+        if (!bh_str_bytes(value, &n))
+            return bad(err, "--mount", text, "invalid value for tmpfs-size");
         bulkhead_set_uint(m, "tmpfs_size", n);
     } else if (strcmp(key, "tmpfs-mode") == 0) {
-        bulkhead_set_uint(m, "tmpfs_mode", strtoul(value, NULL, 8) & 07777);
+        if (!mode_of(value, &n))
+            return bad(err, "--mount", text, "invalid value for tmpfs-mode");
+        bulkhead_set_uint(m, "tmpfs_mode", n);
     } else {
         return bad(err, "--mount", text, "unexpected key");
     }
@@ -127,11 +160,11 @@ static int long_field(bulkhead_value *m, const char *key, const char *value, con
 int cli_mount_long(const char *text, bulkhead_value **out, struct bh_err *err) {
     BH_SCOPE_FREE char *copy = bh_xstrdup(text);
     bulkhead_value *m = bulkhead_map_new();
-    char *save = NULL;
+    char *at = copy;
     const char *type;
     int r = 0;
 
-    for (char *f = strtok_r(copy, ",", &save); f != NULL && r == 0; f = strtok_r(NULL, ",", &save)) {
+    for (char *f = next_field(&at); f != NULL && r == 0; f = next_field(&at)) {
         char *eq = strchr(f, '=');
 
         if (eq != NULL)
@@ -177,8 +210,8 @@ int cli_mount_tmpfs(const char *text, bulkhead_value **out, struct bh_err *err) 
 
         if (bh_str_starts(o, "size=") && bh_str_bytes(o + 5, &n))
             bulkhead_set_uint(m, "tmpfs_size", n);
-        else if (bh_str_starts(o, "mode="))
-            bulkhead_set_uint(m, "tmpfs_mode", strtoul(o + 5, NULL, 8) & 07777);
+        else if (bh_str_starts(o, "mode=") && mode_of(o + 5, &n))
+            bulkhead_set_uint(m, "tmpfs_mode", n);
         else if (strcmp(o, "ro") == 0)
             bulkhead_set_bool(m, "read_only", true);
         else

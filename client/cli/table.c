@@ -149,7 +149,9 @@ static int add_row(struct list_run *run, const json_t *row, struct bh_err *err) 
     if (run->shape == SHAPE_JSON)
         bh_tmpl_print_json(&run->lines, shown, true);
     else
-        rc = bh_tmpl_exec(run->t, shown, &run->opts, &run->lines, err);
+        rc = bh_tmpl_exec(run->t, shown, &run->opts, &run->lines, err) < 0
+                 ? bh_err_prefix(err, "template parsing error")
+                 : 0;
     bh_buf_addc(&run->lines, '\n');
     run->hidden = NULL;
     json_decref(shown);

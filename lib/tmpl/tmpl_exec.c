@@ -223,9 +223,12 @@ static int eval_field(struct tmpl_exec *x, const struct tmpl_node *at, const str
     z = from->open ? NULL : find_zero(x, name);
     if (!hit && !z)
         return missing_key(x, at, from, name, out);
-    *out = (struct tmpl_val){.j = hit ? json_incref(hit) : json_loads(z->json, JSON_DECODE_ANY, NULL),
-                             .open = is_open_name(x, name)};
-    if (z && json_is_null(out->j))
+    if (hit)
+        json_incref(hit);
+    else
+        hit = json_loads(z->json, JSON_DECODE_ANY, NULL);
+    *out = (struct tmpl_val){.j = hit, .open = is_open_name(x, name)};
+    if (z && json_is_null(hit))
         out->shown = z->shown;
     return 0;
 }

@@ -583,6 +583,27 @@ def _(e):
     out(e, "rm", "-f", "doc", "old")
 
 
+@case("as docker: kill -9 waits for the end; labels, mounts in CSV, modes, StopTimeout")
+def _(e):
+    for signal_ in ([], ["-s", "KILL"], ["-s", "9"]):
+        out(e, "run", "-d", "--name", "fast", "bb", "sleep", "1000")
+        out(e, "kill", *signal_, "fast")
+        same(inspect(e, "fast")["State"]["ExitCode"], 137)
+        out(e, "rm", "fast")
+    for label, error in (("=v", "empty name"), ("a b=1", "whitespace")):
+        fails(e, "run", "--rm", "-l", label, "bb", "true", code=125, error=error)
+    folder = os.path.join(e.folder, "a,b")
+    os.makedirs(folder, exist_ok=True)
+    mk.write(f"{folder}/f", b"in csv\n")
+    same(sh(e, "cat /r/f", "--mount", f'type=bind,"src={folder}",dst=/r,readonly'), "in csv\n")
+    for mount, error in (("type=tmpfs,dst=/t,tmpfs-mode=9", "tmpfs-mode"), ("type=tmpfs,dst=/t,tmpfs-mode=20000", "tmpfs-mode"), ("type=tmpfs,dst=/t,tmpfs-size=x", "tmpfs-size")):
+        fails(e, "run", "--rm", "--mount", mount, "bb", "true", code=125, error=error)
+    fails(e, "run", "--rm", "--tmpfs", "/t:mode=999", "bb", "true", code=125, error="invalid tmpfs option")
+    out(e, "create", "--name", "slow", "--stop-timeout", "7", "--dns-opt", "ndots:2", "bb")
+    same(out(e, "inspect", "-f", "{{.Config.StopTimeout}} {{.HostConfig.DnsOptions}}", "slow"), "7 [ndots:2]\n")
+    out(e, "rm", "slow")
+
+
 @case("flags of later versions say so and exit 125; wrong values too")
 def _(e):
     for flags in (["-p", "80:80"], ["-m", "64m"], ["--cpus", "1"], ["--restart", "always"], ["--health-cmd", "x"], ["--memory", "1g"], ["-P"], ["--pids-limit", "9"],

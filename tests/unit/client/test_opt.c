@@ -221,7 +221,7 @@ static void test_wrong_words(void **state) {
         {"image lss", 1,
          "unknown command: bulkhead image lss; did you mean 'bulkhead image ls'? see 'bulkhead image --help'"},
         {"image -q", 125, "unknown flag: -q; see 'bulkhead image --help'"},
-        {"push -a x --all", 1, "'bulkhead push' is not available in this version"},
+        {"push -a x --all", 125, "'bulkhead push' is not available in this version"},
         {"--nope info", 125, "unknown flag: --nope; see 'bulkhead --help'"},
         {"--tls info", 125, "flag --tls is not available in this version of bulkhead; leave it out"},
         {"run --n\x1b[2Jx y", 125, "unknown flag: --n\\x1b[2Jx; see 'bulkhead run --help'"},

@@ -64,7 +64,7 @@ static void test_lists(void **state) {
           "template:1:3: at <.Nope>: map has no entry for key \"Nope\"");
     check("table {{.Nope}}", false, rows(), BH_E_NOT_FOUND,
           "template:1:3: at <.Nope>: map has no entry for key \"Nope\"");
-    check("{{.ID", false, rows(), BH_E_INVALID, "--format: template:1:6: unclosed action");
+    check("{{.ID", false, rows(), BH_E_INVALID, "template parsing error: template:1:6: unclosed action");
     check("{{index (split .Names \"_\") 0}}", false, rows(), 0, "a\na\n");
     check("table {{index (split .Names \"_\") 0}}\\t{{slice .ID 0 4}}", false, rows(), 0,
           "NAMES     CONTAINER ID\na         0123\na         fedc\n");
