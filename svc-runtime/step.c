@@ -212,10 +212,13 @@ static void clean_up(struct stage *s, bool failed) {
 }
 
 static int exit_of(struct stage *s, int *out, struct bh_err *err) {
-    if (s->end->lost)
-        return bh_err_set(err, BH_E_ABORTED, "the step's process was lost: its monitor is gone");
+    bool lost;
+
+    pthread_mutex_lock(&s->end->lock);
+    lost = s->end->lost;
     *out = s->end->exit_code;
-    return 0;
+    pthread_mutex_unlock(&s->end->lock);
+    return lost ? bh_err_set(err, BH_E_ABORTED, "the step's process was lost: its monitor is gone") : 0;
 }
 
 static int run(struct stage *s, struct rt_step_result *out, struct bh_err *err) {

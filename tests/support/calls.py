@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -19,11 +20,11 @@ from engine import build_dir
 
 
 def _sanitizer():
-    """The runtime that a library with ASan wants to be loaded first, or None."""
+    """The runtime that a library with ASan or TSan wants to be loaded first, or None."""
     lib = os.path.join(build_dir(), "lib", "libbulkhead.so")
     plain = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
     linked = subprocess.run(["ldd", lib], capture_output=True, text=True, check=False, env=plain).stdout
-    return next((line.split()[2] for line in linked.splitlines() if "libasan" in line and "=>" in line), None)
+    return next((line.split()[2] for line in linked.splitlines() if re.search("lib[at]san", line) and "=>" in line), None)
 
 
 def _sanitized(runtime):
