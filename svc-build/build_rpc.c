@@ -17,8 +17,11 @@
 #include "job.h"
 #include "log.h"
 #include "methods.h"
+#include "proc/fdpass.h"
 #include "room.h"
 #include "rpc/server.h"
+
+#define MAX_AGENTS 16
 
 /* ---- request --------------------------------------------------------------------------------- */
 
@@ -129,7 +132,6 @@ static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct b
                               .no_cache_filter = list_of(m->no_cache_filter, m->n_no_cache_filter),
                               .security_opts = list_of(m->security_opt, m->n_security_opt),
                               .cap_add = list_of(m->cap_add, m->n_cap_add),
-                              .ssh = list_of(m->ssh, m->n_ssh),
                               .no_cache = m->no_cache,
                               .pull = m->pull,
                               .squash = m->squash,
@@ -189,15 +191,37 @@ static void fini_job(struct build_job *job) {
     pthread_cond_destroy(&job->changed);
 }
 
-static int take_output(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct build_ask *ask,
-                       struct bh_err *err) {
-    unsigned n = 0;
+/* The output's first, then one for each agent.  What has come is the call's to close, also when it is too little. */
+static int take_fds(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *ask,
+                    struct bh_err *err) {
+    unsigned n = 0, want = (unsigned)m->output_fd + (unsigned)m->n_ssh, at = 0;
+    int fds[1 + MAX_AGENTS];
 
-    if (!m->output_fd)
-        return 0;
-    if (bh_call_take_fds(call, &ask->output_fd, 1, &n, err) != 0)
+    if (m->n_ssh > MAX_AGENTS)
+        return bh_err_set(err, BH_E_LIMIT, "%zu ssh agents: at most %d can be given", m->n_ssh, MAX_AGENTS);
+    ask->agents = bh_oci_alloc(arena, (m->n_ssh + 1) * sizeof *ask->agents, err);
+    if (ask->agents == NULL)
         return err->code;
-    return n == 1 ? 0 : bh_err_set(err, BH_E_INVALID, "no descriptor came for the output");
+    if (want == 0)
+        return 0;
+    if (bh_call_take_fds(call, fds, 1 + MAX_AGENTS, &n, err) != 0)
+        return err->code;
+    if (m->output_fd && n > 0)
+        ask->output_fd = fds[at++];
+    for (; at < n && ask->n_agents < m->n_ssh; at++) {
+        ask->agents[ask->n_agents] = (struct build_agent){.id = m->ssh[ask->n_agents], .fd = fds[at]};
+        ask->n_agents++;
+    }
+    bh_fdpass_close(fds + at, n - at);
+    return n == want
+               ? 0
+               : bh_err_set(err, BH_E_INVALID, "%u descriptors came for the output and the agents, not %u", n, want);
+}
+
+static void close_fds(struct build_ask *ask) {
+    bh_fdpass_close(&ask->output_fd, 1);
+    for (size_t i = 0; i < ask->n_agents; i++)
+        bh_fdpass_close(&ask->agents[i].fd, 1);
 }
 
 static int run(struct build_room *room, struct bh_call *call, const struct build_ask *ask, struct bh_arena *arena,
@@ -232,11 +256,10 @@ int build_rpc_build(void *room, struct bh_call *call, const ProtobufCMessage *re
     bh_arena_init(&arena, BUILD_RECIPE_ARENA + BUILD_CALL_ARENA);
     r = ask_of(call, m, &arena, &ask, err);
     if (r == 0)
-        r = take_output(call, m, &ask, err);
+        r = take_fds(call, m, &arena, &ask, err);
     if (r == 0)
         r = run(room, call, &ask, &arena, err);
-    if (ask.output_fd >= 0)
-        close(ask.output_fd);
+    close_fds(&ask);
     bh_arena_wipe(&arena);
     bh_arena_fini(&arena);
     return r;

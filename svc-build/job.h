@@ -34,6 +34,10 @@ struct build_secret {
     const void *data;
     size_t n;
 };
+struct build_agent { /* connections of a RUN to it are handed to the caller */
+    const char *id;
+    int fd; /* of the call */
+};
 struct build_ulimit {
     const char *name;
     uint64_t soft, hard;
@@ -51,7 +55,7 @@ struct build_ask {
     struct build_named *named;
     size_t n_named;
     const char *target, *platform, *network, *output;
-    struct bh_strlist tags, extra_hosts, cache_from, no_cache_filter, security_opts, cap_add, ssh;
+    struct bh_strlist tags, extra_hosts, cache_from, no_cache_filter, security_opts, cap_add;
     struct bh_pairs build_args, labels, annotations; /* build_args: with the proxies */
     bool no_cache, pull, squash, push, classic;
     bool has_epoch;
@@ -61,6 +65,8 @@ struct build_ask {
     size_t n_ulimits;
     struct build_secret *secrets;
     size_t n_secrets;
+    struct build_agent *agents;
+    size_t n_agents;
     unsigned jobs;
     const void *remote; /* the message RemoteOptions of proto/registry.proto, handed on unread; NULL: none */
     const char *context_url;

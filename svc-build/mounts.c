@@ -16,6 +16,9 @@
 #define SCRIPT_FOLDER "/dev/pipes/"
 #define CACHE_LAYERS  8 /* of one cache; more become one */
 #define SECRET_MODE   0400
+#define AGENT_NAME    "SSH_AUTH_SOCK"
+#define AGENT_PATH    "/run/buildkit/ssh_agent."
+#define AGENT_MODE    0600
 #define CACHE_MODE    0755
 #define SECRET_MAX    ((size_t)512 << 10)
 
@@ -103,6 +106,26 @@ static int find_secret(struct build_mounts *m, struct build_mounted *x, const st
     return 0;
 }
 
+/* Without a target of its own it has the number that it has among its like. */
+static int find_agent(struct build_mounts *m, struct build_mounted *x, const struct build_mount_text *text,
+                      struct bh_err *err) {
+    const struct build_ask *ask = m->site->job->ask;
+    BH_SCOPE_FREE char *path = bh_xasprintf(AGENT_PATH "%u", m->n_agents++);
+
+    if (x->m.target[0] == '\0' && (x->m.target = bh_oci_strdup(&m->site->arena, path, strlen(path), err)) == NULL)
+        return err->code;
+    for (size_t i = 0; i < ask->n_agents; i++)
+        if (strcmp(ask->agents[i].id, x->m.id) == 0)
+            x->agent = &ask->agents[i];
+    if (x->agent != NULL && m->agent_path == NULL)
+        m->agent_path = x->m.target;
+    if (x->agent != NULL || !x->m.required)
+        return m->n_agents <= BUILD_EXEC_SOCKETS ? 0 : bad(text, err, "a RUN has at most 8 of type ssh");
+    bh_err_set(err, BH_E_NOT_FOUND, "line %u: no SSH key \"%s\" forwarded from the client", text->text.at.line,
+               x->m.id);
+    return bh_err_hint(err, "give it with --ssh %s", x->m.id);
+}
+
 static int cache_key(struct build_mounted *x, struct bh_err *err) {
     struct build_key k;
 
@@ -125,11 +148,7 @@ static int read_one(struct build_mounts *m, const struct build_mount_text *text,
     case BUILD_MOUNT_SECRET:
         return find_secret(m, x, text, err);
     case BUILD_MOUNT_SSH:
-        if (!x->m.required)
-            return 0;
-        bh_err_set(err, BH_E_UNIMPLEMENTED, "line %u: an agent's socket in a RUN comes with a later version",
-                   text->text.at.line);
-        return bh_err_hint(err, "give the key as a secret");
+        return find_agent(m, x, text, err);
     default:
         return 0;
     }
@@ -193,8 +212,39 @@ static void add_file(struct build_mounts *m, const char *target, const void *dat
         .type = "file", .target = target, .data = data, .n_data = n, .mode = mode, .uid = uid, .gid = gid};
 }
 
+/* The command can connect to it; nobody but its owner, unless mode= says more. */
+static void add_socket(struct build_mounts *m, const struct build_mounted *x) {
+    m->exec[m->n_exec++] = (struct build_exec_mount){.type = "socket",
+                                                     .target = x->m.target,
+                                                     .mode = x->m.has_mode ? x->m.mode : AGENT_MODE,
+                                                     .uid = x->m.has_uid ? x->m.uid : 0,
+                                                     .gid = x->m.has_gid ? x->m.gid : 0,
+                                                     .fd = x->agent->fd};
+}
+
+/* Of two with one target the later is what the layer shows. */
+static bool is_covered(const struct build_mounts *m, const struct build_mounted *x) {
+    for (const struct build_mounted *y = x + 1; y < m->v_mounts + m->n; y++)
+        if ((y->m.type == BUILD_MOUNT_BIND || y->m.type == BUILD_MOUNT_CACHE) && strcmp(y->m.target, x->m.target) == 0)
+            return true;
+    return false;
+}
+
+/* What it holds is in the layer; as a mount of its own it can be read-only, and shows in a tmpfs. */
+static void add_layer(struct build_mounts *m, const struct build_mounted *x) {
+    if (!is_covered(m, x))
+        m->exec[m->n_exec++] =
+            (struct build_exec_mount){.type = "layer", .target = x->m.target, .read_only = x->m.read_only};
+}
+
 static int add_exec(struct build_mounts *m, const struct build_mounted *x, struct bh_err *err) {
-    if (x->m.type == BUILD_MOUNT_TMPFS)
+    if (x->m.type == BUILD_MOUNT_BIND || x->m.type == BUILD_MOUNT_CACHE) {
+        add_layer(m, x);
+        return 0; /* left out: where it is once links are followed */
+    }
+    if (x->m.type == BUILD_MOUNT_SSH && x->agent != NULL)
+        add_socket(m, x);
+    else if (x->m.type == BUILD_MOUNT_TMPFS)
         m->exec[m->n_exec++] = (struct build_exec_mount){.type = "tmpfs", .target = x->m.target, .size = x->m.size};
     else if (x->m.type == BUILD_MOUNT_SECRET && x->secret != NULL && x->m.target[0] != '\0')
         add_file(m, x->m.target, x->secret->data, x->secret->n, x->m.has_mode ? x->m.mode : SECRET_MODE,
@@ -205,6 +255,9 @@ static int add_exec(struct build_mounts *m, const struct build_mounted *x, struc
 }
 
 int build_mounts_env(const struct build_mounts *m, struct bh_strlist *env, struct bh_err *err) {
+    if (m->agent_path != NULL && bh_env_get(env, AGENT_NAME) == NULL &&
+        bh_env_set(env, &m->site->arena, AGENT_NAME, m->agent_path, err) != 0)
+        return err->code;
     for (size_t i = 0; i < m->n; i++) {
         const struct build_mounted *x = &m->v_mounts[i];
         char *value;
@@ -339,7 +392,28 @@ static int make_layer(struct build_mounts *m, struct bh_err *err) {
     return leave_out(m, &made, of, err);
 }
 
+static unsigned depth_of(const char *path) {
+    unsigned n = 0;
+
+    for (; *path != '\0'; path++)
+        n += *path == '/';
+    return n;
+}
+
+/* Shallow targets first: a folder hides what others have below it, and not what is mounted there. */
+static void sort_by_depth(struct build_mounts *m) {
+    for (size_t i = 1; i < m->n; i++) {
+        struct build_mounted x = m->v_mounts[i];
+        size_t at = i;
+
+        for (; at > 0 && depth_of(m->v_mounts[at - 1].m.target) > depth_of(x.m.target); at--)
+            m->v_mounts[at] = m->v_mounts[at - 1];
+        m->v_mounts[at] = x;
+    }
+}
+
 int build_mounts_make(struct build_mounts *m, struct bh_err *err) {
+    sort_by_depth(m);
     m->exec = bh_oci_alloc(&m->site->arena, (m->n + 1) * sizeof *m->exec, err);
     if (m->exec == NULL || make_layer(m, err) != 0)
         return err->code;

@@ -22,6 +22,7 @@ struct build_mounted {
     struct bh_strlist ignore;
     struct bh_digest content; /* bind: of what it brings */
     const struct build_secret *secret;
+    const struct build_agent *agent;
 
     /* cache */
     struct bh_digest key;
@@ -40,6 +41,8 @@ struct build_mounts {
     const char *script; /* of a here-document with an interpreter of its own */
     size_t n_script;
     const char *script_path;
+    unsigned n_agents;      /* read so far */
+    const char *agent_path; /* of the first that is there */
 
     /* made by build_mounts_make */
     struct bh_digest layer; /* to be put above the stage's */
@@ -56,7 +59,7 @@ int build_mounts_read(struct build_mounts *m, struct build_site *site, const str
 void build_mounts_key(const struct build_mounts *m, struct build_key *k);
 /* Makes the layer; takes the locks of caches. */
 int build_mounts_make(struct build_mounts *m, struct bh_err *err);
-/* Secrets that are variables. */
+/* Secrets that are variables, and where the agent is. */
 int build_mounts_env(const struct build_mounts *m, struct bh_strlist *env, struct bh_err *err);
 /* After success: what the caches are now.  separate: as m->separate, BH_DIGEST_NONE where nothing has changed. */
 int build_mounts_keep(struct build_mounts *m, const struct bh_digest *separate, struct bh_err *err);

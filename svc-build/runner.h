@@ -15,13 +15,17 @@ struct build_runner;
 int build_runner_open(const char *dir, struct build_runner **out, struct bh_err *err);
 
 struct build_exec_mount {
-    const char *type; /* "tmpfs", "secret" */
+    const char *type; /* "tmpfs", "file", "socket", "layer" */
     const char *target;
     uint64_t size;
     const void *data;
     size_t n_data;
     uint32_t mode, uid, gid;
+    bool read_only; /* layer */
+    int fd;         /* socket: where its connections go; of the call */
 };
+
+#define BUILD_EXEC_SOCKETS 8 /* of one RUN */
 
 struct build_exec {
     const struct build_ask *ask;

@@ -49,6 +49,7 @@ static int mounts_msg(const struct build_exec *x, struct bh_arena *arena, RT_MSG
         all[i].mode = m->mode;
         all[i].uid = m->uid;
         all[i].gid = m->gid;
+        all[i].read_only = m->read_only;
         req->mount[i] = &all[i];
     }
     return 0;
@@ -171,21 +172,36 @@ static int follow(struct follow *f, struct bh_stream *stream, struct build_exec_
     return f->done ? 0 : bh_err_set(err, BH_E_INTERNAL, "the runtime did not tell how a step ended");
 }
 
+/* One for each socket, in the order of the mounts. */
+static unsigned sockets_of(const struct build_exec *x, int fds[BUILD_EXEC_SOCKETS]) {
+    unsigned n = 0;
+
+    for (size_t i = 0; i < x->n_mounts; i++)
+        if (strcmp(x->mounts[i].type, "socket") == 0 && n < BUILD_EXEC_SOCKETS)
+            fds[n++] = x->mounts[i].fd;
+    return n;
+}
+
 int build_exec(struct build_runner *r, const struct build_exec *x, struct build_cancel *cancel, build_exec_begun *begun,
                build_exec_output *output, void *arg, struct bh_arena *arena, struct build_exec_result *out,
                struct bh_err *err) {
     struct follow f = {.x = x, .begun = begun, .output = output, .arg = arg, .arena = arena};
-    const struct bh_stream_options options = {0};
+    int fds[BUILD_EXEC_SOCKETS];
+    const unsigned n_fds = sockets_of(x, fds);
+    const struct bh_stream_options options = {.announce_fds = n_fds > 0};
     struct bh_stream *stream = NULL;
     RT_MSG(StepRequest) req;
     struct build_wait wait;
-    int code;
+    int code = 0;
 
     if (request_msg(x, arena, &req, err) != 0 ||
         bh_stream_open(r->conn, SERVICE "Step", &req.base, &options, &stream, err) != 0)
         return err->code;
     build_wait_begin(cancel, &wait, stream);
-    code = follow(&f, stream, out, err);
+    if (n_fds > 0)
+        code = bh_stream_send_fds(stream, fds, n_fds, err);
+    if (code == 0)
+        code = follow(&f, stream, out, err);
     build_wait_end(cancel, &wait);
     bh_stream_free(stream);
     return code;

@@ -109,7 +109,7 @@ static int listen_to(struct stage *s, struct bh_err *err) {
 
 static int ask_start(struct stage *s, int spec_fd, const int *theirs, unsigned n, struct bh_err *err) {
     struct rt_launch_request req;
-    int fds[1 + RT_MAX_LAYERS + 3];
+    int fds[1 + RT_MAX_LAYERS + 3 + RT_MAX_DOORS];
     unsigned at = 0;
 
     rt_launch_request_init(&req, RT_LAUNCH_START, s->step->id);
@@ -118,6 +118,9 @@ static int ask_start(struct stage *s, int spec_fd, const int *theirs, unsigned n
         fds[at++] = s->image.fds[i];
     for (unsigned i = 0; i < n; i++)
         fds[at++] = theirs[i];
+    for (unsigned i = 0; i < s->step->n_doors; i++)
+        fds[at++] = s->step->doors[i].listener;
+    req.n_sockets = s->step->n_doors;
     req.flags = RT_LAUNCH_FLEETING;
     req.n_layers = s->image.n_layers;
     memcpy(req.diff_ids, s->image.diff_ids, sizeof req.diff_ids);

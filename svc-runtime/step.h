@@ -16,6 +16,14 @@
 
 struct rt_room;
 
+/* A socket in the container, behind which the caller of the build is: each connection that is made to it is handed to
+ * him.  What it says is between the command and him. */
+#define RT_MAX_DOORS 8
+struct rt_door {
+    int listener; /* ours; named and listened on by launch */
+    int caller;   /* his, SEQPACKET: a connection goes there as a message of one byte */
+};
+
 /* Output of the command; a code other than 0 ends the step. */
 typedef int rt_step_sink(void *arg, unsigned stream, const void *data, size_t n, struct bh_err *err);
 
@@ -27,6 +35,8 @@ struct rt_step {
     struct rt_request req; /* process, limits, tmpfs mounts; image, names and logs are not looked at */
     struct rt_file *files; /* secrets and scripts: their content is never on a disk */
     uint32_t n_files;
+    struct rt_door doors[RT_MAX_DOORS]; /* of the files that are sockets, in their order */
+    unsigned n_doors;
     uint64_t memory, nano_cpus; /* 0: no limit */
     struct bh_strlist exclude;  /* absolute paths that the layer leaves out */
     struct bh_strlist separate; /* paths whose change is a layer of its own */
@@ -62,6 +72,14 @@ struct rt_step_pump {
 int rt_step_pump_open(bool input, struct rt_step_pump *out, int theirs[3], unsigned *out_n, struct bh_err *err);
 void rt_step_pump_close(struct rt_step_pump *p);
 int rt_step_pump_run(struct rt_step_pump *p, const struct rt_step *step, struct bh_err *err);
+
+/* step_door.c.  Callers are descriptors that a user has given: what they are is looked at, and they are never waited
+ * for.  close: both ends of all. */
+int rt_doors_open(struct rt_door *doors, unsigned n, struct bh_err *err);
+void rt_doors_close(struct rt_door *doors, unsigned n);
+/* For poll; a caller that does not take what he has been given gets no more.  *out_wait_ms: when to look again. */
+int rt_door_wanted(const struct rt_door *door, int *out_wait_ms);
+void rt_door_serve(const struct rt_door *door);
 
 /* step_layer.c: what the step has changed, as layers of the store. */
 int rt_step_layers(struct rt_room *room, const struct rt_step *step, struct bh_arena *arena, struct rt_step_result *out,

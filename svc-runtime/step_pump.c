@@ -15,6 +15,7 @@
 #include "svc-runtime/step.h"
 
 #define CHUNK ((size_t)64 << 10)
+#define FIXED 5 /* descriptors that are waited for, beside the doors */
 
 static void close_fd(int *fd) {
     if (*fd >= 0)
@@ -84,13 +85,16 @@ int rt_step_pump_run(struct rt_step_pump *p, const struct rt_step *step, struct 
     size_t fed = 0;
 
     while (p->out[0] >= 0 || p->out[1] >= 0 || !ended) {
-        struct pollfd v[5] = {{.fd = p->out[0], .events = POLLIN},
-                              {.fd = p->out[1], .events = POLLIN},
-                              {.fd = p->in, .events = POLLOUT},
-                              {.fd = ended ? -1 : p->end_fd, .events = POLLIN},
-                              {.fd = step->cancel_fd, .events = POLLIN}};
+        struct pollfd v[FIXED + RT_MAX_DOORS] = {{.fd = p->out[0], .events = POLLIN},
+                                                 {.fd = p->out[1], .events = POLLIN},
+                                                 {.fd = p->in, .events = POLLOUT},
+                                                 {.fd = ended ? -1 : p->end_fd, .events = POLLIN},
+                                                 {.fd = step->cancel_fd, .events = POLLIN}};
+        int wait_ms = -1;
 
-        if (poll(v, BH_ARRAY_LEN(v), -1) < 0 && errno != EINTR)
+        for (unsigned i = 0; i < step->n_doors; i++)
+            v[FIXED + i] = (struct pollfd){.fd = rt_door_wanted(&step->doors[i], &wait_ms), .events = POLLIN};
+        if (poll(v, FIXED + step->n_doors, wait_ms) < 0 && errno != EINTR)
             return bh_err_errno(err, errno, "wait for output");
         if (v[4].revents != 0)
             return bh_err_set(err, BH_E_CANCELLED, "the build was cancelled");
@@ -99,6 +103,9 @@ int rt_step_pump_run(struct rt_step_pump *p, const struct rt_step *step, struct 
                 return err->code;
         if (v[2].revents != 0)
             feed(p, step, &fed);
+        for (unsigned i = 0; i < step->n_doors; i++)
+            if (v[FIXED + i].revents != 0)
+                rt_door_serve(&step->doors[i]);
         ended = ended || v[3].revents != 0;
     }
     return 0;

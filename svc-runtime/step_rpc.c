@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "proc/fdpass.h"
 #include "rpc/server.h"
 #include "svc-runtime/convert_rpc.h"
 #include "svc-runtime/methods.h"
@@ -25,22 +26,44 @@ static int send_output(void *arg, unsigned stream, const void *data, size_t n, s
     return bh_call_send_msg(arg, &event.base, err);
 }
 
-static struct rt_req_mount tmpfs_of(const RT_MSG(StepMount) * x) {
+static struct rt_req_mount folder_of(const RT_MSG(StepMount) * x) {
     return (struct rt_req_mount){.type = x->type,
                                  .source = "",
                                  .target = x->target,
                                  .propagation = "",
                                  .tmpfs_size = x->size,
-                                 .tmpfs_mode = x->mode};
+                                 .tmpfs_mode = x->mode,
+                                 .read_only = x->read_only,
+                                 .self = strcmp(x->type, "layer") == 0};
 }
 
 static int file_of(const RT_MSG(StepMount) * x, struct bh_arena *arena, struct rt_file *out, struct bh_err *err) {
-    *out = (struct rt_file){
-        .data = x->data.data, .n = (uint32_t)x->data.len, .mode = x->mode, .uid = x->uid, .gid = x->gid};
+    *out = (struct rt_file){.data = x->data.data,
+                            .n = (uint32_t)x->data.len,
+                            .mode = x->mode,
+                            .uid = x->uid,
+                            .gid = x->gid,
+                            .socket = strcmp(x->type, "socket") == 0};
     if (x->uid > 65535 || x->gid > 65535)
         return bh_err_set(err, BH_E_INVALID, "the owner %u:%u of %s: a container has 65536 ids", x->uid, x->gid,
                           x->target);
     return rt_path_clean(x->target, "mount target", arena, &out->target, err);
+}
+
+/* The descriptors come in the order of the mounts. */
+static int add_file(const RT_MSG(StepMount) * x, struct bh_arena *arena, struct rt_step *out, struct bh_err *err) {
+    if (out->n_files == RT_MAX_FILES)
+        return bh_err_set(err, BH_E_LIMIT, "more than %d secrets and sockets in one RUN", RT_MAX_FILES);
+    if (file_of(x, arena, &out->files[out->n_files], err) != 0)
+        return err->code;
+    if (out->files[out->n_files++].socket == 0)
+        return 0;
+    if (out->n_doors == RT_MAX_DOORS)
+        return bh_err_set(err, BH_E_LIMIT, "more than %d sockets of agents in one RUN", RT_MAX_DOORS);
+    if (x->data.len > 0)
+        return bh_err_set(err, BH_E_INVALID, "a socket has no content");
+    out->doors[out->n_doors++] = (struct rt_door){-1, -1};
+    return 0;
 }
 
 static int mounts_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, struct rt_step *out, struct bh_err *err) {
@@ -51,15 +74,11 @@ static int mounts_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, stru
     for (size_t i = 0; i < m->n_mount; i++) {
         const RT_MSG(StepMount) *x = m->mount[i];
 
-        if (strcmp(x->type, "tmpfs") == 0) {
-            out->req.mounts[out->req.n_mounts++] = tmpfs_of(x);
-            continue;
-        }
-        if (strcmp(x->type, "file") != 0)
+        if (strcmp(x->type, "tmpfs") == 0 || strcmp(x->type, "layer") == 0)
+            out->req.mounts[out->req.n_mounts++] = folder_of(x);
+        else if (strcmp(x->type, "file") != 0 && strcmp(x->type, "socket") != 0)
             return bh_err_set(err, BH_E_UNIMPLEMENTED, "a mount of type %s is not known to the runtime", x->type);
-        if (out->n_files == RT_MAX_FILES)
-            return bh_err_set(err, BH_E_LIMIT, "more than %d secrets in one RUN", RT_MAX_FILES);
-        if (file_of(x, arena, &out->files[out->n_files++], err) != 0)
+        else if (add_file(x, arena, out, err) != 0)
             return err->code;
     }
     return 0;
@@ -161,15 +180,36 @@ static int say_done(struct bh_call *call, const struct rt_step *step, const stru
     return bh_call_send_msg(call, &event.base, err);
 }
 
+/* What came is ours to close, also when it is not what was announced. */
+static int take_callers(struct bh_call *call, struct rt_step *step, struct bh_err *err) {
+    int fds[RT_MAX_DOORS];
+    unsigned n = 0;
+
+    if (step->n_doors == 0)
+        return 0;
+    if (bh_call_take_fds(call, fds, RT_MAX_DOORS, &n, err) != 0)
+        return err->code;
+    for (unsigned i = 0; i < n && i < step->n_doors; i++)
+        step->doors[i].caller = fds[i];
+    if (n == step->n_doors)
+        return 0;
+    for (unsigned i = step->n_doors; i < n; i++)
+        bh_fdpass_close(&fds[i], 1);
+    return bh_err_set(err, BH_E_INVALID, "%u descriptors came for %u sockets of a RUN", n, step->n_doors);
+}
+
 static int run(struct rt_room *room, struct bh_call *call, const RT_MSG(StepRequest) * m, struct bh_arena *arena,
                struct bh_err *err) {
     struct rt_step step;
     struct rt_step_result result;
 
-    if (step_of(call, m, arena, &step, err) != 0 || say_begin(call, &step, err) != 0 ||
-        rt_step(room, &step, arena, &result, err) != 0)
+    if (step_of(call, m, arena, &step, err) != 0)
         return err->code;
-    return say_done(call, &step, &result, err);
+    if (take_callers(call, &step, err) == 0 && rt_doors_open(step.doors, step.n_doors, err) == 0 &&
+        say_begin(call, &step, err) == 0 && rt_step(room, &step, arena, &result, err) == 0)
+        say_done(call, &step, &result, err);
+    rt_doors_close(step.doors, step.n_doors);
+    return err->code;
 }
 
 int rt_rpc_step(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {

@@ -16,6 +16,7 @@
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/build_agent.h"
 #include "cli/build_input.h"
 #include "cli/build_output.h"
 #include "cli/build_view.h"
@@ -112,7 +113,7 @@ const struct cli_opt cmd_build_opts[] = {
     {.name = "shm-size", .kind = CLI_BYTES, .help = "Size of /dev/shm of RUN", .def = "0"},
     {.name = "source-date-epoch", .kind = CLI_STRING, .help = "Seconds since 1970 that the image tells as its time"},
     {.name = "squash", .kind = CLI_BOOL, .help = "Make one layer of the new ones"},
-    {.name = "ssh", .kind = CLI_LIST, .help = "An agent's socket for RUN --mount=type=ssh, as default|ID[=SOCKET]"},
+    {.name = "ssh", .kind = CLI_LIST, .help = "An agent for RUN --mount=type=ssh, as default|ID[=SOCKET]"},
     {.name = "tag", .letter = 't', .kind = CLI_LIST, .help = "Name of the image, as NAME[:TAG]"},
     {.name = "target", .kind = CLI_STRING, .help = "Build this stage"},
     {.name = "ulimit", .kind = CLI_LIST, .help = "Limits of RUN, as NAME=SOFT[:HARD]"},
@@ -124,6 +125,7 @@ struct build {
     const struct cli_args *args;
     struct build_input input;
     struct build_output output;
+    struct build_agents agents;
     struct build_view *view;
     bulkhead_value *check; /* CheckReply */
     char *context_id;
@@ -133,6 +135,7 @@ struct build {
 static void build_fini(struct build *x) {
     build_input_fini(&x->input);
     build_output_fini(&x->output);
+    build_agents_fini(&x->agents);
     build_view_free(x->view);
     bulkhead_value_free(x->check);
     free(x->context_id);
@@ -439,6 +442,34 @@ static int set_secrets(const struct build *x, bulkhead_value *request, struct bh
     return r;
 }
 
+/* ---- agents -------------------------------------------------------------------------------- */
+
+static int open_agents(struct build *x, struct bh_err *err) {
+    for (size_t i = 0; i < cli_count(x->args, "ssh"); i++)
+        if (build_agents_add(&x->agents, cli_item(x->args, "ssh", i), err) != 0)
+            return err->code;
+    return 0;
+}
+
+static void set_agents(const struct build *x, bulkhead_value *request) {
+    bulkhead_value *list = bulkhead_list_new();
+
+    for (size_t i = 0; i < x->agents.n; i++)
+        bulkhead_add_str(list, build_agents_id(&x->agents, i));
+    bulkhead_set(request, "ssh", list);
+}
+
+/* In the order of the protocol: the output, then the agents. */
+static unsigned descriptors(const struct build *x, int fds[1 + BUILD_AGENTS_MAX]) {
+    unsigned n = 0;
+
+    if (x->output.fd >= 0)
+        fds[n++] = x->output.fd;
+    for (size_t i = 0; i < x->agents.n; i++)
+        fds[n++] = build_agents_fd(&x->agents, i);
+    return n;
+}
+
 /* ---- the request --------------------------------------------------------------------------- */
 
 static int set_epoch(const struct build *x, bulkhead_value *request, struct bh_err *err) {
@@ -520,6 +551,7 @@ static int make_request(struct build *x, bulkhead_value **out) {
     int status = 0;
 
     set_plain(x, request);
+    set_agents(x, request);
     set_ignore(x, request);
     if (set_build_args(x, request, &err) != 0 || set_secrets(x, request, &err) != 0 ||
         set_epoch(x, request, &err) != 0 || cli_security_of(x->args, request, &err) != 0 ||
@@ -568,15 +600,18 @@ static int run_build(struct build *x, bulkhead_value *take_request) {
     struct bulkhead_error error = {0};
     bulkhead *b = cli_engine(x->ctx);
     bulkhead_stream *s = NULL;
+    int fds[1 + BUILD_AGENTS_MAX];
+    unsigned n_fds = descriptors(x, fds);
     int r;
 
     if (b == NULL) {
         bulkhead_value_free(take_request);
         return CLI_EXIT_FAILED;
     }
-    r = bulkhead_stream_open(b, "build", "Build", take_request, &x->output.fd, x->output.fd >= 0, &s, &error);
+    r = bulkhead_stream_open(b, "build", "Build", take_request, fds, n_fds, &s, &error);
     bulkhead_value_free(take_request);
     build_output_given(&x->output);
+    build_agents_given(&x->agents);
     if (r == 0)
         r = follow(x, s, &error);
     bulkhead_stream_free(s);
@@ -670,7 +705,7 @@ int cmd_build(struct cli_ctx *ctx, const struct cli_args *args) {
         mode = BUILD_VIEW_QUIET;
     build_output_init(&x.output);
     if (build_input_open(&x.input, args->operands[0], cli_str(args, "file"), cli_str(args, "ignorefile"), &err) != 0 ||
-        build_output_open(&x.output, cli_str(args, "output"), &err) != 0)
+        build_output_open(&x.output, cli_str(args, "output"), &err) != 0 || open_agents(&x, &err) != 0)
         status = cli_fail(ctx->out, &err);
     else
         status = build(&x, mode);

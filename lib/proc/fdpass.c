@@ -28,7 +28,8 @@ void bh_fdpass_close(int *fds, unsigned n) {
     }
 }
 
-int bh_fdpass_send(int sock, const void *msg, size_t n, const int *fds, unsigned n_fds, struct bh_err *err) {
+static int send_with(int sock, const void *msg, size_t n, const int *fds, unsigned n_fds, int flags,
+                     struct bh_err *err) {
     union control control;
     struct iovec iov = {.iov_base = (void *)msg, .iov_len = n};
     struct msghdr hdr = {.msg_iov = &iov, .msg_iovlen = 1};
@@ -48,7 +49,7 @@ int bh_fdpass_send(int sock, const void *msg, size_t n, const int *fds, unsigned
         memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
     }
     do
-        sent = sendmsg(sock, &hdr, MSG_NOSIGNAL);
+        sent = sendmsg(sock, &hdr, MSG_NOSIGNAL | flags);
     while (sent < 0 && errno == EINTR);
     if (sent == (ssize_t)n)
         return BH_FDPASS_OK;
@@ -57,6 +58,14 @@ int bh_fdpass_send(int sock, const void *msg, size_t n, const int *fds, unsigned
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN))
         return bh_err_set(err, BH_E_UNAVAILABLE, "send message: the other side has gone");
     return bh_err_errno(err, sent < 0 ? errno : EMSGSIZE, "send message of %zu bytes", n);
+}
+
+int bh_fdpass_send(int sock, const void *msg, size_t n, const int *fds, unsigned n_fds, struct bh_err *err) {
+    return send_with(sock, msg, n, fds, n_fds, 0, err);
+}
+
+int bh_fdpass_try_send(int sock, const void *msg, size_t n, const int *fds, unsigned n_fds, struct bh_err *err) {
+    return send_with(sock, msg, n, fds, n_fds, MSG_DONTWAIT, err);
 }
 
 /* Moves all descriptors of the message into all[], in order.  Returns how many. */

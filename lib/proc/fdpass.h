@@ -21,6 +21,9 @@ enum bh_fdpass { BH_FDPASS_OK = 0, BH_FDPASS_AGAIN = 1 };
  * non-blocking and full.  BH_E_UNAVAILABLE: the peer has gone.  Never raises SIGPIPE. */
 int bh_fdpass_send(int sock, const void *msg, size_t n, const int *fds, unsigned n_fds, struct bh_err *err);
 
+/* Does not wait, whatever the other holders of the socket have set. */
+int bh_fdpass_try_send(int sock, const void *msg, size_t n, const int *fds, unsigned n_fds, struct bh_err *err);
+
 /* Receives one message of at most max bytes.  *out_n == 0: the peer has closed its end.
  * fds[0..*out_n_fds) belong to the caller.  With max_fds 0 fds and out_n_fds may be NULL.
  * BH_FDPASS_AGAIN: the socket is non-blocking and empty.  BH_E_INVALID: refused, see above. */

@@ -143,7 +143,7 @@ static int add_socket(scmp_filter_ctx ctx, int nr, bool inet) {
 }
 
 static int add_ioctl(scmp_filter_ctx ctx, bool tty) {
-    static const unsigned long known[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX};
+    static const unsigned long known[] = {TCGETS, TIOCGWINSZ, FIONREAD, TIOCOUTQ, FIONBIO, FIOCLEX};
     int rc = 0;
 
     for (unsigned i = 0; i < BH_ARRAY_LEN(known) && rc == 0; i++)

@@ -287,8 +287,6 @@ int lnc_ct_signal(const struct launch *l, const struct rt_launch_request *q, str
 
     if (r != 0)
         return r;
-    if (q->arg < 0 || q->arg > 64)
-        return bh_err_set(err, BH_E_INVALID, "there is no signal %d", q->arg);
     if (syscall(SYS_pidfd_send_signal, pidfd, q->arg, NULL, 0) != 0)
         return bh_err_errno(err, errno, "send signal %d to container %.12s", q->arg, q->id);
     return 0;

@@ -67,12 +67,13 @@ static int fds_wanted(const struct rt_launch_request *q) {
         (q->exec_id[0] == 0 && q->type == RT_LAUNCH_EXEC))
         return -1;
     if (q->n_layers > (k->layers ? RT_MAX_LAYERS : 0) || q->stdio > (k->stdio ? 7 : 0) ||
-        q->n_stdio != (unsigned)__builtin_popcount(q->stdio))
+        q->n_stdio != (unsigned)__builtin_popcount(q->stdio) ||
+        q->n_sockets > (q->type == RT_LAUNCH_START ? RT_MAX_FILES : 0))
         return -1;
     bool filter = q->type == RT_LAUNCH_TREE && q->flags & RT_LAUNCH_FILTER;
     if (filter && (q->n_layers != 0 || q->arg != RT_TREE_COMMIT))
         return -1;
-    return (int)(k->lead + filter + q->n_layers + q->n_stdio);
+    return (int)(k->lead + filter + q->n_layers + q->n_stdio + q->n_sockets);
 }
 
 static void reply_from(struct rt_launch_reply *rep, const struct bh_err *e) {

@@ -300,6 +300,14 @@ static int attach_inside(const struct lnc_mounts *m, int mount, const char *targ
     return 0;
 }
 
+/* The layers' own files at the target, as a mount that can be read-only where others are not. */
+static int self_make(const struct lnc_mounts *m, const struct rt_mount *b, int *out, struct bh_err *err) {
+    BH_SCOPE_CLOSE int at = open_inside(m, b->target);
+
+    return at < 0 ? bh_err_errno(err, errno, "open %s in the container", b->target)
+                  : lnc_idmapped(at, "", -1, b->flags & RT_MOUNT_RO ? MOUNT_ATTR_RDONLY : 0, out, err);
+}
+
 /* The OCI runtime binds it, with the flags that it has here. */
 static int attach_late(const struct lnc_mounts *m, int mount, uint32_t i, bool folder, struct bh_err *err) {
     char path[96];
@@ -312,12 +320,14 @@ static int attach_late(const struct lnc_mounts *m, int mount, uint32_t i, bool f
 
 /* Shallow targets come first in a specification: a mount on /a does not hide one on /a/b. */
 int lnc_binds_attach(const struct lnc_mounts *m, const struct rt_spec *spec, int *fds, struct bh_err *err) {
+    for (uint32_t i = 0; i < spec->n_mounts; i++)
+        if (spec->mounts[i].kind != RT_MOUNT_BIND &&
+            (spec->mounts[i].kind == RT_MOUNT_TMPFS ? tmpfs_make : self_make)(m, &spec->mounts[i], &fds[i], err) != 0)
+            return err->code;
     for (uint32_t i = 0; i < spec->n_mounts; i++) {
         const struct rt_mount *b = &spec->mounts[i];
         struct stat st;
 
-        if (b->kind == RT_MOUNT_TMPFS && tmpfs_make(m, b, &fds[i], err) != 0)
-            return err->code;
         bool folder = fstat(fds[i], &st) == 0 && S_ISDIR(st.st_mode);
         if ((lnc_is_late(b->target) ? attach_late(m, fds[i], i, folder, err)
                                     : attach_inside(m, fds[i], b->target, folder, err)) != 0)

@@ -42,11 +42,13 @@ struct child {
     int orders, init, enter; /* of the monitor: RT_MFD_ORDERS, RT_MFD_INIT, RT_MFD_ENTER */
 };
 
-static int read_spec(struct child *c, struct bh_err *err) {
-    static struct bh_arena arena;
+/* A socket of runtime's gets a name, and is there before the container's first process. */
+static int bind_socket(const struct lnc_request *r, unsigned i, const struct lnc_bundle_place *p) {
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
 
-    bh_arena_init(&arena, SPEC_ARENA);
-    return rt_spec_read(c->r->fds[0], &arena, &c->spec, err);
+    bh_str_copy(a.sun_path, sizeof(a.sun_path), p->path);
+    bool ok = i < r->n_fds && bind(r->fds[i], (struct sockaddr *)&a, sizeof(a)) == 0 && listen(r->fds[i], 64) == 0;
+    return ok && chown(p->path, p->uid, p->gid) == 0 && chmod(p->path, p->mode) == 0 ? r->fds[i] : -1;
 }
 
 /* The files that a child without rights writes; what is bound into the container belongs to its root. */
@@ -67,12 +69,13 @@ static int write_bundle(struct child *c, struct bh_err *err) {
     int fds[LNC_BUNDLE_FILES + RT_MAX_FILES];
     const struct bh_ask a = {.work = lnc_bundle_write, .arg = &b, .fds = fds, .n_fds = lnc_bundle_count(&b)};
 
-    for (unsigned i = 0; i < a.n_fds; i++) {
+    for (unsigned i = 0, next = 1 + c->r->q.n_layers + c->r->q.n_stdio; i < a.n_fds; i++) {
         struct lnc_bundle_place p = lnc_bundle_place(&b, i);
 
-        fds[i] = p.path[0] != 0 ? open(p.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
-                                : memfd_create("bundle", MFD_CLOEXEC);
-        if (fds[i] < 0 || fchown(fds[i], p.uid, p.gid) != 0 || fchmod(fds[i], p.mode) != 0)
+        fds[i] = p.socket         ? bind_socket(c->r, next++, &p)
+                 : p.path[0] != 0 ? open(p.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
+                                  : memfd_create("bundle", MFD_CLOEXEC);
+        if (fds[i] < 0 || (!p.socket && (fchown(fds[i], p.uid, p.gid) != 0 || fchmod(fds[i], p.mode) != 0)))
             return bh_err_errno(err, errno, "make %s", p.path);
     }
     c->orders = fds[LNC_BUNDLE_ORDERS];
@@ -141,13 +144,6 @@ static int monitor_exec(struct child *c, struct bh_err *err) {
 
 /* ---- START ------------------------------------------------------------------------------------------ */
 
-static int check_modes(const struct child *c, struct bh_err *err) {
-    return c->m.base != 0 && c->spec.flags & RT_PID_HOST
-               ? bh_err_set(err, BH_E_INVALID,
-                            "--pid=host needs --userns=host as well: the host's processes have other ids")
-               : 0;
-}
-
 /* The record before the mounts: what is in the upper belongs to these ids from now on. */
 static int take_record(struct child *c, struct bh_err *err) {
     int r = lnc_ct_open(c->l, c->r->q.id, &c->dir, &c->rec, err);
@@ -165,20 +161,16 @@ static int take_record(struct child *c, struct bh_err *err) {
     c->rec.started = 1;
     c->m.base = lnc_ct_base(&c->rec);
     c->m.fleeting = (c->spec.flags & RT_VOLATILE) != 0;
-    r = check_modes(c, err);
-    if (r == 0)
-        r = lnc_ct_save(c->dir, &c->rec, durable, err);
+    r = lnc_ct_save(c->dir, &c->rec, durable, err);
     return r == 0 && c->m.base != 0 ? lnc_userns(c->m.base, &c->m.userns, err) : r;
 }
 
 static int bind_init(const struct child *c, struct bh_err *err) {
     char path[96], source[PATH_MAX];
-    BH_SCOPE_CLOSE int fd = -1;
 
     snprintf(path, sizeof(path), "%s/init", c->l->stage);
     snprintf(source, sizeof(source), "%s/bulkhead-init", c->l->libexec);
-    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-    if (fd < 0 || mount(source, path, NULL, MS_BIND, NULL) != 0)
+    if (mknod(path, S_IFREG | 0755, 0) != 0 || mount(source, path, NULL, MS_BIND, NULL) != 0)
         return bh_err_errno(err, errno, "put bulkhead-init in place");
     return 0;
 }
@@ -231,18 +223,20 @@ static int join(struct child *c, struct bh_err *err) {
     c->spec.flags |= c->rec.spec_flags & OF_CONTAINER; /* not what runtime says */
     if (c->m.base == 0 || c->r->q.oci == RT_OCI_RUNC)
         c->init = -1; /* by the OCI runtime: the host's ids, or a filter that nobody has kept */
-    if (check_modes(c, err) != 0 || look_up(c, err) != 0 ||
-        (c->init < 0 && lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0))
+    if (look_up(c, err) != 0 || (c->init < 0 && lnc_stage(c->l, c->r->q.id, &c->dir, err) != 0))
         return err->code;
     return write_bundle(c, err);
 }
 
 _Noreturn void lnc_start_child(const struct launch *l, const struct lnc_request *r, int report) {
     static struct child c;
+    static struct bh_arena arena;
     struct bh_err err = BH_ERR_INIT;
 
     c = (struct child){.l = l, .r = r, .report = report, .init = -1, .m = {.l = l, .userns = -1, .root = -1}};
-    if (read_spec(&c, &err) == 0 && (r->q.type == RT_LAUNCH_EXEC ? join : build)(&c, &err) == 0)
+    bh_arena_init(&arena, SPEC_ARENA);
+    if (rt_spec_read(r->fds[0], &arena, &c.spec, &err) == 0 &&
+        (r->q.type == RT_LAUNCH_EXEC ? join : build)(&c, &err) == 0)
         monitor_exec(&c, &err);
     lnc_report(c.report, 0, &err);
     _exit(1);

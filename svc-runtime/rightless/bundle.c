@@ -38,6 +38,7 @@ struct lnc_bundle_place lnc_bundle_place(const struct lnc_bundle *b, unsigned i)
     }
     const struct rt_file *f = &b->oci.spec->files[i - LNC_BUNDLE_FILES];
     snprintf(p.path, sizeof(p.path), "%s/file%u", b->oci.stage, i - LNC_BUNDLE_FILES);
+    p.socket = f->socket;
     p.mode = f->mode & 0777;
     p.uid += f->uid % LNC_IDS;
     p.gid += f->gid % LNC_IDS;
@@ -52,6 +53,9 @@ static int check(const struct lnc_oci *o, struct bh_err *err) {
     if (o->userns && (u->uid >= LNC_IDS || u->gid >= LNC_IDS))
         return bh_err_set(err, BH_E_INVALID, "user %u:%u is outside the container's range of %u ids", u->uid, u->gid,
                           LNC_IDS);
+    if (o->base != 0 && o->spec->flags & RT_PID_HOST)
+        return bh_err_set(err, BH_E_INVALID,
+                          "--pid=host needs --userns=host as well: the host's processes have other ids");
     return 0;
 }
 

@@ -32,6 +32,7 @@ struct lnc_bundle {
 struct lnc_bundle_place {
     char path[96];
     uint32_t mode, uid, gid;
+    bool socket; /* one of the request's gets this name */
 };
 struct lnc_bundle_place lnc_bundle_place(const struct lnc_bundle *b, unsigned i);
 unsigned lnc_bundle_count(const struct lnc_bundle *b);

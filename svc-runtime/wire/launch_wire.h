@@ -17,7 +17,7 @@
 #define RT_MAX_FDS        200
 
 enum rt_launch_type {
-    RT_LAUNCH_START = 1, /* fds: spec memfd, layers lowest first, stdio of the first attachment */
+    RT_LAUNCH_START = 1, /* fds: spec memfd, layers lowest first, stdio of the first attachment, sockets of files */
     RT_LAUNCH_EXEC = 2,  /* fds: spec memfd, stdio */
     RT_LAUNCH_SIGNAL = 3,
     RT_LAUNCH_DELETE = 4, /* not running: free upper, bundle, logs, id range */
@@ -61,6 +61,7 @@ struct rt_launch_request {
     uint32_t stdio;                      /* 1 stdin, 2 stdout, 4 stderr */
     int32_t arg;                         /* SIGNAL: number; TREE: mode; FREEZE: 1 or 0 */
     uint32_t flags;                      /* RT_LAUNCH_FLEETING, RT_LAUNCH_EXTRACTED */
+    uint32_t n_sockets;                  /* START: unbound sockets, in the order of the files that they become */
     uint8_t diff_ids[RT_MAX_LAYERS][32]; /* of the layers, in order; launch's cache key beside the inode */
 };
 

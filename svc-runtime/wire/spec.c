@@ -152,13 +152,16 @@ static void walk_blob(struct walk *w, void **data, uint32_t *n) {
 }
 
 static void walk_files(struct walk *w, struct rt_spec *s) {
-    s->files = walk_array(w, &s->n_files, s->files, sizeof(*s->files), 20, RT_MAX_FILES);
+    s->files = walk_array(w, &s->n_files, s->files, sizeof(*s->files), 24, RT_MAX_FILES);
     for (uint32_t i = 0; w->bad == NULL && i < s->n_files; i++) {
         walk_str(w, &s->files[i].target);
         walk_blob(w, &s->files[i].data, &s->files[i].n);
         walk_u32(w, &s->files[i].mode);
         walk_u32(w, &s->files[i].uid);
         walk_u32(w, &s->files[i].gid);
+        walk_u32(w, &s->files[i].socket);
+        if (w->bad == NULL && s->files[i].socket > (s->files[i].n == 0))
+            w->bad = "a file is neither a socket nor content";
     }
 }
 

@@ -28,7 +28,11 @@ struct rt_strings {
     uint32_t n;
 };
 
-enum rt_mount_kind { RT_MOUNT_BIND = 1, RT_MOUNT_TMPFS = 2 };
+enum rt_mount_kind {
+    RT_MOUNT_BIND = 1,
+    RT_MOUNT_TMPFS = 2,
+    RT_MOUNT_SELF = 3 /* what the layers have at the target, as a mount of its own: read-only, or above one that is */
+};
 enum rt_mount_flags {
     RT_MOUNT_RO = 1 << 0,
     RT_MOUNT_NOEXEC = 1 << 1,
@@ -76,6 +80,7 @@ struct rt_file {
     void *data;
     uint32_t n;
     uint32_t mode, uid, gid; /* ids as the container sees them */
+    uint32_t socket;         /* 1: no content, a socket of runtime's that came with the request gets the name */
 };
 
 /* A seccomp profile that replaces the default one. */

@@ -272,7 +272,7 @@ static int note_target(struct unp_placing *p, const struct unp_route *r, uint32_
     return 0;
 }
 
-/* A folder that hides what is below it.  One that is only made has the attributes that were asked for. */
+/* A folder that hides what is below it, in the layers and of earlier items.  One that is only made has the attributes that were asked for. */
 static int make_opaque(struct unp_placing *p, struct unp_route *r, struct bh_err *err) {
     const unp_item_msg *item = p->item;
     uint16_t mode = item->mode != 0 ? (uint16_t)(item->mode & 07777) : 0755;
@@ -283,6 +283,7 @@ static int make_opaque(struct unp_placing *p, struct unp_route *r, struct bh_err
     if (unp_target_make(p, r, r->depth, mode, err) != 0)
         return err->code;
     p->c->placed++;
+    unp_tree_empty(&p->c->tree, r->at[r->depth].dent);
     d = unp_dent_at(&p->c->tree, r->at[r->depth].dent);
     d->flags |= UNP_D_OPAQUE;
     if (item->mkdir) {
