@@ -105,6 +105,7 @@ static int from_stage(struct build_site *site, size_t index, struct bh_err *err)
         bh_image_config_copy(&base->image, &site->arena, &site->image, err) != 0)
         return err->code;
     site->base_history = base->base_history;
+    site->base_layers = base->base_layers;
     site->n_rows = base->n_rows;
     site->cap_rows = base->n_rows;
     if (base->n_rows > 0) {
@@ -149,6 +150,7 @@ static int from_image(struct build_site *site, const char *name, struct bh_err *
         return r == BH_E_NOT_FOUND ? hint_name(&site->link->base, err) : r;
     site->image = image.config;
     site->base_history = image.config.n_history;
+    site->base_layers = image.config.n_diff_ids;
     return need_path(site, err);
 }
 

@@ -121,27 +121,30 @@ static void tell_names(struct build_vertex_ref v, const struct build_made *made,
     }
 }
 
-/* One layer in place of all, the base's too. */
+/* One layer in place of all that this build has put on the base. */
 static int squash(struct build_site *site, struct bh_err *err) {
     struct bh_image_config *image = &site->image;
     struct bh_history row = {.created = "", .created_by = "", .author = "", .comment = "squash"};
-    struct bh_digest *layers = bh_oci_alloc(&site->arena, sizeof *layers, err);
+    const size_t n = site->base_layers;
+    struct bh_digest *layers = bh_oci_alloc(&site->arena, (n + 1) * sizeof *layers, err);
     struct bh_history *rows = bh_oci_alloc(&site->arena, (image->n_history + 1) * sizeof *rows, err);
     uint64_t size;
 
-    if (layers == NULL || rows == NULL || build_flatten(site, layers, &size, err) != 0)
+    if (layers == NULL || rows == NULL || build_flatten(site, n, &layers[n], &size, err) != 0)
         return err->code;
     for (size_t i = 0; i < image->n_history; i++) {
         rows[i] = image->history[i];
-        rows[i].empty_layer = true;
+        rows[i].empty_layer = rows[i].empty_layer || i >= site->base_history;
     }
+    for (size_t i = 0; i < n; i++)
+        layers[i] = image->diff_ids[i];
     row.created = image->created;
-    row.empty_layer = layers->alg == BH_DIGEST_NONE;
+    row.empty_layer = layers[n].alg == BH_DIGEST_NONE;
     rows[image->n_history] = row;
     image->history = rows;
     image->n_history++;
     image->diff_ids = layers;
-    image->n_diff_ids = !row.empty_layer;
+    image->n_diff_ids = n + !row.empty_layer;
     return 0;
 }
 

@@ -87,8 +87,9 @@ struct build_site {
     struct bh_image_config image; /* config, layers, history; times of own rows are filled in at the end */
     struct build_scope scope;
     size_t base_history; /* rows of the image it began with */
-    bool cmd_set;        /* CMD was given in this stage: ENTRYPOINT keeps it */
-    int64_t *row_ns;     /* of own history rows: when their layer was made, 0 for rows without */
+    size_t base_layers;
+    bool cmd_set;    /* CMD was given in this stage: ENTRYPOINT keeps it */
+    int64_t *row_ns; /* of own history rows: when their layer was made, 0 for rows without */
     size_t n_rows, cap_rows;
 
     const char *label; /* "builder", "stage-1", "" */

@@ -45,16 +45,19 @@ int build_output_archive(struct build_site *site, const struct bh_strlist *names
     return build_save(job->room->store, job->ask->owner, job->made.id, names, job->ask->output_fd, &job->cancel, err);
 }
 
-int build_flatten(struct build_site *site, struct bh_digest *out, uint64_t *out_size, struct bh_err *err) {
+int build_flatten(struct build_site *site, size_t first, struct bh_digest *out, uint64_t *out_size,
+                  struct bh_err *err) {
     static const char *all[] = {"/"};
     struct build_job *job = site->job;
-    const struct build_item item = {.has_from = true,
-                                    .from = {.layers = site->image.diff_ids, .n = site->image.n_diff_ids},
-                                    .sources = {.present = true, .n = 1, .v = all},
-                                    .target = "/",
-                                    .uid = -1,
-                                    .gid = -1,
-                                    .contents = true};
+    const struct build_item item = {
+        .has_from = true,
+        .from = {.layers = site->image.diff_ids + first, .n = site->image.n_diff_ids - first},
+        .sources = {.present = true, .n = 1, .v = all},
+        .target = "/",
+        .uid = -1,
+        .gid = -1,
+        .contents = true,
+        .whiteouts = first > 0};
     const struct build_compose c = {.hold = build_hold_number(job->hold),
                                     .items = &item,
                                     .n_items = 1,
@@ -64,7 +67,7 @@ int build_flatten(struct build_site *site, struct bh_digest *out, uint64_t *out_
 
     *out = (struct bh_digest){0};
     *out_size = 0;
-    if (site->image.n_diff_ids == 0)
+    if (site->image.n_diff_ids == first)
         return 0;
     if (build_compose(job->room->store, &c, &job->cancel, &site->arena, &made, err) != 0)
         return err->code;
@@ -132,7 +135,7 @@ int build_output_files(struct build_site *site, struct bh_err *err) {
     struct bh_digest layer;
     uint64_t size;
 
-    if (build_flatten(site, &layer, &size, err) != 0)
+    if (build_flatten(site, 0, &layer, &size, err) != 0)
         return err->code;
     if (layer.alg != BH_DIGEST_NONE)
         return write_layer(site, &layer, size, err);

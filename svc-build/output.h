@@ -14,7 +14,7 @@ int build_output_kind(const struct build_ask *ask, enum build_output *out, struc
 int build_output_archive(struct build_site *site, const struct bh_strlist *names, struct bh_err *err);
 /* All files of the stage as one tar. */
 int build_output_files(struct build_site *site, struct bh_err *err);
-/* All layers become one.  BH_DIGEST_NONE: there is not a single file. */
-int build_flatten(struct build_site *site, struct bh_digest *out, uint64_t *out_size, struct bh_err *err);
+/* The layers from number `first` on become one, which lies on those before it.  BH_DIGEST_NONE: they hold nothing. */
+int build_flatten(struct build_site *site, size_t first, struct bh_digest *out, uint64_t *out_size, struct bh_err *err);
 
 #endif

@@ -80,6 +80,7 @@ struct build_item {
     struct bh_strlist exclude, ignore;
     bool parents, unpack, mkdir, link, contents;
     bool opaque;      /* the target hides what the layers below have there */
+    bool whiteouts;   /* what the layers hide of those below them is hidden by the new one, too */
     const void *data; /* without a from */
     size_t n_data;
     uint32_t mode;

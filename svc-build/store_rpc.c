@@ -260,6 +260,7 @@ static int item_msg(const struct build_item *item, ST_MSG(ComposeItem) * m, stru
     m->link = item->link;
     m->contents = item->contents;
     m->opaque = item->opaque;
+    m->whiteouts = item->whiteouts;
     return 0;
 }
 

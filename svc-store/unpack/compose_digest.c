@@ -79,7 +79,8 @@ static int put_pick(struct digesting *d, const unp_item_msg *item, const struct 
         put_text(&d->hash, m->base.s, dir ? 0 : m->base.n); /* a folder's own name does not count */
     else
         put_text(&d->hash, k->name, k->name_len);
-    put_u64(&d->hash, (uint64_t)f.mode << 32 | (first == i ? 0 : first - m->first + 1));
+    put_u64(&d->hash,
+            (uint64_t)(f.mode | (uint32_t)k->node->hides << 16) << 32 | (first == i ? 0 : first - m->first + 1));
     put_u64(&d->hash, (uint64_t)f.uid << 32 | f.gid);
     put_u64(&d->hash, S_ISREG(f.mode) ? f.size : 0);
     put_text(&d->hash, f.link.s, S_ISLNK(f.mode) ? f.link.n : 0);

@@ -362,6 +362,7 @@ static int pick_item(struct unp_compose *c, uint32_t number, struct bh_err *err)
         return 0;
     if (unp_compose_view(c, p.item->from, &c->views[number], &p.view, err) != 0)
         return err->code;
+    c->views[number].hiding = p.item->whiteouts;
     rc = unp_filter_open(&p.filter, p.item, err);
     for (size_t i = 0; i < p.item->n_source && rc == 0; i++)
         rc = pick_source(&p, (struct unp_text){(char *)p.item->source[i].data, p.item->source[i].len}, err);

@@ -72,6 +72,29 @@ static int put_dir(struct unp_placing *p, uint32_t dir, struct unp_text name, st
     return unp_spot_inode(c, s, &f, &inode, err);
 }
 
+/* What layers further down have under the name stays hidden. */
+static int put_whiteout(struct unp_placing *p, uint32_t dir, struct unp_text name, struct unp_spot *s,
+                        struct bh_err *err) {
+    if (unp_spot_name(p->c, dir, name, s, err) != 0)
+        return err->code;
+    unp_dent_at(&p->c->tree, s->dent)->flags |= UNP_D_WHITEOUT;
+    p->c->placed++;
+    return 0;
+}
+
+static int put_pick(struct unp_placing *p, uint32_t dir, struct unp_spot *s, const struct unp_pick *n,
+                    struct bh_err *err) {
+    if (S_ISCHR(n->node->mode))
+        return put_whiteout(p, dir, pick_name(n), s, err);
+    if (!unp_vnode_is_dir(n->node))
+        return put_node(p, dir, pick_name(n), s, n->node, err);
+    if (put_dir(p, dir, pick_name(n), s, n->node, false, err) != 0)
+        return err->code;
+    if (n->node->hides)
+        unp_dent_at(&p->c->tree, s->dent)->flags |= UNP_D_OPAQUE;
+    return 0;
+}
+
 /* Everything below a folder that stands at `into`.  Picks of a folder's content follow it. */
 static int put_below(struct unp_placing *p, const struct unp_match *m, struct unp_spot into, struct bh_err *err) {
     const struct unp_picks *k = &p->c->picks;
@@ -84,21 +107,16 @@ static int put_below(struct unp_placing *p, const struct unp_match *m, struct un
     for (uint32_t i = m->first + 1; i < m->end; i++) {
         const struct unp_pick *n = &k->v[i];
         struct unp_spot s;
-        int rc;
 
         while (folder[depth] != n->parent)
             depth--;
-        if (unp_spot_child(p->c, &at[depth], pick_name(n), &s, err) != 0)
+        if (unp_spot_child(p->c, &at[depth], pick_name(n), &s, err) != 0 ||
+            put_pick(p, at[depth].dent, &s, n, err) != 0)
             return err->code;
-        if (!unp_vnode_is_dir(n->node)) {
-            rc = put_node(p, at[depth].dent, pick_name(n), &s, n->node, err);
-        } else {
-            rc = put_dir(p, at[depth].dent, pick_name(n), &s, n->node, false, err);
+        if (unp_vnode_is_dir(n->node)) {
             folder[++depth] = i;
             at[depth] = s;
         }
-        if (rc != 0)
-            return rc;
     }
     return 0;
 }
@@ -272,7 +290,8 @@ static int note_target(struct unp_placing *p, const struct unp_route *r, uint32_
     return 0;
 }
 
-/* A folder that hides what is below it, in the layers and of earlier items.  One that is only made has the attributes that were asked for. */
+/* A folder that hides what is below it, in the layers and of earlier items.  One that is only made has the attributes
+ * that were asked for. */
 static int make_opaque(struct unp_placing *p, struct unp_route *r, struct bh_err *err) {
     const unp_item_msg *item = p->item;
     uint16_t mode = item->mode != 0 ? (uint16_t)(item->mode & 07777) : 0755;

@@ -51,7 +51,8 @@ static int order_dir(struct unp_tarout *t, uint32_t dir, struct bh_err *err) {
     int rc = 0;
 
     for (uint32_t d = unp_dent_at(tree, dir)->child; d != 0 && rc == 0; d = unp_dent_at(tree, d)->next)
-        if (unp_dent_at(tree, d)->inode != 0 && !unp_sorted_add(&names, tree, d))
+        if ((unp_dent_at(tree, d)->inode != 0 || (unp_dent_at(tree, d)->flags & UNP_D_WHITEOUT) != 0) &&
+            !unp_sorted_add(&names, tree, d))
             rc = no_memory(err);
     if (rc == 0)
         unp_sorted_sort(&names, tree);
@@ -59,7 +60,8 @@ static int order_dir(struct unp_tarout *t, uint32_t dir, struct bh_err *err) {
         uint32_t dent = names.v[i].dent;
 
         rc = order_add(t, dent, err);
-        if (rc == 0 && unp_inode_is_dir(unp_inode_at(tree, unp_dent_at(tree, dent)->inode)))
+        if (rc == 0 && unp_dent_at(tree, dent)->inode != 0 &&
+            unp_inode_is_dir(unp_inode_at(tree, unp_dent_at(tree, dent)->inode)))
             rc = order_dir(t, dent, err);
     }
     free(names.v);
@@ -297,16 +299,20 @@ static int put_content(struct unp_tarout *t, const struct unp_inode *i, struct b
     return 0;
 }
 
-/* The mark that hides what layers below have in the folder. */
-static int put_opaque(struct unp_tarout *t, uint32_t dent, struct bh_err *err) {
-    static const char mark[] = ".wh..wh..opq";
-    static char path[NAME_MAX_BYTES + sizeof mark];
+/* An empty file in the folder whose name has a meaning: ".wh." and `of`. */
+static int put_mark(struct unp_tarout *t, uint32_t dir, const char *of, size_t n_of, struct bh_err *err) {
+    static const char mark[] = ".wh.";
+    static char path[2 * NAME_MAX_BYTES];
     BH_SCOPE_BUF struct bh_buf records = BH_BUF_INIT_MAX((size_t)1 << 20);
-    size_t n = path_of(&t->c->tree, dent, path, true);
+    size_t n = path_of(&t->c->tree, dir, path, true);
     struct header h;
 
+    if (n_of > NAME_MAX_BYTES - sizeof mark)
+        return bh_err_set(err, BH_E_LIMIT, "a name that is too long for a layer");
     memcpy(path + n, mark, sizeof mark - 1);
     n += sizeof mark - 1;
+    memcpy(path + n, of, n_of);
+    n += n_of;
     memset(&h, 0, sizeof h);
     if (!fits(&h, path, n)) {
         put_record(&records, "path", path, n);
@@ -325,6 +331,17 @@ static int put_opaque(struct unp_tarout *t, uint32_t dent, struct bh_err *err) {
     return bh_buf_failed(&records) || bh_buf_failed(&t->head) ? no_memory(err) : 0;
 }
 
+/* Hides what layers below have in the folder, and under the name. */
+static int put_opaque(struct unp_tarout *t, uint32_t dent, struct bh_err *err) {
+    static const char all[] = ".wh..opq";
+
+    return put_mark(t, dent, all, sizeof all - 1, err);
+}
+
+static int put_whiteout(struct unp_tarout *t, const struct unp_dent *d, struct bh_err *err) {
+    return put_mark(t, d->parent, d->name, d->name_len, err);
+}
+
 static int next_entry(struct unp_tarout *t, struct bh_err *err) {
     static const char zeros[2 * UNP_TAR_BLK];
 
@@ -336,6 +353,8 @@ static int next_entry(struct unp_tarout *t, struct bh_err *err) {
         return 0;
     }
     uint32_t dent = t->order[t->next++];
+    if (unp_dent_at(&t->c->tree, dent)->inode == 0)
+        return put_whiteout(t, unp_dent_at(&t->c->tree, dent), err);
     struct unp_inode *i = unp_inode_at(&t->c->tree, unp_dent_at(&t->c->tree, dent)->inode);
     uint32_t first = unp_inode_is_dir(i) ? 0 : i->nid;
 

@@ -34,6 +34,7 @@ struct stack {
     struct unp_vpart part[BH_VIEW_LAYERS];
     unsigned n;
     bool closed; /* nothing below counts any more */
+    bool hides;  /* and there is a folder above it */
 };
 
 static bool is_whiteout(const struct bh_erofs_inode *ino) {
@@ -44,24 +45,26 @@ static bool is_whiteout(const struct bh_erofs_inode *ino) {
 static void stack_add(struct stack *s, const struct unp_layer *l, uint32_t layer, const struct bh_erofs_inode *ino) {
     if (s->closed)
         return;
-    if (is_whiteout(ino) || (s->n > 0 && !S_ISDIR(ino->i_mode))) {
-        s->closed = true;
+    if (s->n > 0 && !S_ISDIR(ino->i_mode)) { /* a whiteout, too */
+        s->closed = s->hides = true;
         return;
     }
     s->part[s->n++] = (struct unp_vpart){ino, layer};
-    s->closed = !S_ISDIR(ino->i_mode) || unp_layer_is_opaque(l, ino);
+    s->hides = S_ISDIR(ino->i_mode) && unp_layer_is_opaque(l, ino);
+    s->closed = !S_ISDIR(ino->i_mode) || s->hides;
 }
 
 static int stack_node(struct unp_view *v, const struct stack *s, const struct unp_vnode **out, struct bh_err *err) {
     struct unp_vnode *n;
 
     *out = NULL;
-    if (s->n == 0)
+    if (s->n == 0 || (is_whiteout(s->part[0].ino) && !v->hiding))
         return 0;
     n = unp_vnode_new(v, s->n, err);
     if (n == NULL)
         return err->code;
     n->mode = s->part[0].ino->i_mode;
+    n->hides = s->hides && v->hiding;
     memcpy(n->part, s->part, s->n * sizeof s->part[0]);
     *out = n;
     return 0;
@@ -262,7 +265,7 @@ static int layers_file(const struct unp_vnode *n, struct unp_file *out, struct b
         if (out->link.s == NULL)
             return unp_layer_bad("a symlink without target", err);
     }
-    if (ino->i_nlink > 1 && !S_ISDIR(ino->i_mode))
+    if (ino->i_nlink > 1 && !S_ISDIR(ino->i_mode) && !is_whiteout(ino))
         out->same = (uint64_t)p->layer << 32 | ino->i_ino;
     return 0;
 }

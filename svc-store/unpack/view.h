@@ -31,6 +31,7 @@ struct unp_vnode {
     uint32_t record; /* contexts: number of the record; UINT32_MAX: the root */
     uint16_t mode;
     uint16_t n_parts; /* layers: folders may have several, the uppermost first */
+    bool hides;       /* hiding views: a folder below which layers under the view count no more */
     struct unp_vpart part[];
 };
 
@@ -51,6 +52,7 @@ struct unp_file {
 
 struct unp_view {
     struct bh_arena *arena;
+    bool hiding; /* layers: there are more below, not seen; whiteouts are nodes (S_IFCHR) */
     const struct unp_vnode *root;
     /* layers */
     struct unp_layer **layers; /* the caller's, lowest first */

@@ -353,10 +353,34 @@ def _(e):
     good(e.cli("build", "-o", target, folder, check=False))
     same((open(f"{target}/one", encoding="ascii").read(), os.path.isdir(f"{target}/w"), os.path.exists(f"{target}/old/file")), ("1\n", True, False))
     good(e.cli("build", "-t", "squashed:1", "--squash", folder, check=False))
-    same((len(layers(e, "squashed:1")), sh(e, "cat /one; ls /old", "squashed:1"), inspect(e, "squashed:1")["Config"]["Cmd"]), (1, "1\n", ["x"]))
+    same((layers(e, "squashed:1")[:-1], sh(e, "cat /one; ls /old", "squashed:1"), inspect(e, "squashed:1")["Config"]["Cmd"]), (layers(e, "bb"), "1\n", ["x"]))
     good(e.cli("build", "-o", f"type=tar,dest={path}", context(e, "empty", {"Dockerfile": "FROM scratch\nLABEL a=b\n"}), check=False))
     with tarfile.open(path) as tar:
         same(tar.getnames(), [])
+
+
+@case("build: --squash makes one layer of the build's own and leaves the base's; what they remove stays removed")
+def _(e):
+    file = """FROM bb
+RUN mkdir /a /d && echo 1 > /a/1 && echo 2 > /a/2 && ln /a/1 /a/hard && echo x > /d/x
+RUN rm -r /old && mkdir /old && echo new > /old/new && rm /a/2 /etc/group && rm -r /d && echo file > /d
+RUN rm /a/1 && rm -r /home /tmp && mkdir -m 1777 /tmp && mkdir /home && echo h > /home/h && rm /d && mkdir /d && echo y > /d/y && rm -r /var
+WORKDIR /w
+ENV A=1
+"""
+    good(build(e, file, "--squash", tag="sq:1"))
+    plain = build(e, file, tag="sq:plain")
+    good(plain)
+    look = "find / -xdev ! -path '/proc*' ! -path '/sys*' ! -path '/dev*' | sort; cat /old/new /d/y /a/hard /home/h"
+    same(sh(e, look, "sq:1"), sh(e, look, "sq:plain"))
+    same((len(layers(e, "bb")), layers(e, "sq:1")[:-1], len(layers(e, "sq:plain"))), (2, layers(e, "bb"), 6))
+    same(inspect(e, "sq:1")["Config"], inspect(e, "sq:plain")["Config"])
+    same(sum("squash" in line for line in out(e, "history", "--no-trunc", "sq:1").splitlines()), 1)
+    good(build(e, "FROM sq:1\nRUN test ! -e /etc/group && test ! -e /old/file && test ! -e /var\n"))
+    good(build(e, "FROM bb AS one\nRUN touch /x\nFROM one\nRUN rm /x /old/file\n", "--squash"))
+    same((len(layers(e)), sh(e, "ls -d /x /old/file 2>&1 | grep -c 'No such'")), (3, "2\n"))
+    good(build(e, "FROM bb\nENV A=1\n", "--squash"))
+    same(layers(e), layers(e, "bb"))
 
 
 @case("build: ADD of an address, a context that is an archive at an address, named contexts")

@@ -234,6 +234,7 @@ struct made_item {
     unsigned mode;
     bool wildcard, parents, unpack, mkdir, link, folder; /* folder: itself, not its content */
     bool keep;                                           /* owner as in the source */
+    bool opaque, whiteouts;
 };
 
 struct maker {
@@ -309,6 +310,8 @@ static inline void made_request_item(struct made_request *r, size_t i, const str
         r->sources[i][t->n_source++] = (ProtobufCBinaryData){strlen(m->source[k]), (uint8_t *)m->source[k]};
     t->source = r->sources[i];
     t->target = (ProtobufCBinaryData){strlen(m->target), (uint8_t *)m->target};
+    t->opaque = m->opaque;
+    t->whiteouts = m->whiteouts;
     if (m->keep)
         t->uid = t->gid = -1;
     if (m->chown != NULL) {

@@ -209,6 +209,20 @@ static void made_things(void **state) {
     made_is("base", ITEMS({.data = "", .target = "/x"}), "f 0644 0:0 /x\n");
 }
 
+/* A folder that hides what is below it hides what earlier items have put there, too. */
+static void hiding(void **state) {
+    (void)state;
+    made_is("base",
+            ITEMS({.from = "ctx:1", .source = {"app"}, .target = "/etc/app", .exclude = {"bin"}},
+                  {.from = "ctx:1", .source = {"app/bin"}, .target = "/etc/app", .opaque = true}),
+            "d 0750 3:0 /etc\nd 0755 0:0 /etc/app\nf 0755 0:0 /etc/app/tool = #! (+)\nf 0755 0:0 /etc/app/tool2 = #! "
+            "(+)\n");
+    made_is("base",
+            ITEMS({.mkdir = true, .opaque = true, .target = "/etc"},
+                  {.from = "ctx:1", .source = {"one.txt"}, .target = "/etc/1"}),
+            "d 0755 0:0 /etc\nf 0644 0:0 /etc/1 = 1\n");
+}
+
 static void modes(void **state) {
     static const struct {
         const char *chmod;
@@ -233,6 +247,41 @@ static void modes(void **state) {
 }
 
 /* ---- stacks -------------------------------------------------------------------------------- */
+
+/* Layers that lie on others become one that hides of those what they hide. */
+static void whiteouts(void **state) {
+    static const struct made_item all = {
+        .from = "one two", .source = {"/"}, .target = "/", .keep = true, .whiteouts = true};
+    int below = MADE_LAYER({.name = "a", .data = "a"}, {.name = "b", .data = "b"}, {.name = "d/", .type = '5'},
+                           {.name = "d/x", .data = "x"}, {.name = "e/", .type = '5'}, {.name = "e/x", .data = "x"},
+                           {.name = "f/", .type = '5'}, {.name = "f/x", .data = "x"}, {.name = "g/", .type = '5'},
+                           {.name = "g/x", .data = "x"}, {.name = "g/y", .data = "y"});
+    int one =
+        MADE_LAYER({.name = ".wh.a", .data = ""}, {.name = ".wh.b", .data = ""}, {.name = ".wh.d", .data = ""},
+                   {.name = "e", .data = "file"}, {.name = "f/", .type = '5'}, {.name = "f/.wh..wh..opq", .data = ""},
+                   {.name = "f/y", .data = "y"}, {.name = "g/", .type = '5'}, {.name = "g/.wh.x", .data = ""});
+    int two = MADE_LAYER({.name = "b", .data = "new"}, {.name = "d/", .type = '5'}, {.name = "d/z", .data = "z"},
+                         {.name = "e/", .type = '5'}, {.name = "e/z", .data = "z"}, {.name = "f/", .type = '5'},
+                         {.name = "f/z", .data = "z"}, {.name = "g/", .type = '5'}, {.name = "g/z", .data = "z"});
+    BH_SCOPE_BUF struct bh_buf want = BH_BUF_INIT;
+    BH_SCOPE_BUF struct bh_buf got = BH_BUF_INIT;
+    struct bh_err err = BH_ERR_INIT;
+    struct maker k = {0};
+    int fds[3] = {below, one, two};
+
+    (void)state;
+    maker_layer(&k, "one", one);
+    maker_layer(&k, "two", two);
+    shown_layers(fds, 3, &want);
+    if (made_compose(&k, NULL, &all, 1, &fds[1], &err) != 0)
+        fail_msg("%s", err.msg);
+    shown_layers(fds, 2, &got);
+    assert_string_equal(bh_buf_str(&got), bh_buf_str(&want));
+    for (int i = 0; i < 2; i++)
+        close(fds[i]);
+    close(one);
+    close(two);
+}
 
 static void stacks(void **state) {
     struct maker k = {0};
@@ -441,11 +490,11 @@ static void digests(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files),       cmocka_unit_test(folders), cmocka_unit_test(links),
-        cmocka_unit_test(patterns),    cmocka_unit_test(parents), cmocka_unit_test(conflicts),
-        cmocka_unit_test(made_things), cmocka_unit_test(modes),   cmocka_unit_test(digests),
-        cmocka_unit_test(archives),    cmocka_unit_test(stacks),  cmocka_unit_test(same_bytes),
-        cmocka_unit_test(long_names),
+        cmocka_unit_test(files),       cmocka_unit_test(folders),    cmocka_unit_test(links),
+        cmocka_unit_test(patterns),    cmocka_unit_test(parents),    cmocka_unit_test(conflicts),
+        cmocka_unit_test(made_things), cmocka_unit_test(hiding),     cmocka_unit_test(whiteouts),
+        cmocka_unit_test(modes),       cmocka_unit_test(digests),    cmocka_unit_test(archives),
+        cmocka_unit_test(stacks),      cmocka_unit_test(same_bytes), cmocka_unit_test(long_names),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
