@@ -44,7 +44,7 @@ int build_base_image(struct build_job *job, struct build_vertex_ref v, const cha
     struct bh_err missing = BH_ERR_INIT;
     int r;
 
-    r = build_image_open(job->room->store, job->ask->owner, name, arena, out, &missing);
+    r = build_image_open(job->room->store, job->ask->owner, name, platform, arena, out, &missing);
     if (r == 0 && fits(&out->config, platform) && !job->ask->pull)
         return 0;
     if (r != 0 && r != BH_E_NOT_FOUND) {
@@ -57,7 +57,7 @@ int build_base_image(struct build_job *job, struct build_vertex_ref v, const cha
     }
     if (pull(job, v, name, platform, &missing, err) != 0)
         return err->code;
-    return build_image_open(job->room->store, job->ask->owner, name, arena, out, err);
+    return build_image_open(job->room->store, job->ask->owner, name, platform, arena, out, err);
 }
 
 static const struct build_named *named_context(const struct build_ask *ask, const char *name) {
@@ -69,7 +69,7 @@ static const struct build_named *named_context(const struct build_ask *ask, cons
 
 /* ---- FROM ------------------------------------------------------------------------------------ */
 
-static const char *stage_platform(const struct build_site *site) {
+const char *build_stage_platform(const struct build_site *site) {
     return site->link->platform != NULL ? site->link->platform : site->job->inputs.target_platform;
 }
 
@@ -87,7 +87,7 @@ static int from_scratch(struct build_site *site, struct bh_err *err) {
     struct bh_platform p;
 
     bh_image_config_init(&site->image);
-    if (bh_platform_parse(stage_platform(site), &p, err) != 0)
+    if (bh_platform_parse(build_stage_platform(site), &p, err) != 0)
         return err->code;
     site->image.os = bh_oci_strdup(&site->arena, p.os, strlen(p.os), err);
     site->image.architecture = bh_oci_strdup(&site->arena, p.arch, strlen(p.arch), err);
@@ -144,7 +144,7 @@ static int from_image(struct build_site *site, const char *name, struct bh_err *
     struct build_image image;
     int r;
 
-    r = build_base_image(site->job, v, name, stage_platform(site), &site->arena, &image, err);
+    r = build_base_image(site->job, v, name, build_stage_platform(site), &site->arena, &image, err);
     build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
     if (r != 0)
         return r == BH_E_NOT_FOUND ? hint_name(&site->link->base, err) : r;

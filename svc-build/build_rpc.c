@@ -104,12 +104,6 @@ static int network_of(const char *network, struct bh_err *err) {
     return bh_err_hint(err, "known now: none, host");
 }
 
-static int refuse_unknown(const BD_MSG(BuildRequest) * m, struct bh_err *err) {
-    if (m->n_platform > 1)
-        return bh_err_set(err, BH_E_UNIMPLEMENTED, "a build for several platforms at once comes with a later version");
-    return network_of(m->network, err);
-}
-
 static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *out,
                   struct bh_err *err) {
     const struct bh_peer *peer = bh_call_peer(call);
@@ -123,7 +117,7 @@ static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct b
                               .context_url = m->context_url,
                               .ignore = list_of(m->ignore, m->n_ignore),
                               .target = m->target,
-                              .platform = m->n_platform > 0 ? m->platform[0] : "",
+                              .platforms = list_of(m->platform, m->n_platform),
                               .network = m->network,
                               .output = m->output,
                               .tags = list_of(m->tag, m->n_tag),
@@ -144,7 +138,7 @@ static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct b
                               .remote = m->remote,
                               .output_fd = -1,
                               .cancel_fd = bh_call_cancel_fd(call)};
-    if (refuse_unknown(m, err) != 0 || ulimits_of(m, arena, out, err) != 0 || named_of(m, arena, out, err) != 0 ||
+    if (network_of(m->network, err) != 0 || ulimits_of(m, arena, out, err) != 0 || named_of(m, arena, out, err) != 0 ||
         args_of(m, arena, out, err) != 0)
         return err->code;
     return epoch_of(m, out, err);
@@ -175,20 +169,6 @@ static int make_id(char out[24], struct bh_err *err) {
         return bh_err_set(err, BH_E_INTERNAL, "no random bytes for a build's id");
     bh_hex(raw, sizeof raw, out);
     return 0;
-}
-
-static void init_job(struct build_job *job, struct build_room *room, const struct build_ask *ask,
-                     struct bh_arena *arena) {
-    *job = (struct build_job){.room = room, .ask = ask, .arena = arena, .begin_ns = bh_now_ns()};
-    build_cancel_init(&job->cancel);
-    pthread_mutex_init(&job->lock, NULL);
-    pthread_cond_init(&job->changed, NULL);
-}
-
-static void fini_job(struct build_job *job) {
-    build_cancel_fini(&job->cancel);
-    pthread_mutex_destroy(&job->lock);
-    pthread_cond_destroy(&job->changed);
 }
 
 /* The output's first, then one for each agent.  What has come is the call's to close, also when it is too little. */
@@ -231,7 +211,7 @@ static int run(struct build_room *room, struct bh_call *call, const struct build
     struct build_job job;
     int r;
 
-    init_job(&job, room, ask, arena);
+    build_job_init(&job, room, ask, arena);
     sink.log = build_log_new(&job);
     job.progress = build_progress_new(send_event, &sink, ask->classic);
     r = make_id(job.id, err);
@@ -243,7 +223,7 @@ static int run(struct build_room *room, struct bh_call *call, const struct build
     build_log_end(sink.log, r, err);
     build_hold_end(job.hold);
     build_progress_free(job.progress);
-    fini_job(&job);
+    build_job_fini(&job);
     return r;
 }
 

@@ -106,7 +106,8 @@ static void use_triggers(struct uses *u, size_t at, const char *name) {
     struct build_image image;
     struct bh_err ignored = BH_ERR_INIT;
 
-    if (build_image_open(job->room->store, job->ask->owner, name, job->arena, &image, &ignored) != 0) {
+    if (build_image_open(job->room->store, job->ask->owner, name, job->inputs.target_platform, job->arena, &image,
+                         &ignored) != 0) {
         use_path(u, "/");
         return;
     }
@@ -237,11 +238,11 @@ static int check(struct build_room *room, struct bh_call *call, const BD_MSG(Che
                             .n_dockerfile = m->dockerfile.len,
                             .file_name = m->name,
                             .target = m->target,
-                            .platform = m->platform,
                             .owner = bh_call_peer(call)->uid};
     struct build_job job = {.room = room,
                             .ask = &ask,
                             .arena = arena,
+                            .platform = m->platform,
                             .file = (const char *)m->dockerfile.data,
                             .n_file = m->dockerfile.len};
     struct uses uses = {.job = &job};

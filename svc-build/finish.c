@@ -1,14 +1,17 @@
 /*
- * finish.c - the stage that was asked for becomes an image: its history gets times, its names are set.
+ * finish.c - see finish.h: the stage that was asked for becomes an image: its history gets times, its names are set.
  *
  * Room: build.  Everything before this leaves nothing that anybody sees; the names are set in one commit of the
  * store.  All times come from when layers were made, so that the same layers give the same image again.
  */
+#include "finish.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "job.h"
 #include "key.h"
 #include "oci/ref.h"
@@ -110,17 +113,6 @@ static int canonical_names(struct build_site *site, struct bh_strlist *out, stru
     return 0;
 }
 
-static void tell_names(struct build_vertex_ref v, const struct build_made *made, const struct bh_strlist *names) {
-    BH_SCOPE_FREE char *text = bh_xasprintf("writing image %s done", made->id);
-
-    build_vertex_status(v, text, 0, 0);
-    for (size_t i = 0; i < names->n; i++) {
-        BH_SCOPE_FREE char *naming = bh_xasprintf("naming to %s done", names->v[i]);
-
-        build_vertex_status(v, naming, 0, 0);
-    }
-}
-
 /* One layer in place of all that this build has put on the base. */
 static int squash(struct build_site *site, struct bh_err *err) {
     struct bh_image_config *image = &site->image;
@@ -148,60 +140,143 @@ static int squash(struct build_site *site, struct bh_err *err) {
     return 0;
 }
 
-static int make_image(struct build_site *site, struct build_vertex_ref v, struct bh_strlist *names,
-                      struct bh_err *err) {
-    struct build_job *job = site->job;
-    bool listed = job->output == BUILD_OUT_IMAGE;
-    struct build_make make = {
-        .config = &site->image, .annotations = job->ask->annotations, .parent = "", .keep = listed};
+/* The image's config is final: labels, times, layers. */
+static int prepare(struct build_site *site, struct bh_err *err) {
+    if (set_labels(site, err) != 0 || set_times(site, err) != 0)
+        return err->code;
+    return site->job->ask->squash ? squash(site, err) : 0;
+}
 
-    build_vertex_status(v, "exporting layers done", 0, 0);
-    if (set_labels(site, err) != 0 || set_times(site, err) != 0 || (job->ask->squash && squash(site, err) != 0) ||
-        canonical_names(site, names, err) != 0)
-        return err->code;
-    if (listed)
-        make.names = *names;
-    if (build_image_make(job->room->store, build_hold_number(job->hold), &make, &site->arena, &job->made, err) != 0)
-        return err->code;
-    tell_names(v, &job->made, names);
+/* ---- results --------------------------------------------------------------------------------- */
+
+/* What is made of the targets of all platforms; their jobs differ in that alone. */
+struct finishing {
+    struct build_site **targets;
+    size_t n;
+    struct build_job *job; /* of the last, whose thread this is */
+    struct bh_arena *arena;
+    struct build_vertex_ref v;
+    struct bh_strlist names;
+    struct bh_pairs annotations, on_the_index;
+    struct build_made made;
+};
+
+/* "manifest:KEY" is KEY, "index:KEY" is one of the index; others would be of descriptors, which nobody keeps. */
+static int sort_annotations(struct finishing *x, struct bh_err *err) {
+    const struct bh_pairs *all = &x->job->ask->annotations;
+
+    for (size_t i = 0; i < all->n; i++) {
+        const char *key = all->v[i].key, *colon = strchr(key, ':');
+        bool index = bh_str_starts(key, "index:");
+        struct bh_pairs *to = index ? &x->on_the_index : &x->annotations;
+
+        if (index && x->n == 1)
+            return bh_err_set(err, BH_E_INVALID, "index annotations not supported for single platform export");
+        if (colon != NULL && (bh_str_starts(key, "manifest-descriptor") || bh_str_starts(key, "index-descriptor")))
+            return bh_err_set(err, BH_E_UNIMPLEMENTED, "annotation %.100s: those of descriptors are not kept", key);
+        if (colon != NULL && (index || bh_str_starts(key, "manifest:")))
+            key = colon + 1;
+        if (bh_pairs_set(to, x->arena, key, all->v[i].value, err) != 0)
+            return err->code;
+    }
     return 0;
 }
 
-static int push_names(struct build_site *site, const struct bh_strlist *names, struct bh_err *err) {
-    struct build_job *job = site->job;
+static int make_image(struct finishing *x, struct bh_err *err) {
+    bool listed = x->job->output == BUILD_OUT_IMAGE;
+    struct build_make make = {
+        .config = &x->targets[0]->image, .annotations = x->annotations, .parent = "", .keep = listed};
+
+    if (listed)
+        make.names = x->names;
+    return build_image_make(x->job->room->store, build_hold_number(x->job->hold), &make, x->arena, &x->made, err);
+}
+
+static int make_index(struct finishing *x, struct bh_err *err) {
+    bool listed = x->job->output == BUILD_OUT_IMAGE;
+    const struct bh_image_config **configs = bh_oci_alloc(x->arena, x->n * sizeof *configs, err);
+    struct build_make_index make = {
+        .configs = configs, .n = x->n, .annotations = x->annotations, .on_the_index = x->on_the_index, .keep = listed};
+
+    if (configs == NULL)
+        return err->code;
+    for (size_t i = 0; i < x->n; i++)
+        configs[i] = &x->targets[i]->image;
+    if (listed)
+        make.names = x->names;
+    return build_index_make(x->job->room->store, build_hold_number(x->job->hold), &make, &x->job->cancel, x->arena,
+                            &x->made, err);
+}
+
+static void tell_made(struct finishing *x) {
+    BH_SCOPE_FREE char *text = bh_xasprintf("writing image %s done", x->made.id);
+    BH_SCOPE_FREE char *index = bh_xasprintf("exporting manifest list %s done", x->made.manifest);
+
+    build_vertex_status(x->v, "exporting layers done", 0, 0);
+    if (x->n > 1)
+        build_vertex_status(x->v, index, 0, 0);
+    build_vertex_status(x->v, text, 0, 0);
+    for (size_t i = 0; i < x->names.n; i++) {
+        BH_SCOPE_FREE char *naming = bh_xasprintf("naming to %s done", x->names.v[i]);
+
+        build_vertex_status(x->v, naming, 0, 0);
+    }
+}
+
+static int make(struct finishing *x, struct bh_err *err) {
+    for (size_t i = 0; i < x->n; i++)
+        if (prepare(x->targets[i], err) != 0)
+            return err->code;
+    if (sort_annotations(x, err) != 0 || canonical_names(x->targets[0], &x->names, err) != 0)
+        return err->code;
+    if ((x->n == 1 ? make_image : make_index)(x, err) != 0)
+        return err->code;
+    tell_made(x);
+    return 0;
+}
+
+static int export(struct finishing *x, struct bh_err *err) {
+    if (x->job->output == BUILD_OUT_FILES)
+        return build_output_files(x->targets, x->n, err);
+    if (x->n > 1 && strcmp(x->job->ask->output, "docker") == 0 && x->job->output == BUILD_OUT_ARCHIVE)
+        return bh_err_set(err, BH_E_INVALID, "docker exporter does not currently support exporting manifest lists");
+    if (make(x, err) != 0)
+        return err->code;
+    return x->job->output == BUILD_OUT_ARCHIVE ? build_output_archive(x->job, &x->made, x->n > 1, &x->names, err) : 0;
+}
+
+/* What the registry has now may be called otherwise than what is here: its layers are compressed. */
+static int push_names(struct finishing *x, struct bh_err *err) {
+    struct build_job *job = x->job;
     struct build_vertex_ref v = build_vertex_new(job->progress, "pushing image", "", false);
-    int r = build_push(job->room->registry, job->ask, names, &job->cancel, v, err);
+    int r = build_push(job->room->registry, job->ask, &x->names, &job->cancel, v, x->made.manifest, err);
 
     build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
     return r;
 }
 
-static void tell_result(struct build_job *job, const struct bh_strlist *names) {
-    struct build_event e = {.image_id = job->made.id, .manifest_digest = job->made.manifest, .tags = *names};
+static void tell_result(struct finishing *x) {
+    struct build_event e = {.image_id = x->made.id, .manifest_digest = x->made.manifest, .tags = x->names};
 
-    if (job->output == BUILD_OUT_FILES)
+    if (x->job->output == BUILD_OUT_FILES)
         return; /* there is no image */
-    build_tell(job->progress, &e);
+    build_tell(x->job->progress, &e);
 }
 
-static int export(struct build_site *site, struct build_vertex_ref v, struct bh_strlist *names, struct bh_err *err) {
-    if (site->job->output == BUILD_OUT_FILES)
-        return build_output_files(site, err);
-    if (make_image(site, v, names, err) != 0)
-        return err->code;
-    return site->job->output == BUILD_OUT_ARCHIVE ? build_output_archive(site, names, err) : 0;
-}
-
-int build_finish(struct build_job *job, struct build_site *target, struct bh_err *err) {
+int build_finish_all(struct build_site **targets, size_t n, struct bh_err *err) {
     static const char *const texts[] = {"exporting to image", "exporting to archive", "exporting to client"};
-    struct build_vertex_ref v = build_vertex_new(job->progress, texts[job->output], "", false);
-    struct bh_strlist names = {0};
-    int r = export(target, v, &names, err);
+    struct build_job *job = targets[n - 1]->job;
+    struct finishing x = {.targets = targets,
+                          .n = n,
+                          .job = job,
+                          .arena = &targets[n - 1]->arena,
+                          .v = build_vertex_new(job->progress, texts[job->output], "", false)};
+    int r = export(&x, err);
 
-    build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
+    build_vertex_end(x.v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
     if (r == 0 && job->ask->push)
-        r = push_names(target, &names, err);
+        r = push_names(&x, err);
     if (r == 0)
-        tell_result(job, &names);
+        tell_result(&x);
     return r;
 }

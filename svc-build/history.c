@@ -78,7 +78,10 @@ struct build_vertex_ref build_vertex_begin(struct build_site *site, const struct
     BH_SCOPE_FREE char *name = NULL;
 
     site->command++;
-    name = bh_xasprintf("[%s%s%*u/%u] %s%s%s", site->label, site->label[0] != '\0' ? " " : "", digits(site->n_commands),
-                        site->command, site->n_commands, in != NULL ? build_op_name(in->op) : "", text + skip, extra);
+    BH_SCOPE_FREE char *platform =
+        site->job->several ? bh_xasprintf("%s ", build_stage_platform(site)) : bh_xstrdup("");
+    name = bh_xasprintf("[%s%s%s%*u/%u] %s%s%s", platform, site->label, site->label[0] != '\0' ? " " : "",
+                        digits(site->n_commands), site->command, site->n_commands,
+                        in != NULL ? build_op_name(in->op) : "", text + skip, extra);
     return build_vertex_new(site->job->progress, name, site->label, true);
 }

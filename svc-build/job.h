@@ -54,7 +54,8 @@ struct build_ask {
     struct bh_strlist ignore;
     struct build_named *named;
     size_t n_named;
-    const char *target, *platform, *network, *output;
+    const char *target, *network, *output;
+    struct bh_strlist platforms; /* one round of the build for each; none: this host's */
     struct bh_strlist tags, extra_hosts, cache_from, no_cache_filter, security_opts, cap_add;
     struct bh_pairs build_args, labels, annotations; /* build_args: with the proxies */
     bool no_cache, pull, squash, push, classic;
@@ -108,6 +109,8 @@ struct build_job {
     struct bh_arena *arena; /* of the call's own thread */
     char id[24];
     int64_t begin_ns;
+    const char *platform; /* of this round; "": this host's */
+    bool several;         /* there are other rounds */
 
     struct build_recipe recipe;
     struct build_notes notes;
@@ -136,7 +139,6 @@ struct build_job {
 
     /* result */
     enum build_output output;
-    struct build_made made;
 };
 
 /* ---- context.c ------------------------------------------------------------------------------- */
@@ -152,6 +154,15 @@ void build_plan_label(struct build_job *job, struct build_site *site, struct bh_
 /* ---- solve.c --------------------------------------------------------------------------------- */
 /* Parse, check, build, make the image: the whole of Build/Build. */
 int build_solve(struct build_job *job, struct bh_err *err);
+void build_job_init(struct build_job *job, struct build_room *room, const struct build_ask *ask,
+                    struct bh_arena *arena);
+void build_job_fini(struct build_job *job);
+/* The file is read and checked; tell: what is wrong with it, also warnings.  Then the other images are looked at. */
+int build_ready(struct build_job *job, bool tell, struct bh_err *err);
+/* All stages that are needed; then, still watching whether the caller is there, `end`. */
+typedef int build_end(struct build_job *job, void *arg, struct bh_err *err);
+int build_run(struct build_job *job, build_end *end, void *arg, struct bh_err *err);
+void build_sites_free(struct build_job *job);
 /* Waits until a stage is done; BH_E_CANCELLED when the build has failed or ends. */
 int build_wait_stage(struct build_job *job, size_t index, struct build_site **out, struct bh_err *err);
 /* No more than ask->jobs steps work at a time. */
@@ -164,6 +175,8 @@ int build_nothing(struct build_job *job, struct bh_digest *out, struct bh_err *e
 /* ---- base.c ---------------------------------------------------------------------------------- */
 /* FROM: fills image and scope, runs the triggers' list into *out_triggers. */
 int build_base(struct build_site *site, struct bh_strlist *out_triggers, struct bh_err *err);
+/* Of the images that its FROM takes. */
+const char *build_stage_platform(const struct build_site *site);
 /* An image by name, pulled if it must be.  *out_pulled: it was. */
 int build_base_image(struct build_job *job, struct build_vertex_ref v, const char *name, const char *platform,
                      struct bh_arena *arena, struct build_image *out, struct bh_err *err);
@@ -208,10 +221,6 @@ bool build_cache_from(const struct build_site *site, const char *text, struct bu
 /* Text as docker has it, without "# buildkit". */
 int build_history_meta(struct build_site *site, const char *text, struct bh_err *err);
 int build_history_layer(struct build_site *site, const char *text, const struct build_result *r, struct bh_err *err);
-
-/* ---- finish.c -------------------------------------------------------------------------------- */
-/* The target's image with its names; outputs. */
-int build_finish(struct build_job *job, struct build_site *target, struct bh_err *err);
 
 /* ---- names of what a step shows ---------------------------------------------------------------- */
 /* "[builder 2/4] RUN make" */

@@ -39,10 +39,12 @@ int build_output_kind(const struct build_ask *ask, enum build_output *out, struc
     return bh_err_hint(err, "known: image, docker, oci, tar, local");
 }
 
-int build_output_archive(struct build_site *site, const struct bh_strlist *names, struct bh_err *err) {
-    struct build_job *job = site->job;
+int build_output_archive(struct build_job *job, const struct build_made *made, bool index,
+                         const struct bh_strlist *names, struct bh_err *err) {
+    const struct build_save_ask ask = {
+        .owner = job->ask->owner, .id = made->id, .index = index ? made->manifest : "", .names = names};
 
-    return build_save(job->room->store, job->ask->owner, job->made.id, names, job->ask->output_fd, &job->cancel, err);
+    return build_save(job->room->store, &ask, job->ask->output_fd, &job->cancel, err);
 }
 
 int build_flatten(struct build_site *site, size_t first, struct bh_digest *out, uint64_t *out_size,
@@ -130,12 +132,64 @@ static int write_layer(struct build_site *site, const struct bh_digest *layer, u
     return copy_tar(job, fd, size, err);
 }
 
-int build_output_files(struct build_site *site, struct bh_err *err) {
+/* "/linux_arm_v7/" */
+static const char *platform_folder(struct build_site *site, struct bh_err *err) {
+    BH_SCOPE_FREE char *text = bh_xasprintf("/%s/", site->job->inputs.target_platform);
+
+    for (char *c = text + 1; c[0] != '\0' && c[1] != '\0'; c++)
+        if (*c == '/')
+            *c = '_';
+    return bh_oci_strdup(&site->arena, text, strlen(text), err);
+}
+
+static int platform_item(struct build_site *site, struct build_item *out, struct bh_err *err) {
+    static const char *all[] = {"/"};
+
+    *out = (struct build_item){.target = platform_folder(site, err), .uid = -1, .gid = -1, .contents = true};
+    if (out->target == NULL)
+        return err->code;
+    if (site->image.n_diff_ids == 0) {
+        out->mkdir = true;
+        out->mode = 0755;
+        out->uid = out->gid = 0;
+        return 0;
+    }
+    out->has_from = true;
+    out->from = (struct build_stack){.layers = site->image.diff_ids, .n = site->image.n_diff_ids};
+    out->sources = (struct bh_strlist){.present = true, .n = 1, .v = all};
+    return 0;
+}
+
+static int join_platforms(struct build_site **sites, size_t n, struct bh_digest *out, uint64_t *out_size,
+                          struct bh_err *err) {
+    struct build_job *job = sites[0]->job;
+    struct build_item *items = bh_oci_alloc(&sites[0]->arena, (n + 1) * sizeof *items, err);
+    const struct build_compose c = {.hold = build_hold_number(job->hold),
+                                    .items = items,
+                                    .n_items = n,
+                                    .clamp = job->ask->has_epoch,
+                                    .clamp_ns = job->ask->epoch_ns};
+    struct build_composed made;
+
+    if (items == NULL)
+        return err->code;
+    for (size_t i = 0; i < n; i++)
+        if (platform_item(sites[i], &items[i], err) != 0)
+            return err->code;
+    if (build_compose(job->room->store, &c, &job->cancel, &sites[0]->arena, &made, err) != 0)
+        return err->code;
+    *out = made.layer;
+    *out_size = made.size;
+    return 0;
+}
+
+int build_output_files(struct build_site **sites, size_t n, struct bh_err *err) {
     static const char nothing[1024];
+    struct build_site *site = sites[0];
     struct bh_digest layer;
     uint64_t size;
 
-    if (build_flatten(site, 0, &layer, &size, err) != 0)
+    if (n > 1 ? join_platforms(sites, n, &layer, &size, err) != 0 : build_flatten(site, 0, &layer, &size, err) != 0)
         return err->code;
     if (layer.alg != BH_DIGEST_NONE)
         return write_layer(site, &layer, size, err);

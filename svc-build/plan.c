@@ -31,7 +31,7 @@ static int make_inputs(struct build_job *job, struct bh_err *err) {
         return err->code;
     bh_platform_host(&host);
     target = host;
-    if (ask->platform[0] != '\0' && bh_platform_parse(ask->platform, &target, err) != 0)
+    if (job->platform[0] != '\0' && bh_platform_parse(job->platform, &target, err) != 0)
         return err->code;
     for (size_t i = 0; i < ask->n_named; i++)
         contexts[i] = ask->named[i].name;

@@ -16,8 +16,10 @@ int build_registry_open(const char *dir, struct build_registry **out, struct bh_
 /* Into the caller's images, under its own name.  Progress goes to the vertex. */
 int build_pull(struct build_registry *r, const struct build_ask *ask, const char *reference, const char *platform,
                struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err);
+/* digest: what the registry has now. */
 int build_push(struct build_registry *r, const struct build_ask *ask, const struct bh_strlist *names,
-               struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err);
+               struct build_cancel *cancel, struct build_vertex_ref v, char digest[BH_DIGEST_TEXT_SIZE],
+               struct bh_err *err);
 
 struct build_fetched {
     const char *digest, *filename;

@@ -47,7 +47,8 @@ static RG_MSG(RemoteOptions) remote_of(const struct build_ask *ask) {
 
 struct follow {
     struct build_vertex_ref v;
-    char last[64]; /* of the words that were told last */
+    char last[64];                    /* of the words that were told last */
+    char digest[BH_DIGEST_TEXT_SIZE]; /* of a push */
 };
 
 /* Bytes of a layer often, its words once. */
@@ -88,6 +89,8 @@ static int push_event(struct follow *f, const void *data, size_t n, struct bh_er
         layer_told(f, e->layer, (unsigned)e->state, e->current, e->total);
     else if (e->status[0] != '\0')
         build_vertex_status(f->v, e->status, 0, 0);
+    if (e->digest[0] != '\0')
+        bh_str_copy(f->digest, sizeof f->digest, e->digest);
     bulkhead__registry__v1__push_event__free_unpacked(e, NULL);
     return 0;
 }
@@ -109,9 +112,8 @@ static int follow(struct bh_stream *stream, struct follow *f,
 
 static int stream_call(struct build_registry *r, const char *method, const ProtobufCMessage *req,
                        int (*event)(struct follow *f, const void *data, size_t n, struct bh_err *err),
-                       struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err) {
+                       struct build_cancel *cancel, struct follow *f, struct bh_err *err) {
     const struct bh_stream_options options = {0};
-    struct follow f = {.v = v};
     struct bh_stream *stream = NULL;
     struct build_wait wait;
     int code;
@@ -119,7 +121,7 @@ static int stream_call(struct build_registry *r, const char *method, const Proto
     if (bh_stream_open(r->conn, method, req, &options, &stream, err) != 0)
         return err->code;
     build_wait_begin(cancel, &wait, stream);
-    code = follow(stream, &f, event, err);
+    code = follow(stream, f, event, err);
     build_wait_end(cancel, &wait);
     bh_stream_free(stream);
     return code;
@@ -130,23 +132,30 @@ int build_pull(struct build_registry *r, const struct build_ask *ask, const char
     RG_MSG(PullRequest) req = BULKHEAD__REGISTRY__V1__PULL_REQUEST__INIT;
     RG_MSG(RemoteOptions) remote = remote_of(ask);
     char *names[] = {(char *)reference};
+    struct follow f = {.v = v};
 
     req.reference = names;
     req.n_reference = 1;
     req.platform = (char *)platform;
     req.remote = &remote;
-    return stream_call(r, SERVICE "Pull", &req.base, pull_event, cancel, v, err);
+    return stream_call(r, SERVICE "Pull", &req.base, pull_event, cancel, &f, err);
 }
 
 int build_push(struct build_registry *r, const struct build_ask *ask, const struct bh_strlist *names,
-               struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err) {
+               struct build_cancel *cancel, struct build_vertex_ref v, char digest[BH_DIGEST_TEXT_SIZE],
+               struct bh_err *err) {
     RG_MSG(PushRequest) req = BULKHEAD__REGISTRY__V1__PUSH_REQUEST__INIT;
     RG_MSG(RemoteOptions) remote = remote_of(ask);
+    struct follow f = {.v = v};
 
     req.reference = (char **)names->v;
     req.n_reference = names->n;
     req.remote = &remote;
-    return stream_call(r, SERVICE "Push", &req.base, push_event, cancel, v, err);
+    if (stream_call(r, SERVICE "Push", &req.base, push_event, cancel, &f, err) != 0)
+        return err->code;
+    if (f.digest[0] != '\0')
+        memcpy(digest, f.digest, sizeof f.digest);
+    return 0;
 }
 
 /* ---- files ------------------------------------------------------------------------------------- */

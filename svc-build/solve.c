@@ -13,9 +13,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "finish.h"
 #include "job.h"
 #include "oci/ref.h"
 #include "output.h"
+#include "platforms.h"
 #include "room.h"
 
 #define STAGE_ARENA ((size_t)256 << 20)
@@ -240,8 +242,8 @@ static int run_stages(struct build_job *job, struct bh_err *err) {
     return r;
 }
 
-static void free_runs(struct build_job *job) {
-    for (size_t i = 0; i < job->stages.n; i++)
+void build_sites_free(struct build_job *job) {
+    for (size_t i = 0; job->sites != NULL && i < job->stages.n; i++)
         if (job->sites[i].job != NULL) {
             if (job->ask->n_secrets > 0)
                 bh_arena_wipe(&job->sites[i].arena);
@@ -252,11 +254,12 @@ static void free_runs(struct build_job *job) {
     job->sites = NULL;
 }
 
-static int run_and_finish(struct build_job *job, struct bh_err *err) {
+int build_run(struct build_job *job, build_end *end, void *arg, struct bh_err *err) {
     struct watch w = {.job = job};
     pthread_t thread;
     int r, e;
 
+    job->sites = bh_xcalloc(job->stages.n, sizeof *job->sites);
     if (pipe2(w.wake, O_CLOEXEC) != 0)
         return bh_err_errno(err, errno, "make a pipe");
     e = pthread_create(&thread, NULL, watch_thread, &w);
@@ -267,7 +270,7 @@ static int run_and_finish(struct build_job *job, struct bh_err *err) {
     }
     r = run_stages(job, err);
     if (!job->failed && r == 0)
-        r = build_finish(job, &job->sites[job->stages.target], err);
+        r = end(job, arg, err);
     close(w.wake[1]); /* ends the watch */
     pthread_join(thread, NULL);
     close(w.wake[0]);
@@ -301,21 +304,50 @@ static int check_names(const struct build_ask *ask, struct bh_err *err) {
     return 0;
 }
 
+void build_job_init(struct build_job *job, struct build_room *room, const struct build_ask *ask,
+                    struct bh_arena *arena) {
+    *job = (struct build_job){.room = room, .ask = ask, .arena = arena, .begin_ns = bh_now_ns(), .platform = ""};
+    build_cancel_init(&job->cancel);
+    pthread_mutex_init(&job->lock, NULL);
+    pthread_cond_init(&job->changed, NULL);
+}
+
+void build_job_fini(struct build_job *job) {
+    build_cancel_fini(&job->cancel);
+    pthread_mutex_destroy(&job->lock);
+    pthread_cond_destroy(&job->changed);
+}
+
+int build_ready(struct build_job *job, bool tell, struct bh_err *err) {
+    if (build_plan(job, err) != 0)
+        return err->code;
+    if (tell)
+        tell_problems(job);
+    if (build_notes_verdict(&job->notes, err) != 0 ||
+        (job->hold == NULL && build_hold_begin(job->room->store, job->ask->owner, &job->hold, err) != 0))
+        return err->code;
+    return build_cache_from_load(job, err);
+}
+
+static int end_one(struct build_job *job, void *arg, struct bh_err *err) {
+    struct build_site *target = &job->sites[job->stages.target];
+
+    (void)arg;
+    return build_finish_all(&target, 1, err);
+}
+
 int build_solve(struct build_job *job, struct bh_err *err) {
     int r;
 
     if (check_names(job->ask, err) != 0 || build_output_kind(job->ask, &job->output, err) != 0 ||
-        build_context(job, err) != 0 || build_plan(job, err) != 0)
+        build_context(job, err) != 0)
         return err->code;
-    tell_problems(job);
-    if (build_notes_verdict(&job->notes, err) != 0)
-        return err->code;
-    if (job->hold == NULL && build_hold_begin(job->room->store, job->ask->owner, &job->hold, err) != 0)
-        return err->code;
-    if (build_cache_from_load(job, err) != 0)
-        return err->code;
-    job->sites = bh_xcalloc(job->stages.n, sizeof *job->sites);
-    r = run_and_finish(job, err);
-    free_runs(job);
+    if (job->ask->platforms.n > 1)
+        return build_platforms(job, err);
+    job->platform = job->ask->platforms.n > 0 ? job->ask->platforms.v[0] : "";
+    r = build_ready(job, true, err);
+    if (r == 0)
+        r = build_run(job, end_one, NULL, err);
+    build_sites_free(job);
     return r;
 }

@@ -13,6 +13,7 @@
 #include "job.h"
 #include "key.h"
 #include "mounts.h"
+#include "oci/platform.h"
 #include "room.h"
 #include "runner.h"
 
@@ -23,6 +24,7 @@ struct running {
     struct bh_strlist args;
     const char *network;
     struct build_mounts mounts;
+    bool bad_format; /* the OCI runtime says that the program is of no kind that the kernel knows */
 };
 
 /* ---- what it is ------------------------------------------------------------------------------ */
@@ -84,8 +86,11 @@ static void on_begun(void *arg, const char *container_id) {
 }
 
 static void on_output(void *arg, unsigned stream, const void *data, size_t n) {
-    const struct running *x = arg;
+    static const char words[] = "xec format error";
+    struct running *x = arg;
 
+    if (memmem(data, n, words, sizeof words - 1) != NULL)
+        x->bad_format = true;
     build_vertex_output(x->v, stream, data, n);
 }
 
@@ -110,6 +115,23 @@ static int step_image(struct running *x, struct build_made *out, struct bh_err *
     return build_image_make(site->job->room->store, build_hold_number(site->job->hold), &make, &site->arena, out, err);
 }
 
+/* What cannot be started may be of another kind of machine. */
+static int hint_machine(const struct running *x, struct bh_err *err) {
+    struct bh_platform host, image;
+    char text[BH_PLATFORM_TEXT_SIZE], here[BH_PLATFORM_TEXT_SIZE];
+
+    bh_platform_host(&host);
+    bh_image_config_platform(&x->site->image, &image);
+    if (!x->bad_format || bh_platform_rank(&host, &image) >= 0)
+        return err->code;
+    bh_platform_format(&image, text);
+    bh_platform_format(&host, here);
+    return bh_err_hint(err,
+                       "this host (%s) runs programs for %s only if binfmt_misc has an interpreter for them"
+                       " (package qemu-user-static); COPY, and stages FROM --platform=$BUILDPLATFORM, need none",
+                       here, text);
+}
+
 static int step_failed(const struct running *x, int code, struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf b = BH_BUF_INIT;
 
@@ -117,7 +139,8 @@ static int step_failed(const struct running *x, int code, struct bh_err *err) {
         bh_buf_addf(&b, "%s%s", i > 0 ? " " : "", x->args.v[i]);
     bh_err_set(err, BH_E_ABORTED, "process \"%.600s%s\" did not complete successfully: exit code: %d", bh_buf_str(&b),
                b.len > 600 ? ".." : "", code);
-    return bh_err_reason(err, "step-failed");
+    bh_err_reason(err, "step-failed");
+    return hint_machine(x, err);
 }
 
 static int execute(struct running *x, const struct build_made *image, struct build_result *out, struct bh_err *err) {

@@ -34,8 +34,8 @@ struct build_image {
     const char *id, *reference; /* the second: as it was found, "" by an id */
     struct bh_image_config config;
 };
-/* As the owner names it.  BH_E_NOT_FOUND. */
-int build_image_open(struct build_store *s, uid_t owner, const char *name, struct bh_arena *arena,
+/* As the owner names it; of an index, the one for the platform if that is here.  BH_E_NOT_FOUND. */
+int build_image_open(struct build_store *s, uid_t owner, const char *name, const char *platform, struct bh_arena *arena,
                      struct build_image *out, struct bh_err *err);
 
 struct build_made {
@@ -55,9 +55,24 @@ int build_image_make(struct build_store *s, uint64_t hold, const struct build_ma
 
 /* Its one layer, by descriptor. */
 int build_image_layer(struct build_store *s, uid_t owner, const char *id, int *out_fd, struct bh_err *err);
-/* The image as an archive into fd, which stays the caller's. */
-int build_save(struct build_store *s, uid_t owner, const char *id, const struct bh_strlist *names, int fd,
-               struct build_cancel *cancel, struct bh_err *err);
+/* Images of several platforms under one index, which out->manifest then is; out->id: of the one that names mean. */
+struct build_make_index {
+    const struct bh_image_config *const *configs;
+    size_t n;
+    struct bh_strlist names;
+    struct bh_pairs annotations, on_the_index;
+    bool keep;
+};
+int build_index_make(struct build_store *s, uint64_t hold, const struct build_make_index *m,
+                     struct build_cancel *cancel, struct bh_arena *arena, struct build_made *out, struct bh_err *err);
+/* The image as an archive into fd, which stays the caller's; index "": it alone. */
+struct build_save_ask {
+    uid_t owner;
+    const char *id, *index;
+    const struct bh_strlist *names;
+};
+int build_save(struct build_store *s, const struct build_save_ask *ask, int fd, struct build_cancel *cancel,
+               struct bh_err *err);
 
 /* ---- layers ---- */
 struct build_stack {                /* where files come from */

@@ -107,7 +107,7 @@ static int keep_image(const ST_MSG(ImageOpenReply) * reply, struct bh_arena *are
     return bh_image_config_copy(&shared, arena, &out->config, err);
 }
 
-int build_image_open(struct build_store *s, uid_t owner, const char *name, struct bh_arena *arena,
+int build_image_open(struct build_store *s, uid_t owner, const char *name, const char *platform, struct bh_arena *arena,
                      struct build_image *out, struct bh_err *err) {
     ST_MSG(ImageOpenRequest) req = BULKHEAD__STORE__V1__IMAGE_OPEN_REQUEST__INIT;
     BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
@@ -115,6 +115,7 @@ int build_image_open(struct build_store *s, uid_t owner, const char *name, struc
     req.name = (char *)name;
     req.owner = owner;
     req.no_layers = true;
+    req.platform = (char *)platform;
     if (bh_conn_call(s->conn, SERVICE "ImageOpen", &req.base, &bulkhead__store__v1__image_open_reply__descriptor,
                      CALL_MS, BH_CALL_IDEMPOTENT, &reply, err) != 0)
         return err->code;
@@ -150,6 +151,49 @@ int build_image_make(struct build_store *s, uint64_t hold, const struct build_ma
     return take_digest(r->id, out->id, err) != 0 ? err->code : take_digest(r->manifest_digest, out->manifest, err);
 }
 
+static int index_msg(const struct build_make_index *m, struct bh_arena *arena, ST_MSG(IndexMakeRequest) * req,
+                     struct bh_err *err) {
+    req->name = (char **)m->names.v;
+    req->n_name = m->names.n;
+    req->keep = m->keep;
+    req->config = bh_oci_alloc(arena, (m->n + 1) * sizeof *req->config, err);
+    if (req->config == NULL)
+        return err->code;
+    for (; req->n_config < m->n; req->n_config++)
+        if (bh_imageconf_to_msg(m->configs[req->n_config], arena, &req->config[req->n_config], err) != 0)
+            return err->code;
+    if (bh_imageconf_pairs_to_msg(&m->on_the_index, arena, &req->n_index_annotation, &req->index_annotation, err) != 0)
+        return err->code;
+    return bh_imageconf_pairs_to_msg(&m->annotations, arena, &req->n_annotation, &req->annotation, err);
+}
+
+static int take_index(const ST_MSG(IndexMakeReply) * r, struct build_made *out, struct bh_err *err) {
+    return take_digest(r->id, out->id, err) != 0 ? err->code : take_digest(r->index_digest, out->manifest, err);
+}
+
+/* A stream, because it may take long: it can be cancelled. */
+int build_index_make(struct build_store *s, uint64_t hold, const struct build_make_index *m,
+                     struct build_cancel *cancel, struct bh_arena *arena, struct build_made *out, struct bh_err *err) {
+    ST_MSG(IndexMakeRequest) req = BULKHEAD__STORE__V1__INDEX_MAKE_REQUEST__INIT;
+    const struct bh_stream_options options = {0};
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
+    struct bh_stream *stream = NULL;
+    struct build_wait wait;
+    int r;
+
+    req.hold = hold;
+    if (index_msg(m, arena, &req, err) != 0 ||
+        bh_stream_open(s->conn, SERVICE "IndexMake", &req.base, &options, &stream, err) != 0)
+        return err->code;
+    build_wait_begin(cancel, &wait, stream);
+    r = bh_stream_finish(stream, &bulkhead__store__v1__index_make_reply__descriptor, &reply, err);
+    build_wait_end(cancel, &wait);
+    bh_stream_free(stream);
+    if (r == 0 && reply == NULL)
+        r = bh_err_set(err, BH_E_INTERNAL, "the store gave no answer about an index");
+    return r == 0 ? take_index((const ST_MSG(IndexMakeReply) *)reply, out, err) : r;
+}
+
 int build_image_layer(struct build_store *s, uid_t owner, const char *id, int *out_fd, struct bh_err *err) {
     const struct bh_stream_options options = {.timeout_ms = CALL_MS, .expect_fds = true};
     ST_MSG(ImageOpenRequest) req = BULKHEAD__STORE__V1__IMAGE_OPEN_REQUEST__INIT;
@@ -177,20 +221,21 @@ static int give_and_wait(struct bh_stream *stream, int fd, struct bh_err *err) {
     return bh_stream_finish(stream, NULL, NULL, err);
 }
 
-int build_save(struct build_store *s, uid_t owner, const char *id, const struct bh_strlist *names, int fd,
-               struct build_cancel *cancel, struct bh_err *err) {
+int build_save(struct build_store *s, const struct build_save_ask *ask, int fd, struct build_cancel *cancel,
+               struct bh_err *err) {
     const struct bh_stream_options options = {.announce_fds = true};
     ST_MSG(SaveRequest) req = BULKHEAD__STORE__V1__SAVE_REQUEST__INIT;
     struct bh_stream *stream = NULL;
-    char *ids[] = {(char *)id};
+    char *ids[] = {(char *)ask->id};
     struct build_wait wait;
     int r;
 
     req.name = ids;
     req.n_name = 1;
-    req.owner = owner;
-    req.tag = (char **)names->v;
-    req.n_tag = names->n;
+    req.owner = ask->owner;
+    req.tag = (char **)ask->names->v;
+    req.n_tag = ask->names->n;
+    req.index = (char *)ask->index;
     if (bh_stream_open(s->conn, SERVICE "Save", &req.base, &options, &stream, err) != 0)
         return err->code;
     build_wait_begin(cancel, &wait, stream);

@@ -182,6 +182,7 @@ int store_rpc_save(void *room, struct bh_call *call, const ProtobufCMessage *req
         save.who = (struct store_who){.owner = req->owner};
         save.tags = req->n_tag > 0 ? (const char *const *)req->tag : none;
         save.n_tags = req->n_tag;
+        save.index = req->index;
     }
     if (req->format[0] != '\0') {
         bh_err_set(err, BH_E_UNIMPLEMENTED, "save: format %.64s is not known", req->format);

@@ -91,6 +91,7 @@ int store_assemble(struct store *s, const struct store_assemble *a, struct bh_ar
         store_image_make(a->config, x.sizes, a->annotations, arena, &x.image.image, err) != 0)
         return err->code;
     x.image.image.parent = a->parent;
+    x.image.image.leads = a->n_names > 0 || a->keep;
     x.image.image.part = x.image.fleeting = a->n_names == 0 && !a->keep;
     x.image.names = x.names;
     x.image.n_names = a->n_names;

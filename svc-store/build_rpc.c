@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "assemble.h"
+#include "assemble_index.h"
 #include "base/mem.h"
 #include "cache.h"
 #include "compose.h"
@@ -222,10 +223,10 @@ int store_rpc_layer_file(void *room, struct bh_call *call, const ProtobufCMessag
 
 /* ---- images -------------------------------------------------------------------------------- */
 
-static int annotations_of(const MSG(ImageMakeRequest) * req, struct bh_arena *arena, struct bh_pairs *out,
-                          struct bh_err *err) {
-    for (size_t i = 0; i < req->n_annotation; i++)
-        if (bh_pairs_set(out, arena, req->annotation[i]->key, req->annotation[i]->value, err) != 0)
+static int pairs_of(Bulkhead__Common__V1__Pair **v, size_t n, struct bh_arena *arena, struct bh_pairs *out,
+                    struct bh_err *err) {
+    for (size_t i = 0; i < n; i++)
+        if (bh_pairs_set(out, arena, v[i]->key, v[i]->value, err) != 0)
             return err->code;
     return 0;
 }
@@ -252,7 +253,8 @@ static int image_make(struct store *s, struct bh_call *call, const struct store_
     if (req->config == NULL)
         return bh_err_set(err, BH_E_INVALID, "an image needs a config");
     if (bh_imageconf_from_msg(req->config, &arena, &config, err) != 0 ||
-        annotations_of(req, &arena, &annotations, err) != 0 || store_assemble(s, &a, &arena, &made, err) != 0)
+        pairs_of(req->annotation, req->n_annotation, &arena, &annotations, err) != 0 ||
+        store_assemble(s, &a, &arena, &made, err) != 0)
         return err->code;
     reply.id = made.id;
     reply.manifest_digest = made.manifest;
@@ -268,6 +270,53 @@ int store_rpc_image_make(void *room, struct bh_call *call, const ProtobufCMessag
     if (use_hold(room, call, req->hold, &h, err) != 0)
         return err->code;
     image_make(room, call, h, req, err);
+    store_hold_done(room, h);
+    return err->code;
+}
+
+static int index_make(struct store *s, struct bh_call *call, struct store_hold *h, const MSG(IndexMakeRequest) * req,
+                      struct bh_err *err) {
+    MSG(IndexMakeReply) reply = BULKHEAD__STORE__V1__INDEX_MAKE_REPLY__INIT;
+    STORE_SCOPE_ARENA struct bh_arena arena;
+    struct bh_pairs annotations = {0}, on_the_index = {0};
+    struct store_assembled_index made;
+    struct bh_image_config *configs;
+    struct store_assemble_index a = {
+        .hold = h,
+        .n = req->n_config,
+        .names = (const char *const *)req->name,
+        .n_names = req->n_name,
+        .keep = req->keep,
+        .annotations = &annotations,
+        .on_the_index = &on_the_index,
+        .cancel_fd = bh_call_cancel_fd(call),
+    };
+
+    bh_arena_init(&arena, STORE_REPLY_ARENA);
+    if (req->n_config == 0 || req->n_config > STORE_INDEX_IMAGES)
+        return bh_err_set(err, BH_E_INVALID, "an index has 1 to %d images", STORE_INDEX_IMAGES);
+    a.configs = configs = bh_oci_alloc(&arena, req->n_config * sizeof *configs, err);
+    if (configs == NULL)
+        return err->code;
+    for (size_t i = 0; i < req->n_config; i++)
+        if (bh_imageconf_from_msg(req->config[i], &arena, &configs[i], err) != 0)
+            return err->code;
+    if (pairs_of(req->annotation, req->n_annotation, &arena, &annotations, err) != 0 ||
+        pairs_of(req->index_annotation, req->n_index_annotation, &arena, &on_the_index, err) != 0 ||
+        store_assemble_index(s, &a, &arena, &made, err) != 0)
+        return err->code;
+    reply.id = made.id;
+    reply.index_digest = made.index;
+    return bh_call_reply(call, &reply.base, err);
+}
+
+int store_rpc_index_make(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const MSG(IndexMakeRequest) *req = (const MSG(IndexMakeRequest) *)request;
+    struct store_hold *h;
+
+    if (use_hold(room, call, req->hold, &h, err) != 0)
+        return err->code;
+    index_make(room, call, h, req, err);
     store_hold_done(room, h);
     return err->code;
 }

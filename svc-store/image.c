@@ -96,15 +96,28 @@ static int artifact_size(struct store_db *db, int64_t k, const struct store_new_
     return store_exec(db, NULL, err, "UPDATE image SET size=? WHERE k=?", "ii", (int64_t)size, k);
 }
 
+/* One of our own never takes the place of one that came in. */
+static int lead(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err) {
+    if (!n->made)
+        return store_exec(db, NULL, err, "UPDATE image SET manifest=? WHERE k=?", "ti", n->manifest, image);
+    if (!n->leads)
+        return 0;
+    return store_exec(db, NULL, err,
+                      "UPDATE image SET manifest=?1 WHERE k=?2 AND EXISTS(SELECT 1 FROM manifest m WHERE m.image=?2"
+                      " AND m.digest=image.manifest AND m.made=1)",
+                      "ti", n->manifest, image);
+}
+
 int store_manifest_put(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err) {
     int64_t blob;
     int64_t k;
     bool found;
 
     if (store_get_int(db, &k, &found, err, "SELECT k FROM manifest WHERE image=? AND digest=?", "it", image,
-                      n->manifest) != 0 ||
-        found)
+                      n->manifest) != 0)
         return err->code;
+    if (found)
+        return n->made ? lead(db, image, n, err) : 0;
     if (store_blob_find(db, n->manifest, &blob, &found, err) != 0)
         return err->code;
     if (!found)
@@ -119,9 +132,7 @@ int store_manifest_put(struct store_db *db, int64_t image, const struct store_ne
                        "INSERT INTO manifest_layer(manifest, pos, digest, size, media) VALUES(?,?,?,?,?)", "iitit", k,
                        (int64_t)i, n->layers[i].digest, (int64_t)n->layers[i].size, n->layers[i].media) != 0)
             return err->code;
-    if (n->made) /* one of our own never takes the place of one that came in */
-        return 0;
-    return store_exec(db, NULL, err, "UPDATE image SET manifest=? WHERE k=?", "ti", n->manifest, image);
+    return lead(db, image, n, err);
 }
 
 static int other_put(struct store_db *db, int64_t image, const struct store_new_image *n, struct bh_err *err) {

@@ -111,6 +111,7 @@ struct store_new_image {
     const void *manifest_data;
     size_t n_manifest;
     bool made;
+    bool leads;                      /* made: it takes the place of another that was made here */
     const struct store_desc *layers; /* of the manifest */
     size_t n_layers;
     const char *parent;

@@ -59,6 +59,7 @@ static const struct bh_method methods[] = {
     {"LayerTar", BH_UNARY, ROOMS, 0, 0, BH_METHOD_FDS, store_rpc_layer_tar},
     {"LayerFile", BH_UNARY, BH_ROLE_BUILD, 0, 0, AGAIN, store_rpc_layer_file},
     {"ImageMake", BH_UNARY, BH_ROLE_BUILD, 4 << 20, 0, NOTED, store_rpc_image_make},
+    {"IndexMake", BH_UNARY, BH_ROLE_BUILD, 16 << 20, 0, NOTED, store_rpc_index_make},
     {"CacheGet", BH_UNARY, BH_ROLE_BUILD, 0, QUICK_MS, AGAIN, store_rpc_cache_get},
     {"CachePut", BH_UNARY, BH_ROLE_BUILD, 1 << 20, QUICK_MS, AGAIN, store_rpc_cache_put},
     {"CacheList", BH_UNARY, PEOPLE, 0, QUICK_MS, AGAIN, store_rpc_cache_list},

@@ -170,12 +170,22 @@ static int plan_image(struct pushing *x, struct store_db *db, struct outgoing *o
 
 /* ---- which images -------------------------------------------------------------------------- */
 
+static int read_by_worker(struct pushing *x, const char *digest, const void *data, size_t n,
+                          struct store_document_result *out, struct bh_err *err) {
+    BH_SCOPE_BUF struct bh_buf packed = BH_BUF_INIT;
+    char got[STORE_DIGEST_SIZE];
+    const struct store_document_in in = {
+        .digest = digest, .media = "", .data = data, .n = n, .read_only = true, .cancel_fd = x->p->cancel_fd};
+
+    if (store_document_in(x->s, x->h, &in, &packed, got, err) != 0)
+        return err->code;
+    return store_result_document(&packed, x->arena, out, err);
+}
+
 /* The manifests that the index names, read by a worker. */
 static int index_entries(struct pushing *x, const char *index, struct store_document_result *out, struct bh_err *err) {
-    BH_SCOPE_BUF struct bh_buf packed = BH_BUF_INIT;
     BH_SCOPE_BUF struct bh_buf data = BH_BUF_INIT;
     BH_SCOPE_CLOSE int fd = -1;
-    char digest[STORE_DIGEST_SIZE];
     void *room;
     ssize_t n;
 
@@ -186,16 +196,7 @@ static int index_entries(struct pushing *x, const char *index, struct store_docu
     if (n < 0)
         return bh_err_set(err, BH_E_LIMIT, "read index %.19s", index);
     bh_buf_grew(&data, (size_t)n);
-    const struct store_document_in in = {.digest = index,
-                                         .media = "",
-                                         .data = bh_buf_str(&data),
-                                         .n = data.len,
-                                         .read_only = true,
-                                         .cancel_fd = x->p->cancel_fd};
-
-    if (store_document_in(x->s, x->h, &in, &packed, digest, err) != 0)
-        return err->code;
-    return store_result_document(&packed, x->arena, out, err);
+    return read_by_worker(x, index, bh_buf_str(&data), data.len, out, err);
 }
 
 struct index_row {
@@ -312,7 +313,8 @@ static int find_image(struct pushing *x, struct store_found *found, struct bh_er
     int64_t size = 0;
     bool have;
 
-    if (store_read_begin(x->s->index, &db, err) != 0 || store_find(db, &x->h->who, x->p->name, found, err) != 0 ||
+    if (store_read_begin(x->s->index, &db, err) != 0 ||
+        (x->p->kept ? store_find_kept : store_find)(db, &x->h->who, x->p->name, found, err) != 0 ||
         store_get_int(db, &size, &have, err, "SELECT size FROM blob WHERE digest=? AND kind=3 AND state=0", "t",
                       found->index) != 0)
         return err->code;
@@ -339,7 +341,7 @@ static int plan(struct pushing *x, const struct store_found *found, const struct
     if (found->index[0] != '\0' && plan_index(x, db, rows, n, index, &whole, err) != 0)
         return err->code;
     if (!whole)
-        return plan_one(x, db, found->k, found->manifest, err);
+        return plan_one(x, db, found->k, x->p->manifest != NULL ? x->p->manifest : found->manifest, err);
     x->index = dup_text(x, found->index, err);
     return err->code;
 }
@@ -504,14 +506,48 @@ static int compress_all(struct pushing *x, struct bh_err *err) {
     return err->code;
 }
 
+static int read_document(struct pushing *x, const char *digest, uint64_t size, const void **out, struct bh_err *err) {
+    BH_SCOPE_CLOSE int fd = -1;
+    void *data = bh_oci_alloc(x->arena, (size_t)size + 1, err);
+    ssize_t n;
+
+    if (data == NULL || store_file_open(&x->s->place, STORE_BLOBS, digest, &fd, err) != 0)
+        return err->code;
+    n = bh_pread_full(fd, data, (size_t)size, 0);
+    if (n < 0 || (uint64_t)n != size)
+        return bh_err_set(err, BH_E_DATA_LOSS, "document %.19s is shorter than it was: run `bulkhead system check`",
+                          digest);
+    *out = data;
+    return 0;
+}
+
+/* What the manifest that was made before says beside its layers goes on being said. */
+static int annotations_of(struct pushing *x, const struct outgoing *o, struct bh_pairs *out, struct bh_err *err) {
+    static const char word[] = "\"annotations\"";
+    struct store_document_result d;
+    const void *data;
+
+    *out = (struct bh_pairs){0};
+    if (read_document(x, o->m.digest, o->m.size, &data, err) != 0)
+        return err->code;
+    if (memmem(data, (size_t)o->m.size, word, sizeof word - 1) == NULL)
+        return 0;
+    if (read_by_worker(x, o->m.digest, data, (size_t)o->m.size, &d, err) != 0)
+        return err->code;
+    *out = d.annotations;
+    return 0;
+}
+
 static int publish_made(struct pushing *x, struct outgoing *o, struct bh_err *err) {
     struct store_new_image n = {0};
+    struct bh_pairs annotations;
     size_t first;
 
     for (size_t i = 0; i < o->n; i++)
         if (o->made[i].digest == NULL && is_again(o, i, &first))
             o->made[i] = o->made[first];
-    if (store_manifest_of(o->m.config, (size_t)o->m.config_size, o->made, o->n, NULL, x->arena, &n, err) != 0 ||
+    if (annotations_of(x, o, &annotations, err) != 0 ||
+        store_manifest_of(o->m.config, (size_t)o->m.config_size, o->made, o->n, &annotations, x->arena, &n, err) != 0 ||
         store_publish_manifest(x->s, x->h->who.owner, x->h->lease, o->k, &n, err) != 0)
         return err->code;
     o->m.digest = n.manifest;
@@ -533,21 +569,6 @@ static int make_all(struct pushing *x, struct bh_err *err) {
 }
 
 /* ---- telling it ---------------------------------------------------------------------------- */
-
-static int read_document(struct pushing *x, const char *digest, uint64_t size, const void **out, struct bh_err *err) {
-    BH_SCOPE_CLOSE int fd = -1;
-    void *data = bh_oci_alloc(x->arena, (size_t)size + 1, err);
-    ssize_t n;
-
-    if (data == NULL || store_file_open(&x->s->place, STORE_BLOBS, digest, &fd, err) != 0)
-        return err->code;
-    n = bh_pread_full(fd, data, (size_t)size, 0);
-    if (n < 0 || (uint64_t)n != size)
-        return bh_err_set(err, BH_E_DATA_LOSS, "document %.19s is shorter than it was: run `bulkhead system check`",
-                          digest);
-    *out = data;
-    return 0;
-}
 
 static int read_sources(struct pushing *x, struct store_db *db, struct store_push_layer *l, struct bh_err *err) {
     const char *slash = strchr(x->p->repository, '/');

@@ -14,9 +14,11 @@
 
 struct store_push {
     const char *name;
+    const char *manifest;    /* with kept: which one of the image; NULL: its own */
     const char *platform;    /* "": all that is here of an index, else this one */
     const char *compression; /* "": as kept, else gzip; "gzip", "zstd" */
     unsigned level;
+    bool kept;              /* also an image that only a hold keeps */
     bool force;             /* also layers that are compressed otherwise */
     const char *repository; /* canonical target, "" if none */
     int cancel_fd;

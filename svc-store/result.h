@@ -86,6 +86,7 @@ struct store_document_result {
     struct store_desc config;   /* manifests */
     struct store_desc *entries; /* layers of a manifest, lowest first; manifests of an index */
     size_t n_entries;
+    struct bh_pairs annotations;
     const char *not_an_image;
 };
 

@@ -263,6 +263,9 @@ int store_result_document(const struct bh_buf *packed, struct bh_arena *arena, s
     if ((!d->is_index && desc_of(d->config, &r.config, err) != 0) ||
         descs_of(d->is_index ? d->entries : d->layers, r.n_entries, arena, &r.entries, err) != 0)
         return err->code;
+    for (size_t i = 0; i < d->n_annotations; i++)
+        if (bh_pairs_set(&r.annotations, arena, d->annotations[i]->key, d->annotations[i]->value, err) != 0)
+            return err->code;
     *out = r;
     return 0;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "container.h"
 #include "image.h"
 #include "import.h"
@@ -68,6 +69,38 @@ static int check_runs(const MSG(ImageOpenRequest) * req, const struct opened *o,
     return bh_err_reason(err, "not-an-image");
 }
 
+/* Of an index several images may be here; the name means one of them. */
+static int other_platform(struct store_db *db, const MSG(ImageOpenRequest) * req, struct store_found *found,
+                          struct bh_err *err) {
+    struct bh_platform want, have;
+    int best = -1, r;
+    sqlite3_stmt *st;
+
+    if (req->platform[0] == '\0' || !found->by_name || found->index[0] == '\0')
+        return 0;
+    if (bh_platform_parse(req->platform, &want, err) != 0 ||
+        store_query(db, &st, err,
+                    "SELECT i.k, i.id, x.manifest, i.os, i.arch, i.variant FROM index_image x JOIN image i"
+                    " ON i.k=x.image WHERE x.idx=? AND i.owner=? AND i.artifact='' ORDER BY i.k=? DESC, i.id",
+                    "tii", found->index, (int64_t)req->owner, found->k) != 0)
+        return err->code;
+    while ((r = store_step(db, st, err)) > 0) {
+        memset(&have, 0, sizeof have);
+        bh_str_copy(have.os, sizeof have.os, store_text(st, 3));
+        bh_str_copy(have.arch, sizeof have.arch, store_text(st, 4));
+        bh_str_copy(have.variant, sizeof have.variant, store_text(st, 5));
+        int rank = bh_platform_rank(&want, &have);
+
+        if (rank < 0 || (best >= 0 && rank >= best))
+            continue;
+        best = rank;
+        found->k = sqlite3_column_int64(st, 0);
+        bh_str_copy(found->id, sizeof found->id, store_text(st, 1));
+        bh_str_copy(found->manifest, sizeof found->manifest, store_text(st, 2));
+    }
+    return r;
+}
+
 /* One transaction: between finding the image and noting its user nobody can remove it. */
 static int open_image(struct store *s, const MSG(ImageOpenRequest) * req, struct bh_arena *arena, struct opened *o,
                       struct bh_err *err) {
@@ -77,7 +110,7 @@ static int open_image(struct store *s, const MSG(ImageOpenRequest) * req, struct
     size_t n;
 
     if (store_write_begin(s->index, STORE_LAZY, &db, err) != 0 ||
-        store_find_kept(db, &who, req->name, &o->found, err) != 0 ||
+        store_find_kept(db, &who, req->name, &o->found, err) != 0 || other_platform(db, req, &o->found, err) != 0 ||
         store_image_get(db, o->found.k, arena, &o->image, err) != 0 ||
         store_image_reduced(db, o->found.k, arena, &packed, &n, err) != 0 ||
         store_config_unpack(packed, n, arena, &o->config, err) != 0 ||

@@ -22,7 +22,7 @@
 
 static int index_entry(struct store_saving *x, const struct store_saved_image *im, const struct store_saved_name *name,
                        struct bh_desc *d, struct bh_err *err) {
-    const struct store_saved_index *index = name != NULL ? name->index : NULL;
+    const struct store_saved_index *index = name != NULL ? name->index : im->index;
     char full[BH_REF_TEXT_SIZE];
 
     *d = (struct bh_desc){

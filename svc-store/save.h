@@ -17,6 +17,7 @@ struct store_save {
     const char *platform;    /* "": any */
     const char *const *tags; /* of one image: its names in the archive, in place of those that it has */
     size_t n_tags;
+    const char *index; /* with tags: what they mean, an index that is here; NULL or "": the image */
 };
 
 /* BH_E_NOT_FOUND before the first byte when a name is not known. */

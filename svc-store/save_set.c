@@ -294,6 +294,22 @@ static bool stands_for(const struct index_row *v, size_t n, int64_t k, const str
     return own != NULL && usable > 1;
 }
 
+/* What a build has just made goes out whole: it is the caller who says what its names mean. */
+static bool named_by_us(const struct store_saving *x) {
+    return x->save->index != NULL && x->save->index[0] != '\0';
+}
+
+static bool is_here(const struct index_row *v, size_t n, int64_t k, const struct index_row **out_own) {
+    *out_own = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (!v[i].at_hand)
+            return false;
+        if (v[i].k == k)
+            *out_own = &v[i];
+    }
+    return *out_own != NULL;
+}
+
 static int add_parts(struct store_saving *x, struct store_db *db, const struct index_row *v, size_t n,
                      struct bh_err *err) {
     for (size_t i = 0; i < n; i++)
@@ -317,7 +333,7 @@ static int read_saved_index(struct store_saving *x, struct store_db *db, struct 
     for (size_t i = 0; i < n; i++)
         if (row_at_hand(x, db, &v[i], err) != 0)
             return err->code;
-    out->whole = found && stands_for(v, n, out->k, &own);
+    out->whole = found && (named_by_us(x) ? is_here : stands_for)(v, n, out->k, &own);
     if (!out->whole)
         return 0;
     out->size = (uint64_t)size;
@@ -468,19 +484,24 @@ static int whole_repository(struct store_saving *x, struct store_db *db, const c
 
 /* An image of a build, which may have no name here. */
 static int choose_tagged(struct store_saving *x, struct store_db *db, struct bh_err *err) {
+    struct store_saved_index *index = NULL;
     struct store_found found;
     struct store_saved_image *im;
 
-    if (store_find_kept(db, &x->save->who, x->save->names[0], &found, err) != 0)
+    if (store_find_kept(db, &x->save->who, x->save->names[0], &found, err) != 0 ||
+        (named_by_us(x) && index_for(x, db, found.k, x->save->index, &index, err) != 0))
         return err->code;
-    im = image_for(x, db, found.k, found.id, found.manifest, err);
+    if (named_by_us(x) && index == NULL)
+        return bh_err_set(err, BH_E_NOT_FOUND, "index %.19s is not here with all its images", x->save->index);
+    im = image_for(x, db, found.k, found.id, index != NULL ? index->manifest : found.manifest, err);
     if (im == NULL)
         return err->code;
     im->part = false;
+    im->index = index;
     for (size_t i = 0; i < x->save->n_tags; i++) {
         struct bh_ref ref;
 
-        if (bh_ref_parse_tagged(x->save->tags[i], &ref, err) != 0 || add_name(x, im, &ref, NULL, err) != 0)
+        if (bh_ref_parse_tagged(x->save->tags[i], &ref, err) != 0 || add_name(x, im, &ref, index, err) != 0)
             return err->code;
     }
     return 0;

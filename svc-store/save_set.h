@@ -49,6 +49,7 @@ struct store_saved_image {
     const char *top_layer;    /* digest, "" if none */
     struct store_saved_name *names;
     size_t n_names;
+    const struct store_saved_index *index; /* of one without a name */
 };
 
 struct store_saving {

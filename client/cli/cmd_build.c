@@ -96,7 +96,7 @@ const struct cli_opt cmd_build_opts[] = {
      .letter = 'o',
      .kind = CLI_STRING,
      .help = "Where the result goes: a folder, -, or type=image|docker|oci|tar|local,dest=.."},
-    {.name = "platform", .kind = CLI_LIST, .help = "Platform of the result, as OS/ARCH[/VARIANT]"},
+    {.name = "platform", .kind = CLI_LIST, .help = "Platforms of the result, as OS/ARCH[/VARIANT]"},
     {.name = "progress",
      .kind = CLI_STRING,
      .help = "How to show progress",
@@ -205,14 +205,28 @@ static void set_pairs(const struct cli_args *args, const char *option, bulkhead_
     bulkhead_set(request, field, list);
 }
 
+/* Several in one option stand between commas. */
+static bulkhead_value *platforms_of(const struct cli_args *args) {
+    bulkhead_value *list = bulkhead_list_new();
+
+    for (size_t i = 0; i < cli_count(args, "platform"); i++) {
+        char *copy BH_SCOPE_FREE = bh_xstrdup(cli_item(args, "platform", i)), *save = NULL;
+
+        for (char *one = strtok_r(copy, ", ", &save); one != NULL; one = strtok_r(NULL, ", ", &save))
+            bulkhead_add_str(list, one);
+    }
+    return list;
+}
+
 static int check(struct build *x) {
-    bulkhead_value *request = bulkhead_map_new();
+    bulkhead_value *request = bulkhead_map_new(), *platforms = platforms_of(x->args);
     struct bh_err err = BH_ERR_INIT;
 
     bulkhead_set_bytes(request, "dockerfile", bh_buf_str(&x->input.dockerfile), x->input.dockerfile.len);
     bulkhead_set_str(request, "name", x->input.name);
     bulkhead_set_str(request, "target", cli_str(x->args, "target"));
-    bulkhead_set_str(request, "platform", cli_item(x->args, "platform", 0));
+    bulkhead_set_str(request, "platform", bulkhead_str(bulkhead_at(platforms, 0)));
+    bulkhead_value_free(platforms);
     if (set_build_args(x, request, &err) != 0) {
         bulkhead_value_free(request);
         return cli_fail(x->ctx->out, &err);
@@ -525,7 +539,7 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     bulkhead_set_str(request, "context_url", x->input.url);
     bulkhead_set_str(request, "target", cli_str(args, "target"));
     cli_set_list(args, "tag", request, "tag");
-    cli_set_list(args, "platform", request, "platform");
+    bulkhead_set(request, "platform", platforms_of(args));
     cli_set_list(args, "no-cache-filter", request, "no_cache_filter");
     cli_set_list(args, "cache-from", request, "cache_from");
     cli_set_list(args, "ulimit", request, "ulimit");

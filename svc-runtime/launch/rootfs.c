@@ -56,12 +56,9 @@ int lnc_userns(uint32_t base, int *out, struct bh_err *err) {
         bh_err_errno(err, errno, "make a user namespace");
         return bh_err_hint(err, "see sysctl user.max_user_namespaces");
     }
-    r = write_map(pid, "uid_map", base, err);
-    if (r == 0)
-        r = write_map(pid, "gid_map", base, err);
+    r = write_map(pid, "uid_map", base, err) != 0 ? err->code : write_map(pid, "gid_map", base, err);
     snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-    *out = r == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (r == 0 && *out < 0)
+    if (r == 0 && (*out = open(path, O_RDONLY | O_CLOEXEC)) < 0)
         r = bh_err_errno(err, errno, "open %s", path);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -280,8 +277,12 @@ static int tmpfs_make(const struct lnc_mounts *m, const struct rt_mount *b, int 
 
 static int open_inside(const struct lnc_mounts *m, const char *path) {
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    int fd;
 
-    return (int)syscall(SYS_openat2, m->root, path, &how, sizeof(how));
+    /* ".." is not sure to stay inside while somebody renames or mounts: the kernel says EAGAIN. */
+    while ((fd = (int)syscall(SYS_openat2, m->root, path, &how, sizeof(how))) < 0 && errno == EAGAIN)
+        ;
+    return fd;
 }
 
 /* A mount point that is missing is made by a child that has the container's own rights. */
@@ -327,7 +328,6 @@ int lnc_binds_attach(const struct lnc_mounts *m, const struct rt_spec *spec, int
     for (uint32_t i = 0; i < spec->n_mounts; i++) {
         const struct rt_mount *b = &spec->mounts[i];
         struct stat st;
-
         bool folder = fstat(fds[i], &st) == 0 && S_ISDIR(st.st_mode);
         if ((lnc_is_late(b->target) ? attach_late(m, fds[i], i, folder, err)
                                     : attach_inside(m, fds[i], b->target, folder, err)) != 0)

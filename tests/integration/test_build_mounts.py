@@ -66,6 +66,7 @@ class RealAgent:
         self.process = subprocess.Popen(["ssh-agent", "-D", "-a", self.path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.environment = {**os.environ, "SSH_AUTH_SOCK": self.path}
         self.print = subprocess.run(["ssh-keygen", "-lf", self.key + ".pub"], capture_output=True, text=True, check=True).stdout.split()[1]
+        self.print = re.escape(self.print)  # it may have a "+"
 
     def __enter__(self):
         try:

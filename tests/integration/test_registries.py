@@ -1,24 +1,17 @@
 """Real registries of Debian's docker-registry, one for each way to be: TLS, logins, tokens, caches, proxies, rules,
 deletion; and images of every size, to and from the tools of others."""
-import base64, contextlib, ctypes, json, os, random, re, shutil, signal, stat, subprocess, sys, tempfile, time
+import base64, contextlib, json, os, random, re, shutil, signal, stat, subprocess, sys, tempfile, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
 from cases import Skip, case, ends, fails, has, inspect, lacks, out, run, same, until  # noqa: E402
 from certificates import Authority  # noqa: E402
-from dockerregistry import DockerRegistry  # noqa: E402
+from dockerregistry import DockerRegistry, bcrypt  # noqa: E402
 from proxyserver import ProxyServer  # noqa: E402
 from tokenserver import TokenServer  # noqa: E402
 
 NOBODY = 65534
 PASSWORDS = {"ann": "pw-of-ann-8c1", "bob": "pw-of-bob-77f"}
-
-
-def bcrypt(password):
-    """The only form that docker-registry takes in an htpasswd file."""
-    lib = ctypes.CDLL("libcrypt.so.1")
-    lib.crypt.restype = ctypes.c_char_p
-    return lib.crypt(password.encode(), b"$2b$04$" + b"abcdefghijklmnopqrstuu").decode()
 
 
 class Place:

@@ -6,7 +6,7 @@
 
 Standard library only.
 """
-import base64, json, os, shutil, socket, ssl, subprocess, time, urllib.error, urllib.request
+import base64, ctypes, json, os, shutil, socket, ssl, subprocess, time, urllib.error, urllib.request
 
 import makeimage as mk
 
@@ -18,6 +18,13 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def bcrypt(password):
+    """The only form that docker-registry takes in an htpasswd file."""
+    lib = ctypes.CDLL("libcrypt.so.1")
+    lib.crypt.restype = ctypes.c_char_p
+    return lib.crypt(password.encode(), b"$2b$04$" + b"abcdefghijklmnopqrstuu").decode()
 
 
 class DockerRegistry:

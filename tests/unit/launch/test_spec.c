@@ -50,7 +50,7 @@ static struct rt_spec full(void) {
 }
 
 static struct rt_spec with_files(void) {
-    static struct rt_file f[] = {{"/run/secrets/a", "x\0y", 3, 0400, 1, 2}, {"/b", "", 0, 0755, 0, 0}};
+    static struct rt_file f[] = {{"/run/secrets/a", "x\0y", 3, 0400, 1, 2, 0}, {"/b", "", 0, 0755, 0, 0, 1}};
     struct rt_spec s = full();
 
     s.files = f;
