@@ -146,6 +146,9 @@ static int run_detached(struct cli_ctx *ctx, const char *id, bool remove) {
     if (bulkhead_container_start(b, id, NULL, &error) != 0) {
         int status = fail_125(ctx, &error);
 
+        if (!remove) /* as docker: it is there, to be looked at and removed */
+            cli_put(ctx->out, "%s\n", id);
+
         if (remove)
             discard(ctx, id);
         return status;

@@ -161,6 +161,8 @@ static void add_env(bulkhead_value *list, const char *entry) {
     }
 }
 
+enum { NO_NAME = -1, BLANK_IN_NAME = -2 };
+
 static int each_line(const char *path, const char *option, int (*fn)(void *arg, char *line), void *arg,
                      struct bh_err *err) {
     struct bh_buf text = BH_BUF_INIT;
@@ -175,6 +177,8 @@ static int each_line(const char *path, const char *option, int (*fn)(void *arg, 
         bh_buf_fini(&text);
         return usage(err, option, path, "the file is not UTF-8 text");
     }
+    if (bh_str_starts(bh_buf_str(&text), "\xef\xbb\xbf")) /* some editors mark UTF-8 so */
+        memset(text.data, ' ', 3);
     for (char *line = text.len > 0 ? strtok_r(text.data, "\r\n", &save) : NULL; line != NULL && r == 0;
          line = strtok_r(NULL, "\r\n", &save)) {
         while (*line == ' ' || *line == '\t')
@@ -183,12 +187,25 @@ static int each_line(const char *path, const char *option, int (*fn)(void *arg, 
             r = fn(arg, line);
     }
     bh_buf_fini(&text);
-    return r == 0 ? 0 : usage(err, option, path, "a line has no name before the =");
+    if (r == 0)
+        return 0;
+    return usage(err, option, path, r == NO_NAME ? "a line has no name before the =" : "a name contains whitespaces");
+}
+
+/* Of a line of a file: what stands before the =. */
+static int check_name(const char *line) {
+    size_t n = strcspn(line, "=");
+
+    if (n == 0)
+        return NO_NAME;
+    return strcspn(line, " \t") < n ? BLANK_IN_NAME : 0;
 }
 
 static int env_line(void *arg, char *line) {
-    if (*line == '=')
-        return -1;
+    int r = check_name(line);
+
+    if (r != 0)
+        return r;
     add_env(arg, line);
     return 0;
 }
@@ -228,7 +245,7 @@ static void add_pair(bulkhead_value *list, const char *entry) {
 
 static int pair_line(void *arg, char *line) {
     add_pair(arg, line);
-    return *line == '=' ? -1 : 0;
+    return check_name(line);
 }
 
 static void set_pairs(const struct cli_args *args, const char *option, bulkhead_value *spec, const char *field) {

@@ -297,7 +297,8 @@ static int attach_inside(const struct lnc_mounts *m, int mount, const char *targ
     if (at < 0 && (at = open_inside(m, target)) < 0)
         return bh_err_errno(err, errno, "open the mount point %s in the container", target);
     if (syscall(SYS_move_mount, mount, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
-        return bh_err_errno(err, errno, "mount %s", target);
+        return bh_err_errno(err, errno, "mount %s: is a directory put onto a file, or a file onto a directory?",
+                            target);
     return 0;
 }
 

@@ -604,6 +604,32 @@ def _(e):
     out(e, "rm", "slow")
 
 
+@case("as docker: files of variables and labels; the ID of what -d could not start; a file onto a folder")
+def _(e):
+    path = file(e, "names")
+    mk.write(path, b"\xef\xbb\xbfA=1\n  B=2 3\n\n#c\nC=a=b\n")
+    same(sh(e, "echo $A-$B-$C", "--env-file", path), "1-2 3-a=b\n")
+    out(e, "create", "--name", "labelled", "--label-file", path, "bb")
+    labels = inspect(e, "labelled")["Config"]["Labels"]
+    same([labels.get(k) for k in "ABC"], ["1", "2 3", "a=b"])
+    out(e, "rm", "labelled")
+    for text, error in ((b"A = 1\n", "whitespaces"), (b"=1\n", "no name"), (b"A b\n", "whitespaces"), (b"A=\xff\n", "UTF-8")):
+        mk.write(path, text)
+        for option in ("--env-file", "--label-file"):
+            fails(e, "run", "--rm", option, path, "bb", "true", code=125, error=error)
+    done = ends(e.cli("run", "-d", "--name", "bad", "bb", "nosuch", check=False), 127)
+    has(done.stdout, r"\A[0-9a-f]{64}\n\Z")
+    same(inspect(e, "bad")["State"]["Status"], "created")
+    out(e, "rm", "bad")
+    same(e.cli("run", "-d", "--rm", "bb", "nosuch", check=False).stdout, "")
+    mk.write(path, b"a file\n")
+    for target in ("/etc", "/nosuch/folder"):
+        done = e.cli("run", "--rm", "-v", f"{path}:{target}", "bb", "cat", target, check=False)
+        same((target, done.returncode), (target, 125 if target == "/etc" else 0), done)
+    fails(e, "run", "--rm", "-v", f"{path}:/etc", "bb", "true", code=125, error="mount /etc: is a directory put onto a file, or a file onto a directory")
+    same(out(e, "ps", "-aq"), "")
+
+
 @case("flags of later versions say so and exit 125; wrong values too")
 def _(e):
     for flags in (["-p", "80:80"], ["-m", "64m"], ["--cpus", "1"], ["--restart", "always"], ["--health-cmd", "x"], ["--memory", "1g"], ["-P"], ["--pids-limit", "9"],
