@@ -23,6 +23,39 @@ const struct cli_opt cmd_version_opts[] = {
     {0},
 };
 
+/* What docker tells as well and scripts ask for: it is the same of every engine of this kind. */
+static const char rest_of_info[] =
+    "{\"ID\":\"\",\"DriverStatus\":[],\"Plugins\":{\"Volume\":[],\"Network\":[\"host\",\"none\"],\"Authorization\":"
+    "null,"
+    "\"Log\":[\"json-file\",\"local\",\"none\"]},\"LoggingDriver\":\"json-file\",\"Debug\":false,\"HttpProxy\":\"\","
+    "\"HttpsProxy\":\"\",\"NoProxy\":\"\",\"Labels\":[],\"ExperimentalBuild\":false,\"LiveRestoreEnabled\":true,"
+    "\"IndexServerAddress\":\"https://index.docker.io/v1/\",\"Swarm\":{\"LocalNodeState\":\"inactive\"},"
+    "\"InitBinary\":\"bulkhead-init\",\"Isolation\":\"\",\"DockerRootDir\":\"\",\"Warnings\":null}";
+
+static void add_missing(json_t *out, const char *text) {
+    json_t *rest = json_loads(text, 0, NULL);
+
+    json_object_update_missing(out, rest);
+    json_decref(rest);
+}
+
+/* {"crun": {"path": ".."}}, as docker has the runtimes that it may take. */
+static json_t *runtimes(const bulkhead_value *runtime) {
+    const char *name = bulkhead_get_str(runtime, "oci_runtime");
+    json_t *out = json_object(), *one = json_object();
+
+    json_object_set_new(one, "path", shape_text(bulkhead_get_str(runtime, "oci_runtime_path")));
+    if (name[0] != '\0')
+        json_object_set(out, name, one);
+    json_decref(one);
+    return out;
+}
+
+static json_t *client_info(void) {
+    return json_pack("{s:b,s:s,s:s,s:[],s:n}", "Debug", 0, "Context", "default", "Version", bulkhead_version(),
+                     "Plugins", "Warnings");
+}
+
 static json_t *info_document(const bulkhead_value *runtime, const bulkhead_value *store) {
     json_t *out = json_object(), *limits = shape_pairs(bulkhead_get(store, "limit"));
 
@@ -56,6 +89,12 @@ static json_t *info_document(const bulkhead_value *runtime, const bulkhead_value
     json_object_set_new(out, "SecurityOptions", shape_strings(bulkhead_get(runtime, "security_option")));
     json_object_set_new(out, "Limits", limits);
     json_object_set_new(out, "ServerVersion", json_string(bulkhead_version()));
+    json_object_set_new(out, "CgroupDriver",
+                        json_string(strcmp(bulkhead_get_str(runtime, "cgroup"), "none") == 0 ? "none" : "cgroupfs"));
+    json_object_set_new(out, "DefaultRuntime", shape_text(bulkhead_get_str(runtime, "oci_runtime")));
+    json_object_set_new(out, "Runtimes", runtimes(runtime));
+    json_object_set_new(out, "ClientInfo", client_info());
+    add_missing(out, rest_of_info);
     return out;
 }
 
@@ -155,18 +194,29 @@ int cmd_info(struct cli_ctx *ctx, const struct cli_args *args) {
     return status;
 }
 
-static json_t *version_side(const char *version, const char *api) {
+static json_t *version_side(const char *version, const char *api, bool server) {
+    static const char both[] =
+        "{\"Platform\":{\"Name\":\"Bulkhead\"},\"GitCommit\":\"\",\"GoVersion\":\"\",\"BuildTime\":\"\"}";
     json_t *out = json_object();
     struct utsname u;
 
     uname(&u);
     json_object_set_new(out, "Version", shape_text(version));
     json_object_set_new(out, "ApiVersion", shape_text(api));
+    json_object_set_new(out, "APIVersion", shape_text(api)); /* as docker's templates have it */
+    json_object_set_new(out, server ? "MinAPIVersion" : "DefaultAPIVersion", shape_text(api));
     json_object_set_new(out, "Os", json_string("linux"));
+    if (server) {
+        json_object_set_new(out, "KernelVersion", shape_text(u.release)); /* engine and client share a host */
+        json_object_set_new(out, "Experimental", json_false());
+    } else {
+        json_object_set_new(out, "Context", json_string("default"));
+    }
     json_object_set_new(out, "Arch",
                         json_string(strcmp(u.machine, "x86_64") == 0    ? "amd64"
                                     : strcmp(u.machine, "aarch64") == 0 ? "arm64"
                                                                         : u.machine));
+    add_missing(out, both);
     return out;
 }
 
@@ -195,7 +245,7 @@ static int version_print(struct cli_ctx *ctx, const char *format, const json_t *
 }
 
 int cmd_version(struct cli_ctx *ctx, const struct cli_args *args) {
-    json_t *client = version_side(bulkhead_version(), "v1"), *server = NULL;
+    json_t *client = version_side(bulkhead_version(), "v1", false), *server = NULL;
     struct bulkhead_error error = {0};
     bulkhead_value *reply = NULL;
     bulkhead *b = cli_engine(ctx);
@@ -207,7 +257,7 @@ int cmd_version(struct cli_ctx *ctx, const struct cli_args *args) {
 
         snprintf(api, sizeof api, "v%llu.%llu", (unsigned long long)bulkhead_get_uint(reply, "proto_major"),
                  (unsigned long long)bulkhead_get_uint(reply, "proto_minor"));
-        server = version_side(bulkhead_get_str(reply, "version"), api);
+        server = version_side(bulkhead_get_str(reply, "version"), api, true);
     }
     status = version_print(ctx, cli_str(args, "format"), client, server);
     if (r != 0 && b != NULL)

@@ -320,6 +320,7 @@ static const struct bh_tmpl_zero zeros[] = {
     LIST("RepoTags"),
     LIST("RepoDigests"),
     LIST("Layers"),
+    LIST("Warnings"),
     LIST("Args"),
     LIST("Test"),
     LIST("DeviceCgroupRules"),

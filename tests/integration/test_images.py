@@ -464,6 +464,23 @@ def _(e):
     out(e, "rm", "few"), out(e, "rmi", "few:1")
 
 
+@case("info, version: the fields that scripts ask docker for")
+def _(e):
+    fields = "ID Name ServerVersion Driver CgroupDriver CgroupVersion KernelVersion OperatingSystem OSType Architecture NCPU MemTotal DockerRootDir DefaultRuntime LoggingDriver Containers " \
+             "Images ContainersRunning ContainersPaused ContainersStopped SecurityOptions Runtimes Debug HttpProxy Labels Warnings ExperimentalBuild LiveRestoreEnabled IndexServerAddress " \
+             "Swarm.LocalNodeState Plugins.Network ClientInfo.Version ClientInfo.Context".split()
+    got = out(e, "info", "-f", "|".join("{{.%s}}" % f for f in fields)).strip("\n").split("|")
+    same(len(got), len(fields))
+    by = dict(zip(fields, got))
+    same((by["OSType"], by["LoggingDriver"], by["Swarm.LocalNodeState"], by["Warnings"], by["Labels"]), ("linux", "json-file", "inactive", "[]", "[]"))
+    has(by["CgroupDriver"], r"\A(cgroupfs|none)\Z"), has(by["DefaultRuntime"], r"\A(crun|runc)\Z"), has(by["Runtimes"], by["DefaultRuntime"])
+    for side, more in (("Client", "Context"), ("Server", "MinAPIVersion KernelVersion Experimental")):
+        fields = f"Version APIVersion ApiVersion GitCommit Os Arch BuildTime Platform.Name {more}".split()
+        got = out(e, "version", "-f", "|".join("{{.%s.%s}}" % (side, f) for f in fields)).strip("\n").split("|")
+        same((got[1], got[4], got[7]), (got[2], "linux", "Bulkhead"))
+    fails(e, "info", "-f", "{{.Nope}}", error="Nope"), fails(e, "version", "-f", "{{.Server.Nope}}", error="Nope")
+
+
 @case("verbs of later versions say so and exit 125, by each of their names")
 def _(e):
     for words in (("pause", "x"), ("container", "pause", "x"), ("cp", "a", "b:c"), ("container", "cp", "a", "b:c"), ("top", "x"), ("stats", "--no-stream"), ("container", "stats"), ("port", "x"),
