@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
+#include "cli/ps.h"
 #include "cli/table.h"
 
 const struct cli_opt cmd_system_df_opts[] = {
@@ -55,7 +56,33 @@ static void put_columns(struct cli_ctx *ctx, const struct bh_buf *text) {
     bh_buf_fini(&laid);
 }
 
-static void df_verbose(struct cli_ctx *ctx, const bulkhead_value *df, const bulkhead_value *containers) {
+/* As `ps` tells them. */
+static int df_containers(struct cli_ctx *ctx, const bulkhead_value *containers) {
+    static const char table[] = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t"
+                                "{{.Status}}\t{{.Names}}";
+    const struct cli_list_opts opts = {.table = table};
+    struct bh_err err = BH_ERR_INIT;
+    json_t *rows = json_array();
+    char size[CLI_CELL_SIZE];
+    int status = 0;
+
+    for (size_t i = 0; i < bulkhead_count(containers); i++) {
+        const bulkhead_value *c = bulkhead_at(containers, i);
+        json_t *row = cli_ps_row(c, bh_now_ns(), false, false);
+
+        cli_cell_size(size, sizeof size, bulkhead_get_uint(c, "size_rw"));
+        json_object_set_new(row, "Size", json_string(size));
+        json_array_append_new(rows, row);
+    }
+    cli_put(ctx->out, "\nContainers space usage:\n\n");
+    if (cli_list_print(ctx->out, &cli_ps_list, &opts, rows, &err) != 0)
+        status = cli_fail(ctx->out, &err);
+    json_decref(rows);
+    cli_put(ctx->out, "\nLocal Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE\n");
+    return status;
+}
+
+static int df_verbose(struct cli_ctx *ctx, const bulkhead_value *df, const bulkhead_value *containers) {
     const bulkhead_value *images = bulkhead_get(df, "image");
 
     cli_put(ctx->out, "Images space usage:\n\n");
@@ -81,24 +108,7 @@ static void df_verbose(struct cli_ctx *ctx, const bulkhead_value *df, const bulk
         put_columns(ctx, &text);
         bh_buf_fini(&text);
     }
-    cli_put(ctx->out, "\nContainers space usage:\n\n");
-    {
-        struct bh_buf text = BH_BUF_INIT;
-
-        bh_buf_adds(&text, "CONTAINER ID\tIMAGE\tSIZE\tCREATED\tSTATUS\tNAMES\n");
-        for (size_t i = 0; i < bulkhead_count(containers); i++) {
-            const bulkhead_value *c = bulkhead_at(containers, i);
-            char id[CLI_CELL_SIZE * 2], ago[CLI_CELL_SIZE], size[CLI_CELL_SIZE];
-
-            cli_cell_id(id, sizeof id, bulkhead_get_str(c, "id"), false);
-            cli_cell_ago(ago, sizeof ago, bulkhead_get_int(c, "created_ns"), bh_now_ns());
-            cli_cell_size(size, sizeof size, bulkhead_get_uint(c, "size_rw"));
-            bh_buf_addf(&text, "%s\t%s\t%s\t%s\t%s\t%s\n", id, bulkhead_get_str(c, "image"), size, ago,
-                        bulkhead_get_str(bulkhead_get(c, "state"), "status"), bulkhead_get_str(c, "name"));
-        }
-        put_columns(ctx, &text);
-        bh_buf_fini(&text);
-    }
+    return df_containers(ctx, containers);
 }
 
 /* Only when there are some. */
@@ -112,7 +122,7 @@ static void df_downloads(struct cli_ctx *ctx, const bulkhead_value *df) {
             bulkhead_get_uint(df, "partials"), size);
 }
 
-static int df_cache(struct cli_ctx *ctx, json_t *rows) {
+static int df_cache(struct cli_ctx *ctx, json_t *rows, char out_size[CLI_CELL_SIZE]) {
     bulkhead_value *reply = NULL;
     const bulkhead_value *records;
     int status = cli_call(ctx, "store", "CacheList", NULL, &reply);
@@ -125,6 +135,7 @@ static int df_cache(struct cli_ctx *ctx, json_t *rows) {
         active += bulkhead_get_bool(bulkhead_at(records, i), "in_use");
     df_row(rows, "Build Cache", bulkhead_count(records), active, bulkhead_get_uint(reply, "total"),
            bulkhead_get_uint(reply, "reclaimable"));
+    cli_cell_size(out_size, CLI_CELL_SIZE, bulkhead_get_uint(reply, "total"));
     bulkhead_value_free(reply);
     return 0;
 }
@@ -135,6 +146,7 @@ int cmd_system_df(struct cli_ctx *ctx, const struct cli_args *args) {
     const bulkhead_value *containers;
     uint64_t running = 0, size_rw = 0, idle = 0;
     struct bh_err err = BH_ERR_INIT;
+    char cache[CLI_CELL_SIZE] = "";
     json_t *rows;
     int status;
 
@@ -160,9 +172,10 @@ int cmd_system_df(struct cli_ctx *ctx, const struct cli_args *args) {
            bulkhead_get_uint(df, "images_size"), bulkhead_get_uint(df, "images_reclaimable"));
     df_row(rows, "Containers", bulkhead_count(containers), running, size_rw, idle);
     df_row(rows, "Local Volumes", 0, 0, 0, 0);
-    status = df_cache(ctx, rows);
+    status = df_cache(ctx, rows, cache);
     if (status == 0 && cli_bool(args, "verbose")) {
-        df_verbose(ctx, df, containers);
+        status = df_verbose(ctx, df, containers);
+        cli_put(ctx->out, "\nBuild cache usage: %s\n", cache);
         df_downloads(ctx, df);
     } else if (status == 0 && cli_list_print(ctx->out, &df_list, &opts, rows, &err) != 0)
         status = cli_fail(ctx->out, &err);

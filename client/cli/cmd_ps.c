@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
+#include "cli/ps.h"
 #include "cli/shape.h"
 #include "cli/table.h"
 
@@ -37,7 +38,7 @@ static const struct cli_field fields[] = {
     {"Networks", "NETWORKS"},    {"LocalVolumes", "LOCAL VOLUMES"},
     {"Platform", "PLATFORM"},    {0},
 };
-static const struct cli_list list = {
+const struct cli_list cli_ps_list = {
     .fields = fields,
     .table = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
     .quiet = "{{.ID}}",
@@ -124,7 +125,7 @@ static void set_taken(json_t *row, const char *key, char *take_text) {
     free(take_text);
 }
 
-static json_t *row_of(const bulkhead_value *c, int64_t now, bool no_trunc, bool size) {
+json_t *cli_ps_row(const bulkhead_value *c, int64_t now, bool no_trunc, bool size) {
     char id[CLI_CELL_SIZE * 2], cell[CLI_CELL_SIZE], rw[CLI_CELL_SIZE], root[CLI_CELL_SIZE], status[128];
     const bulkhead_value *state = bulkhead_get(c, "state");
     json_t *row = json_object();
@@ -183,8 +184,8 @@ int cmd_ps(struct cli_ctx *ctx, const struct cli_args *args) {
     rows = json_array();
     containers = bulkhead_get(reply, "container");
     for (size_t i = 0; i < bulkhead_count(containers); i++)
-        json_array_append_new(rows, row_of(bulkhead_at(containers, i), bh_now_ns(), no_trunc, size));
-    if (cli_list_print(ctx->out, &list, &opts, rows, &err) != 0)
+        json_array_append_new(rows, cli_ps_row(bulkhead_at(containers, i), bh_now_ns(), no_trunc, size));
+    if (cli_list_print(ctx->out, &cli_ps_list, &opts, rows, &err) != 0)
         status = cli_fail(ctx->out, &err);
     json_decref(rows);
     bulkhead_value_free(reply);

@@ -602,6 +602,10 @@ def _(e):
     out(e, "create", "--name", "slow", "--stop-timeout", "7", "--dns-opt", "ndots:2", "bb")
     same(out(e, "inspect", "-f", "{{.Config.StopTimeout}} {{.HostConfig.DnsOptions}}", "slow"), "7 [ndots:2]\n")
     out(e, "rm", "slow")
+    out(e, "run", "--name", "used", "bb", "sh", "-c", "echo 12345 > /f")
+    has(out(e, "system", "df", "-v"), r"(?s)\nContainers space usage:\n\nCONTAINER ID +IMAGE +COMMAND +LOCAL VOLUMES +SIZE +CREATED +STATUS +NAMES\n[0-9a-f]{12} +bb +\"sh -c 'echo 12345 >…\" +0 +6B "
+        r".* ago +Exited \(0\) .* ago +used\n\nLocal Volumes space usage:\n\nVOLUME NAME +LINKS +SIZE\n\nBuild cache usage: 0B\n")
+    out(e, "rm", "used")
 
 
 @case("as docker: files of variables and labels; the ID of what -d could not start; a file onto a folder")
