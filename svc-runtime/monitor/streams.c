@@ -1,10 +1,11 @@
 /*
  * streams.c - moves bytes: container -> log and clients, clients -> container.
  *
- * Room: monitor, without rights.  Bytes are moved, never looked at.  A client is not trusted to
- * read, nor to leave its descriptors in any mode: every write here returns at once.  When a client
- * is behind by MON_CLIENT_PENDING, the container waits for it, as with docker; a client that has
- * taken nothing for STUCK_NS is let go, so that nobody can stop a container's log for ever.
+ * Room: monitor, without rights.  Bytes are moved, never looked at; the first of them are kept for main.c,
+ * which reads them only where they cannot be the container's, because its program never ran.  A client is not trusted
+ * to read, nor to leave its descriptors in any mode: every write here returns at once.  When a client is behind by
+ * MON_CLIENT_PENDING, the container waits for it, as with docker; a client that has taken nothing for STUCK_NS is let
+ * go, so that nobody can stop a container's log for ever.
  */
 #include <errno.h>
 #include <fcntl.h>
