@@ -143,7 +143,7 @@ static int put_manifests(struct reg_push_image_state *im, struct bh_err *err) {
     return reg_manifest_put(im->remote, &put, err);
 }
 
-/* That this repository has these blobs; a push that worked is not undone by a note that did not. */
+/* That this repository has these blobs and the manifest; a push that worked is not undone by a note that did not. */
 static void note_sources(struct reg_push_image_state *im) {
     BH_SCOPE_FREE const char **v = NULL;
     struct bh_err err = BH_ERR_INIT;
@@ -159,7 +159,7 @@ static void note_sources(struct reg_push_image_state *im) {
             v[all.n++] = im->image.manifests[i].layers[k].desc.digest_text;
     all.v = v;
     bh_ref_name(&im->target, repository);
-    if (all.n > 0 && reg_hold_note_source(im->hold, repository, &all, &err) != 0)
+    if (reg_hold_note_source(im->hold, repository, &all, top_of(im)->digest_text, &err) != 0)
         bh_log_err("blob-source-not-noted", &err);
 }
 
@@ -179,10 +179,7 @@ static int tell_end(struct reg_push_image_state *im, struct bh_err *err) {
 /* ---- one image ------------------------------------------------------------------------------------ */
 
 static int send_image(struct reg_push_image_state *im, struct bh_err *err) {
-    if (check_rights(im, err) != 0 || reg_push_blobs(im, err) != 0 || put_manifests(im, err) != 0)
-        return err->code;
-    note_sources(im);
-    return 0;
+    return check_rights(im, err) != 0 || reg_push_blobs(im, err) != 0 ? err->code : put_manifests(im, err);
 }
 
 /* Unless it looks as if all of it were there, the right to push is asked for before the store compresses anything. */
@@ -204,6 +201,7 @@ static int push_here(struct reg_push_image_state *im, struct bh_err *err) {
     } else if (send_image(im, err) != 0) {
         return err->code;
     }
+    note_sources(im);
     return tell_end(im, err);
 }
 

@@ -143,7 +143,8 @@ int reg_hold_push(struct reg_hold *h, const struct reg_push_ask *ask,
 /* The caller closes *out_fd; bytes [offset, offset + size). */
 int reg_hold_blob(struct reg_hold *h, const char *digest, int *out_fd, uint64_t *out_offset, uint64_t *out_size,
                   struct bh_err *err);
+/* The repository has these blobs, and the manifest or index `pushed`. */
 int reg_hold_note_source(struct reg_hold *h, const char *repository, const struct bh_strlist *digests,
-                         struct bh_err *err);
+                         const char *pushed, struct bh_err *err);
 
 #endif

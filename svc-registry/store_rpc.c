@@ -522,7 +522,7 @@ int reg_hold_blob(struct reg_hold *h, const char *digest, int *out_fd, uint64_t 
 }
 
 int reg_hold_note_source(struct reg_hold *h, const char *repository, const struct bh_strlist *digests,
-                         struct bh_err *err) {
+                         const char *pushed, struct bh_err *err) {
     BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     ST(BlobSourceNoteRequest) req = BULKHEAD__STORE__V1__BLOB_SOURCE_NOTE_REQUEST__INIT;
 
@@ -530,6 +530,7 @@ int reg_hold_note_source(struct reg_hold *h, const char *repository, const struc
     req.repository = (char *)repository;
     req.digest = (char **)digests->v;
     req.n_digest = digests->n;
+    req.pushed = (char *)pushed;
     return bh_conn_call(h->store->conn, SERVICE "BlobSourceNote", &req.base, TYPE(blob_source_note_reply), CALL_MS, 0,
                         &reply, err);
 }

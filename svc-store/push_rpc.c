@@ -191,7 +191,8 @@ int store_rpc_blob_source_note(void *room, struct bh_call *call, const ProtobufC
 
     if (store_hold_use(room, req->hold, bh_call_peer(call)->uid, &h, err) != 0)
         return err->code;
-    store_sources_note(room, h->who.owner, req->repository, (const char *const *)req->digest, req->n_digest, err);
+    store_sources_note(room, h->who.owner, req->repository, (const char *const *)req->digest, req->n_digest,
+                       req->pushed, err);
     store_hold_done(room, h);
     return err->code != 0 ? err->code : bh_call_reply(call, &reply.base, err);
 }

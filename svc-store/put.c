@@ -433,7 +433,7 @@ static int note_sources(struct putting *x, struct bh_err *err) {
         return err->code;
     for (size_t i = 0; i < x->manifest.n_entries; i++)
         v[i] = x->manifest.entries[i].digest;
-    return store_sources_note(x->s, x->h->who.owner, x->put->source, v, x->manifest.n_entries, err);
+    return store_sources_note(x->s, x->h->who.owner, x->put->source, v, x->manifest.n_entries, "", err);
 }
 
 int store_image_bring(struct store *s, struct store_hold *h, const struct store_put *put, struct bh_arena *arena,
@@ -474,8 +474,34 @@ static int note_one(struct store_db *db, uid_t owner, const char *repository, co
                       "iti", (int64_t)owner, digest, (int64_t)SOURCES_MAX);
 }
 
-int store_sources_note(struct store *s, uid_t owner, const char *repository, const char *const *digests, size_t n,
+/* The image is known by this digest in the repository, as after a pull. */
+static int name_pushed(struct store_db *db, uid_t owner, const struct bh_ref *repository, const char *digest,
                        struct bh_err *err) {
+    struct bh_ref name = *repository;
+    char index[STORE_DIGEST_SIZE], previous[STORE_DIGEST_SIZE];
+    sqlite3_stmt *st;
+    int64_t k;
+    int r;
+
+    if (store_query(db, &st, err,
+                    "SELECT i.k, '' FROM manifest m JOIN image i ON i.k=m.image WHERE m.digest=?1 AND i.owner=?2 AND"
+                    " i.state=0 UNION ALL SELECT i.k, n.idx FROM name n JOIN image i ON i.k=n.image WHERE n.idx=?1 AND"
+                    " n.owner=?2 AND i.state=0 LIMIT 1",
+                    "ti", digest, (int64_t)owner) != 0)
+        return err->code;
+    r = store_step(db, st, err);
+    if (r <= 0) /* removed meanwhile */
+        return r;
+    k = sqlite3_column_int64(st, 0);
+    bh_str_copy(index, sizeof index, store_text(st, 1));
+    sqlite3_reset(st);
+    name.tag[0] = '\0';
+    bh_str_copy(name.digest, sizeof name.digest, digest);
+    return store_name_set(db, owner, &name, k, index, previous, err);
+}
+
+int store_sources_note(struct store *s, uid_t owner, const char *repository, const char *const *digests, size_t n,
+                       const char *pushed, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     struct bh_ref ref;
     char repo[BH_REF_TEXT_SIZE];
@@ -486,5 +512,7 @@ int store_sources_note(struct store *s, uid_t owner, const char *repository, con
     for (size_t i = 0; i < n; i++)
         if (bh_digest_grammar(digests[i], strlen(digests[i])) && note_one(db, owner, repo, digests[i], err) != 0)
             return err->code;
+    if (pushed[0] != '\0' && name_pushed(db, owner, &ref, pushed, err) != 0)
+        return err->code;
     return store_write_commit(&db, err);
 }

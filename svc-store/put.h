@@ -41,8 +41,8 @@ struct store_put_result {
 int store_image_bring(struct store *s, struct store_hold *h, const struct store_put *put, struct bh_arena *arena,
                       struct store_put_result *out, struct bh_err *err);
 
-/* These repositories have these blobs. */
+/* This repository has these blobs, and, unless it is "", the manifest or index `pushed`. */
 int store_sources_note(struct store *s, uid_t owner, const char *repository, const char *const *digests, size_t n,
-                       struct bh_err *err);
+                       const char *pushed, struct bh_err *err);
 
 #endif

@@ -53,6 +53,25 @@ def _(e):
     same(again.stdout.splitlines()[-1], lines[-1])
 
 
+@case("push: the image is known by its digest there, as after a pull: inspect, images, a pull, rmi")
+def _(e):
+    name, other = f"{R.host}/team/known:1", f"{R.host}/team/known:2"
+    load(e, mk.Image([noise("known")]), name)
+    same(json.loads(e.cli("inspect", name).stdout)[0]["RepoDigests"], [])
+    push(e, name)
+    pinned = f"{R.host}/team/known@{R.digest('team/known:1')}"
+    same(json.loads(e.cli("inspect", name).stdout)[0]["RepoDigests"], [pinned])
+    same(json.loads(e.cli("inspect", pinned).stdout)[0]["RepoTags"], [name])
+    has(e.cli("pull", name).stdout, "Image is up to date")
+    e.cli("tag", name, other)
+    push(e, other)
+    push(e, other)  # nothing is sent: noted all the same
+    same(json.loads(e.cli("inspect", name).stdout)[0]["RepoDigests"], [pinned])
+    e.cli("rmi", other)
+    has(e.cli("rmi", name).stdout, f"Untagged: {pinned}")
+    has(e.cli("inspect", pinned, check=False).stderr, "No such")
+
+
 @case("push: what was pulled goes out with the same digest")
 def _(e):
     for codec in ("gzip", "zstd", "plain"):
