@@ -52,7 +52,7 @@ int build_base_image(struct build_job *job, struct build_vertex_ref v, const cha
         return r;
     }
     if (r == 0 && !fits(&out->config, platform)) {
-        r = bh_err_set(&missing, BH_E_NOT_FOUND, "image %s is here, but not for %s", name, platform);
+        bh_err_set(&missing, BH_E_NOT_FOUND, "image %s is here, but not for %s", name, platform);
         bh_err_reason(&missing, "wrong-platform");
     }
     if (pull(job, v, name, platform, &missing, err) != 0)

@@ -260,7 +260,7 @@ static int expand_single(struct expander *e, struct bh_buf *out) {
         e->s += strlen(e->s);
         return bad(e, "unexpected end of statement while looking for matching single-quote");
     }
-    bh_buf_add(out, e->s + !raw, (size_t)(end - e->s) + 1 - 2 * !raw);
+    bh_buf_add(out, e->s + !raw, raw ? (size_t)(end - e->s) + 1 : (size_t)(end - e->s) - 1);
     e->s = end + 1;
     return 0;
 }

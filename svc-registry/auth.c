@@ -25,7 +25,7 @@
 #define MAX_SCOPES   8
 #define TOKEN_MAX    ((size_t)64 << 10)
 #define LIFE_DEFAULT 60
-#define LIFE_MAX     (24 * 3600)
+#define LIFE_MAX     INT64_C(86400)
 #define CLIENT_ID    "bulkhead"
 #define ASKED_LIFE   3600 /* how long it is remembered how a registry asks */
 

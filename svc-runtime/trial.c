@@ -54,7 +54,7 @@ static int look(const struct rt_trial *t, const char *id, struct rt_monitor_stat
 }
 
 static int await_exit(const struct rt_trial *t, const char *id, struct bh_err *err) {
-    const int64_t end = bh_mono_ns() + PATIENCE_MS * 1000000ll;
+    const int64_t end = bh_mono_ns() + PATIENCE_MS * 1000000LL;
     struct rt_monitor_state s = {0};
 
     while (bh_mono_ns() < end) {

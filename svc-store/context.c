@@ -22,9 +22,10 @@
 
 #define KEY_MAX_BYTES 1024
 #define LIST_MAX      ((uint64_t)256 << 20)
-#define KEPT_NS       (24 * 3600 * BH_NSEC)
-#define CONTEXTS_MAX  96u /* of all owners */
-#define FILES_EACH    (1 + BH_CONTEXT_PACKS)
+#define KEPT_NS       (INT64_C(24) * 3600 * BH_NSEC)
+#define CONTEXTS_MAX  96u                    /* of all owners */
+#define FILES_EACH    (1 + BH_CONTEXT_PACKS) /* its list and its packs */
+#define FILES_MAX     (CONTEXTS_MAX * FILES_EACH)
 #define OF_ONE_KEY    4              /* older ones may be in a build */
 #define FRESH_NS      (60 * BH_NSEC) /* from the put to the first step */
 #define WANT_STEP     16384
@@ -36,7 +37,7 @@ static unsigned files_limit(void) {
     struct rlimit l;
     rlim_t half = getrlimit(RLIMIT_NOFILE, &l) == 0 ? l.rlim_cur / 2 : 0;
 
-    return half < CONTEXTS_MAX * FILES_EACH ? (unsigned)half : CONTEXTS_MAX * FILES_EACH;
+    return half < FILES_MAX ? (unsigned)half : FILES_MAX;
 }
 
 void store_contexts_init(struct store_contexts *t) {

@@ -66,12 +66,11 @@ static int add_layer(struct importing *x, const struct store_layer_result *r, st
         bh_str_copy(comment, sizeof comment, x->im->message);
     else
         snprintf(comment, sizeof comment, "Imported from %.300s", x->im->source[0] != '\0' ? x->im->source : "-");
-    if (x->config.comment[0] == '\0')
-        x->config.comment = comment;
-    if (bh_digest_parse(r->diff_id, &d, err) != 0 || bh_image_config_add_layer(&x->config, &d, &h, &x->arena, err) != 0)
+    const char *text = x->config.comment[0] != '\0' ? x->config.comment : comment;
+    x->config.comment = bh_oci_strdup(&x->arena, text, strlen(text), err);
+    if (x->config.comment == NULL || bh_digest_parse(r->diff_id, &d, err) != 0)
         return err->code;
-    x->config.comment = bh_oci_strdup(&x->arena, x->config.comment, strlen(x->config.comment), err);
-    return x->config.comment == NULL ? err->code : 0;
+    return bh_image_config_add_layer(&x->config, &d, &h, &x->arena, err);
 }
 
 static int publish(struct importing *x, const struct store_layer_result *r, char out_id[STORE_DIGEST_SIZE],

@@ -7,7 +7,7 @@
 #include "base/log.h"
 
 /* No call lives longer; a lease past this is somebody's mistake and must not keep content for ever. */
-#define LEASE_NS (7 * 24 * 3600 * BH_NSEC)
+#define LEASE_NS (INT64_C(7) * 24 * 3600 * BH_NSEC)
 
 int store_lease_take(struct store *s, uid_t owner, const char *purpose, int64_t *out_lease, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;

@@ -18,7 +18,7 @@
 #include "layer.h"
 #include "parked.h"
 
-#define DAY_NS     (24 * 3600 * BH_NSEC)
+#define DAY_NS     (INT64_C(24) * 3600 * BH_NSEC)
 #define LEAST_KEPT 65536 /* fewer bytes are sooner received again than looked after */
 
 void store_partial_key(struct store_flight_item *item, uid_t owner, const char *digest) {

@@ -17,7 +17,7 @@
 #define NONE 0, .max_operands = 0
 #define MANY 1, .max_operands = -1
 #define LATER(p, other, text)                                                                                          \
-    { .path = p, .aliases = other, .summary = text, .flags = CLI_CMD_LATER, .max_operands = -1 }
+    { .path = (p), .aliases = (other), .summary = (text), .flags = CLI_CMD_LATER, .max_operands = -1 }
 
 static const struct cli_command commands[] = {
     {.path = "attach",

@@ -312,7 +312,9 @@ static void put_fish_command(const struct cli_app *app, const struct cli_command
         if (o->letter)
             bh_buf_addf(out, " -s %c", o->letter);
         if (o->kind != CLI_BOOL) /* -x: a value that is no file name */
-            bh_buf_adds(out, o->complete && strcmp(o->complete, "file") && strcmp(o->complete, "dir") ? " -x" : " -r");
+            bh_buf_adds(out, o->complete && strcmp(o->complete, "file") != 0 && strcmp(o->complete, "dir") != 0
+                                 ? " -x"
+                                 : " -r");
         put_fish_source(app, o->complete, out);
         bh_buf_adds(out, " -d ");
         put_quoted(out, o->help ? o->help : "", true);

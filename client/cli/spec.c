@@ -18,9 +18,9 @@
 #include "cli/tty.h"
 
 #define LATER(n, k, h)                                                                                                 \
-    { .name = n, .kind = k, .flags = CLI_OPT_LATER, .help = h }
+    { .name = (n), .kind = (k), .flags = CLI_OPT_LATER, .help = (h) }
 #define IGNORED(n, k, h)                                                                                               \
-    { .name = n, .kind = k, .flags = CLI_OPT_IGNORED | CLI_OPT_HIDDEN, .help = h }
+    { .name = (n), .kind = (k), .flags = CLI_OPT_IGNORED | CLI_OPT_HIDDEN, .help = (h) }
 
 const struct cli_opt cli_spec_opts[] = {
     {.name = "add-host", .kind = CLI_LIST, .help = "Add a line to /etc/hosts, as HOST=IP or HOST:IP"},

@@ -124,7 +124,7 @@ bool bh_time_parse(const char *s, int64_t *out_ns) {
     }
     if (*s != '\0')
         return false;
-    total = days_from_civil(y, mo, d) * 86400 + h * 3600 + mi * 60 + sec - sign * (zh * 3600 + zm * 60);
+    total = days_from_civil(y, mo, d) * 86400 + (h * 60L + mi) * 60 + sec - sign * (zh * 60L + zm) * 60;
     if (total > INT64_MAX / BH_NSEC - 1 || total < INT64_MIN / BH_NSEC + 1)
         return false;
     *out_ns = total * BH_NSEC + frac;

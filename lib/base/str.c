@@ -265,11 +265,11 @@ void bh_human_duration(char *dst, size_t size, int64_t s) {
         snprintf(dst, size, "About an hour");
     else if (hours < 48)
         snprintf(dst, size, "%" PRId64 " hours", hours);
-    else if (hours < 24 * 7 * 2)
+    else if (hours < INT64_C(24) * 7 * 2)
         snprintf(dst, size, "%" PRId64 " days", hours / 24);
-    else if (hours < 24 * 30 * 2)
+    else if (hours < INT64_C(24) * 30 * 2)
         snprintf(dst, size, "%" PRId64 " weeks", hours / 24 / 7);
-    else if (hours < 24 * 365 * 2)
+    else if (hours < INT64_C(24) * 365 * 2)
         snprintf(dst, size, "%" PRId64 " months", hours / 24 / 30);
     else
         snprintf(dst, size, "%" PRId64 " years", hours / 24 / 365);

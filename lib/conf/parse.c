@@ -325,7 +325,7 @@ static int parse_value(struct parser *p, struct conf_node *v) {
 /* --- keys, pairs, headers ---------------------------------------------------------------------------- */
 
 static int parse_key(struct parser *p, const char **out) {
-    const char *start = p->s;
+    const char *start;
 
     skip_blanks(p);
     if (peek(p) == '"' || peek(p) == '\'')

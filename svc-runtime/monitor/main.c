@@ -44,7 +44,7 @@ static int read_orders(struct monitor *m, struct bh_err *err) {
     close(RT_MFD_ORDERS);
     m->tty = (m->orders.flags & RT_TTY) != 0;
     m->in = m->out[0] = m->out[1] = m->oom_fd = m->stat_fd = m->log.fd = -1;
-    bh_buf_init(&m->in_pending, 4 * MON_CHUNK);
+    bh_buf_init(&m->in_pending, (size_t)4 * MON_CHUNK);
     for (unsigned i = 0; i < MON_MAX_PEERS; i++)
         m->peer[i].fd = -1;
     return 0;

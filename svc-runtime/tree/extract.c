@@ -274,10 +274,10 @@ int tree_extract(struct bh_err *err) {
         return bh_err_errno(err, errno, "map the index");
     x.index += page;
     x.first = bh_xcalloc(x.h.inodes + 1, sizeof(*x.first));
-    memcpy(&in, x.index + BH_EROFS_ROOT_NID * BH_EROFS_SLOT, sizeof(in));
+    memcpy(&in, x.index + (size_t)BH_EROFS_ROOT_NID * BH_EROFS_SLOT, sizeof(in));
     r = fill(&x, root, &in);
     if (r == 0)
-        r = set_all(&x, root, BH_EROFS_ROOT_NID * BH_EROFS_SLOT, &in);
+        r = set_all(&x, root, (size_t)BH_EROFS_ROOT_NID * BH_EROFS_SLOT, &in);
     if (r != 0 && x.path.len > 0)
         bh_err_prefix(err, "/%s", bh_buf_str(&x.path));
     return r;

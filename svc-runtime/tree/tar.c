@@ -87,7 +87,7 @@ static void times(struct bh_buf *pax, struct ustar *h, const struct timespec *t)
     int n;
 
     number(pax, h->mtime, sizeof(h->mtime), s >= 0 ? (uint64_t)s : 0, NULL);
-    if (ns == 0 && s >= 0 && s < (1ll << 33))
+    if (ns == 0 && s >= 0 && s < (1LL << 33))
         return;
     if (s < 0 && ns != 0) {
         s++;

@@ -128,7 +128,7 @@ int unp_job_entries(const struct unp_fds *fds, const struct bh_job_params *p, st
     (void)p;
     if (unp_layer_open(&w.layer, fds->source, err) != 0)
         return err->code;
-    bh_buf_init(&w.buf, OUT_BUFFER + 64 * 1024);
+    bh_buf_init(&w.buf, OUT_BUFFER + 65536);
     rc = walk_all(&w, err);
     unp_layer_close(&w.layer);
     bh_buf_fini(&w.buf);

@@ -46,7 +46,7 @@ bool unp_tar_checksum_ok(const unsigned char block[UNP_TAR_BLK]) {
         plain -= block[i];
     if (want == (int64_t)plain)
         return true;
-    int64_t signed_sum = 8 * ' ';
+    int64_t signed_sum = INT64_C(8) * ' ';
     for (size_t i = 0; i < UNP_TAR_BLK; i++)
         signed_sum += i >= F_SUM && i < F_SUM + 8 ? 0 : (signed char)block[i];
     return want == signed_sum;
