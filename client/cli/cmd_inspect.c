@@ -91,6 +91,10 @@ static int document(bulkhead *b, const char *name, unsigned kinds, bool size, js
         r = container_document(b, name, size, documents, err);
     if (r == BULKHEAD_NOT_FOUND && (kinds & IMAGES))
         r = image_document(b, name, documents, err);
+    if (r == BULKHEAD_INVALID && kinds == (CONTAINERS | IMAGES) && name[0] != '\0') {
+        r = BULKHEAD_NOT_FOUND; /* no image can have such a name: then there is none */
+        err->hint[0] = '\0';
+    }
     if (r == BULKHEAD_NOT_FOUND && kinds == (CONTAINERS | IMAGES))
         snprintf(err->message, sizeof err->message, "No such object: %s", name);
     return r;

@@ -316,12 +316,24 @@ static const char *first_set(const char *a, const char *b, const char *c) {
     return a && *a ? a : b && *b ? b : c;
 }
 
+/* Checked although this client has but one way to talk: a slip should not pass. */
+static bool level_known(const char *level) {
+    static const char *const known[] = {"debug", "info", "warn", "error", "fatal"};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(known); i++)
+        if (strcmp(known[i], level) == 0)
+            return true;
+    return false;
+}
+
 static int dispatch(const struct cli_app *app, struct cli_ctx *ctx, const struct cli_args *args, bool help) {
     ctx->app = app;
     ctx->host = first_set(cli_str(args, "host"), getenv("BULKHEAD_HOST"), app->default_host);
     ctx->config = first_set(cli_str(args, "config"), getenv("BULKHEAD_CONFIG"), NULL);
     ctx->log_level = cli_str(args, "log-level");
     ctx->debug = cli_bool(args, "debug");
+    if (ctx->log_level != NULL && !level_known(ctx->log_level))
+        return cli_failf(ctx->out, CLI_EXIT_FAILED, "unable to parse logging level: %s", ctx->log_level);
     if (cli_bool(args, "version") && !help) {
         cli_put(ctx->out, "%s version %s\n", app->name, app->version);
         return 0;

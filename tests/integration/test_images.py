@@ -464,6 +464,17 @@ def _(e):
     out(e, "rm", "few"), out(e, "rmi", "few:1")
 
 
+@case("names in capitals are no objects; a log level that is none is refused")
+def _(e):
+    for name in ("LK2", "AD681B9CC45B", "a b"):
+        done = ends(e.cli("inspect", name, check=False), 1)
+        same((done.stdout, done.stderr), ("[]\n", f"bulkhead: No such object: {name}\n"), done)
+    fails(e, "image", "inspect", "LK2", error="lowercase")
+    for option in ("-l", "--log-level"):
+        fails(e, option, "loud", "ps", error="logging level: loud")
+        out(e, option, "debug", "ps")
+
+
 @case("info, version: the fields that scripts ask docker for")
 def _(e):
     fields = "ID Name ServerVersion Driver CgroupDriver CgroupVersion KernelVersion OperatingSystem OSType Architecture NCPU MemTotal DockerRootDir DefaultRuntime LoggingDriver Containers " \
