@@ -1,9 +1,9 @@
 """Exec sessions: what a process gets that joins a container is what the container's first process has, and no more."""
-import hashlib, json, os, re, signal, subprocess, sys, time
+import ctypes, hashlib, json, os, re, struct, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import Skip, Terminal, case, ends, fails, has, inspect, out, run, same, show, until  # noqa: E402
+from cases import Skip, Terminal, case, fails, inspect, out, run, same, show, until  # noqa: E402
 from engine import namespace, read_proc, status_of  # noqa: E402
 from hangfs import HangFs  # noqa: E402
 
@@ -258,6 +258,33 @@ def _(e):
         set_dumpable(dumpable)
         fs.release()
         e.restart()
+
+
+def key_finder():
+    """A program (x86-64) that ends with 1 when a key `user` "bulkhead-probe" is among those that it has, else with 0."""
+    code = bytes.fromhex("b8fa000000" "bf0a000000" "48c7c6fdffffff" "488d151c000000" "4c8d151a000000" "4531c0" "0f05"  # keyctl(SEARCH, session, ..)
+                         "31ff" "4885c0" "400f9fc7" "b83c000000" "0f05")
+    code += b"user\0bulkhead-probe\0"
+    at = 0x400000 + 120
+    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, at, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 120 + len(code), 120 + len(code), 4096) + code
+
+
+@case("exec: the keys of who started the engine are not the session's")
+def _(e):
+    need_own(e)
+    libc = ctypes.CDLL(None)
+    if os.uname().machine != "x86_64" or libc.syscall(250, 1, None) < 0:  # keyctl(JOIN_SESSION_KEYRING): of this test alone
+        raise Skip("no program for this machine, or no keyrings")
+    assert libc.syscall(248, b"user", b"bulkhead-probe", b"x", 1, ctypes.c_long(-3)) > 0  # add_key, to the session's
+    path = os.path.join(e.folder, "finder")
+    mk.write(path, key_finder())
+    os.chmod(path, 0o755)
+    same(subprocess.run([path], check=False).returncode, 1)
+    e.restart()
+    start(e, "keys", "--security-opt", "seccomp=unconfined", "-v", f"{path}:/finder:ro")
+    same([e.cli("exec", *words, check=False).returncode for words in (["keys", "/finder"], ["-u", "33", "keys", "/finder"])], [0, 0])
+    away(e, "keys")
 
 
 @case("exec: many at once, into one container and while it ends")
