@@ -51,7 +51,9 @@ const struct bh_erofs_inode *unp_layer_inode(const struct unp_layer *l, uint64_t
 }
 
 static uint64_t xattr_bytes(const struct bh_erofs_inode *ino) {
-    return ino->i_xattr_icount == 0 ? 0 : sizeof(struct bh_erofs_xattr_head) + sizeof(uint32_t) * (ino->i_xattr_icount - 1u);
+    return ino->i_xattr_icount == 0
+               ? 0
+               : sizeof(struct bh_erofs_xattr_head) + sizeof(uint32_t) * (ino->i_xattr_icount - 1u);
 }
 
 static uint64_t behind(const struct unp_layer *l, const struct bh_erofs_inode *ino) {
