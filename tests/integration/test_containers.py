@@ -604,7 +604,7 @@ def _(e):
     out(e, "rm", "slow")
     out(e, "run", "--name", "used", "bb", "sh", "-c", "echo 12345 > /f")
     has(out(e, "system", "df", "-v"), r"(?s)\nContainers space usage:\n\nCONTAINER ID +IMAGE +COMMAND +LOCAL VOLUMES +SIZE +CREATED +STATUS +NAMES\n[0-9a-f]{12} +bb +\"sh -c 'echo 12345 >…\" +0 +6B "
-        r".* ago +Exited \(0\) .* ago +used\n\nLocal Volumes space usage:\n\nVOLUME NAME +LINKS +SIZE\n\nBuild cache usage: 0B\n")
+        r".* ago +Exited \(0\) .* ago +used\n\nLocal Volumes space usage:\n\nVOLUME NAME +LINKS +SIZE\n\nBuild cache usage: [0-9.]+k?B\n")
     out(e, "rm", "used")
 
 
