@@ -55,10 +55,13 @@ static int stream_pipe(const struct monitor *m, int *out_ours, int *out_theirs, 
  * would be the host's /dev/null. */
 static int open_null(int *out, struct bh_err *err) {
     struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
-    BH_SCOPE_CLOSE int dev = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    /* of the file, not of /dev: in a container it is often a mount itself */
+    BH_SCOPE_CLOSE int own = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    char path[40];
 
-    if (dev < 0 || syscall(SYS_mount_setattr, dev, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) != 0 ||
-        (*out = openat(dev, "null", O_RDWR | O_CLOEXEC)) < 0)
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", own);
+    if (own < 0 || syscall(SYS_mount_setattr, own, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) != 0 ||
+        (*out = open(path, O_RDWR | O_CLOEXEC)) < 0)
         return bh_err_errno(err, errno, "open /dev/null for the container");
     return 0;
 }

@@ -3,7 +3,7 @@ import hashlib, io, json, os, re, signal, subprocess, sys, tarfile, threading, t
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import Terminal, case, ends, fails, has, inspect, lacks, out, run, same, show, until  # noqa: E402
+from cases import Engine, Terminal, case, ends, fails, has, inspect, lacks, out, run, same, show, until  # noqa: E402
 
 BB = mk.busybox({"Env": ["PATH=/bin", "FROM=image"], "Cmd": ["sh", "-c", "echo default"], "Labels": {"role": "test"}},
                 [[("srv", None, 0o755), ("srv/a", b"a\n", 0o644), ("srv/b", b"b\n", 0o644), ("noexec", b"#!/bin/sh\n", 0o644),
@@ -466,6 +466,27 @@ def _(e):
     out(e, "run", "--rm", "-t", "bb", "true")
     out(e, "rm", "-f", "nul")
     same(now(), want)
+
+
+class Contained(Engine):
+    """In a mount namespace as containers have it: each device is a mount of its own over an empty file."""
+
+    def command(self):
+        script = ("mkdir $1/dev; mount -t tmpfs dev $1/dev; cd $1/dev; mkdir pts shm mqueue; mount --rbind /dev/pts pts; ln -s pts/ptmx ptmx;"
+                  " for d in null zero full random urandom tty; do touch $d; mount --bind /dev/$d $d; done; cd /; mount --move $1/dev /dev;"
+                  ' shift; exec "$@"')
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh", self.root, *super().command()]
+
+
+@case("an engine in a container, where each device is a mount: run with and without input and terminal, exec")
+def _(e):
+    with Contained() as inner:
+        setup(inner)
+        same(sh(inner, "cat; echo x > /dev/null; ls -l /dev/null | cut -c1"), "c\n")
+        same(out(inner, "run", "--rm", "-i", "bb", "cat", input="in\n"), "in\n")
+        same(out(inner, "run", "--rm", "-t", "bb", "echo", "tty"), "tty\n")
+        out(inner, "run", "-d", "--name", "stays", "bb", "sleep", "100")
+        same(out(inner, "exec", "stays", "cat", "/dev/null"), "")
 
 
 @case("seccomp: a profile of one's own, for run, exec, a restart and a build; builtin; what is wrong with it exits 125")
