@@ -29,11 +29,11 @@ static bool fits(const struct bh_image_config *image, const char *platform) {
 }
 
 /* A room that cannot pull yet is no reason to hide that there is no such image. */
-static int pull(struct build_job *job, struct build_vertex_ref v, const char *name, const char *platform,
-                const struct bh_err *missing, struct bh_err *err) {
+static int pull(struct build_job *job, struct build_vertex_ref v, const struct build_pull *what,
+                const struct bh_err *missing, const char **out_name, struct bh_err *err) {
     struct bh_err pulled = BH_ERR_INIT;
 
-    if (build_pull(job->room->registry, job->ask, name, platform, &job->cancel, v, &pulled) == 0)
+    if (build_pull(job->room->registry, job->ask, what, &job->cancel, v, out_name, &pulled) == 0)
         return 0;
     *err = pulled.code == BH_E_UNIMPLEMENTED && missing->code != 0 ? *missing : pulled;
     return err->code;
@@ -41,6 +41,7 @@ static int pull(struct build_job *job, struct build_vertex_ref v, const char *na
 
 int build_base_image(struct build_job *job, struct build_vertex_ref v, const char *name, const char *platform,
                      struct bh_arena *arena, struct build_image *out, struct bh_err *err) {
+    const struct build_pull what = {.reference = name, .platform = platform, .arena = arena};
     struct bh_err missing = BH_ERR_INIT;
     int r;
 
@@ -55,7 +56,7 @@ int build_base_image(struct build_job *job, struct build_vertex_ref v, const cha
         bh_err_set(&missing, BH_E_NOT_FOUND, "image %s is here, but not for %s", name, platform);
         bh_err_reason(&missing, "wrong-platform");
     }
-    if (pull(job, v, name, platform, &missing, err) != 0)
+    if (pull(job, v, &what, &missing, &name, err) != 0)
         return err->code;
     return build_image_open(job->room->store, job->ask->owner, name, platform, arena, out, err);
 }

@@ -13,9 +13,14 @@ struct build_registry;
 
 int build_registry_open(const char *dir, struct build_registry **out, struct bh_err *err);
 
-/* Into the caller's images, under its own name.  Progress goes to the vertex. */
-int build_pull(struct build_registry *r, const struct build_ask *ask, const char *reference, const char *platform,
-               struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err);
+/* Into the caller's images.  Progress goes to the vertex.  *out_name: what the image is called here, which is another
+ * name when a rule says what a short one means. */
+struct build_pull {
+    const char *reference, *platform;
+    struct bh_arena *arena; /* of *out_name */
+};
+int build_pull(struct build_registry *r, const struct build_ask *ask, const struct build_pull *what,
+               struct build_cancel *cancel, struct build_vertex_ref v, const char **out_name, struct bh_err *err);
 /* digest: what the registry has now. */
 int build_push(struct build_registry *r, const struct build_ask *ask, const struct bh_strlist *names,
                struct build_cancel *cancel, struct build_vertex_ref v, char digest[BH_DIGEST_TEXT_SIZE],

@@ -49,6 +49,8 @@ struct follow {
     struct build_vertex_ref v;
     char last[64];                    /* of the words that were told last */
     char digest[BH_DIGEST_TEXT_SIZE]; /* of a push */
+    struct bh_arena *arena;
+    const char *name; /* of what was pulled, in the arena */
 };
 
 /* Bytes of a layer often, its words once. */
@@ -76,8 +78,13 @@ static int pull_event(struct follow *f, const void *data, size_t n, struct bh_er
         layer_told(f, e->layer, (unsigned)e->state, e->current, e->total);
     else if (e->status[0] != '\0')
         build_vertex_status(f->v, e->status, 0, 0);
+    int r = 0;
+    if (e->reference[0] != '\0') {
+        f->name = bh_oci_strdup(f->arena, e->reference, strlen(e->reference), err);
+        r = f->name == NULL ? err->code : 0;
+    }
     bulkhead__registry__v1__pull_event__free_unpacked(e, NULL);
-    return 0;
+    return r;
 }
 
 static int push_event(struct follow *f, const void *data, size_t n, struct bh_err *err) {
@@ -127,18 +134,21 @@ static int stream_call(struct build_registry *r, const char *method, const Proto
     return code;
 }
 
-int build_pull(struct build_registry *r, const struct build_ask *ask, const char *reference, const char *platform,
-               struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err) {
+int build_pull(struct build_registry *r, const struct build_ask *ask, const struct build_pull *what,
+               struct build_cancel *cancel, struct build_vertex_ref v, const char **out_name, struct bh_err *err) {
+    struct follow f = {.v = v, .arena = what->arena, .name = what->reference};
     RG_MSG(PullRequest) req = BULKHEAD__REGISTRY__V1__PULL_REQUEST__INIT;
     RG_MSG(RemoteOptions) remote = remote_of(ask);
-    char *names[] = {(char *)reference};
-    struct follow f = {.v = v};
+    char *names[] = {(char *)what->reference};
 
     req.reference = names;
     req.n_reference = 1;
-    req.platform = (char *)platform;
+    req.platform = (char *)what->platform;
     req.remote = &remote;
-    return stream_call(r, SERVICE "Pull", &req.base, pull_event, cancel, &f, err);
+    if (stream_call(r, SERVICE "Pull", &req.base, pull_event, cancel, &f, err) != 0)
+        return err->code;
+    *out_name = f.name;
+    return 0;
 }
 
 int build_push(struct build_registry *r, const struct build_ask *ask, const struct bh_strlist *names,

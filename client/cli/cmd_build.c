@@ -26,6 +26,8 @@
 #include "cli/remote.h"
 #include "cli/spec.h"
 
+#define IMAGE_CONTEXT "docker-image://"
+
 const struct cli_opt cmd_build_opts[] = {
     {.name = "add-host", .kind = CLI_LIST, .help = "Add a name to /etc/hosts of RUN, as HOST:IP"},
     {.name = "annotation", .kind = CLI_LIST, .help = "Add an annotation to the image's manifest"},
@@ -360,8 +362,8 @@ static int add_named(struct build *x, const char *text, bulkhead_value *list) {
         return 0;
     item = bulkhead_map_new();
     bulkhead_set_str(item, "name", name);
-    if (bh_str_starts(eq + 1, "docker-image://")) {
-        bulkhead_set_str(item, "reference", eq + 1 + strlen("docker-image://"));
+    if (bh_str_starts(eq + 1, IMAGE_CONTEXT)) {
+        bulkhead_set_str(item, "reference", eq + 1 + strlen(IMAGE_CONTEXT));
     } else {
         o.root = eq + 1;
         if ((status = cli_context_send(x->ctx, &o, &id, &sent)) != 0) {
@@ -501,17 +503,53 @@ static int set_epoch(const struct build *x, bulkhead_value *request, struct bh_e
     return 0;
 }
 
-/* Credentials for the base images and, with --push, for the names. */
-static int set_remote(struct build *x, bulkhead_value *request) {
+/* Is it a stage, or a context that was given? */
+static bool is_own_name(const struct build *x, const char *name) {
     const bulkhead_value *stages = bulkhead_get(x->check, "stage");
-    size_t tags = cli_count(x->args, "tag"), n_from = bulkhead_count(stages);
-    const char **names BH_SCOPE_FREE = bh_xcalloc(n_from + tags + 1, sizeof *names);
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < bulkhead_count(stages); i++)
+        if (strcmp(bulkhead_get_str(bulkhead_at(stages, i), "name"), name) == 0)
+            return true;
+    for (size_t i = 0; i < cli_count(x->args, "build-context"); i++) {
+        const char *given = cli_item(x->args, "build-context", i);
+
+        if (strncmp(given, name, n) == 0 && given[n] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* The images that a build may pull: bases, those of COPY --from and of mounts, those that stand for contexts. */
+static size_t pulled_names(const struct build *x, const char **out) {
+    const bulkhead_value *stages = bulkhead_get(x->check, "stage"), *used = bulkhead_get(x->check, "context_name");
+    size_t n = 0;
+
+    for (size_t i = 0; i < bulkhead_count(stages); i++)
+        out[n++] = bulkhead_get_str(bulkhead_at(stages, i), "from");
+    for (size_t i = 0; i < bulkhead_count(used); i++)
+        if (!is_own_name(x, bulkhead_str(bulkhead_at(used, i))))
+            out[n++] = bulkhead_str(bulkhead_at(used, i));
+    for (size_t i = 0; i < cli_count(x->args, "build-context"); i++) {
+        const char *image = strstr(cli_item(x->args, "build-context", i), "=" IMAGE_CONTEXT);
+
+        if (image != NULL)
+            out[n++] = image + strlen("=" IMAGE_CONTEXT);
+    }
+    return n;
+}
+
+/* Credentials for the images it is made of and, with --push, for its names. */
+static int set_remote(struct build *x, bulkhead_value *request) {
+    size_t tags = cli_count(x->args, "tag"), n_from;
+    size_t most = bulkhead_count(bulkhead_get(x->check, "stage")) +
+                  bulkhead_count(bulkhead_get(x->check, "context_name")) + cli_count(x->args, "build-context");
+    const char **names BH_SCOPE_FREE = bh_xcalloc(most + tags + 1, sizeof *names);
     bool push = cli_bool(x->args, "push") || x->output.push;
     bulkhead_value *remote = NULL;
     int status;
 
-    for (size_t i = 0; i < n_from; i++)
-        names[i] = bulkhead_get_str(bulkhead_at(stages, i), "from");
+    n_from = pulled_names(x, names);
     for (size_t i = 0; i < tags; i++)
         names[n_from + i] = cli_item(x->args, "tag", i);
     const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, names, n_from},

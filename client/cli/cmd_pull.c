@@ -117,23 +117,40 @@ int cmd_pull(struct cli_ctx *ctx, const struct cli_args *args) {
     return status;
 }
 
-int cli_pull_for_run(struct cli_ctx *ctx, const char *name, const char *platform, bool quiet) {
+/* What is here now, when that is not the name as it was written. */
+static char *other_name(const struct cli_transfer_view *view, const struct bh_ref *written) {
+    const char *have = view->n_done > 0 ? view->done[view->n_done - 1] : NULL;
+    struct bh_err ignored = BH_ERR_INIT;
+    struct bh_ref ref;
+
+    if (have == NULL || bh_ref_parse(have, &ref, &ignored) != 0 || bh_ref_same_name(written, &ref))
+        return NULL;
+    return bh_xstrdup(have);
+}
+
+int cli_pull_for_run(struct cli_ctx *ctx, const struct cli_pull_for_run *ask, char **out_name) {
     struct bh_err ignored = BH_ERR_INIT;
     struct cli_transfer_view view;
     char tagged[BH_REF_TEXT_SIZE];
-    const char *asked = name;
-    bulkhead_value *remote;
-    struct bh_ref ref;
+    const char *asked = ask->name;
+    bulkhead_value *remote, *request;
+    struct bh_ref ref = {.domain = ""};
     int status;
 
-    if (bh_ref_parse_tagged(name, &ref, &ignored) == 0) { /* the tag has been told: no line about it */
+    *out_name = NULL;
+    if (bh_ref_parse_tagged(ask->name, &ref, &ignored) == 0) { /* the tag has been told: no line about it */
         bh_ref_familiar(&ref, tagged);
         asked = tagged;
     }
     if ((status = cli_remote_default(ctx, asked, &remote)) != 0)
         return status;
-    cli_transfer_view_init(&view, ctx, quiet ? CLI_PROGRESS_QUIET : CLI_PROGRESS_AUTO, true);
-    status = cli_transfer_run(&view, "Pull", request_of(&asked, 1, platform, remote));
+    cli_transfer_view_init(&view, ctx, ask->quiet ? CLI_PROGRESS_QUIET : CLI_PROGRESS_AUTO, true);
+    request = request_of(&asked, 1, ask->platform, remote);
+    if (ask->missing)
+        bulkhead_set_str(request, "policy", "missing");
+    status = cli_transfer_run(&view, "Pull", request);
+    if (status == 0)
+        *out_name = other_name(&view, &ref);
     cli_transfer_view_fini(&view);
     return status;
 }

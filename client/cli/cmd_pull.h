@@ -8,7 +8,13 @@
 
 #include "cli/opt.h"
 
-/* Progress on standard error, with the credentials of the user's files.  0 or an exit status. */
-int cli_pull_for_run(struct cli_ctx *ctx, const char *name, const char *platform, bool quiet);
+struct cli_pull_for_run {
+    const char *name, *platform;
+    bool quiet;
+    bool missing; /* not when an image of the name that this one is short for is here */
+};
+/* Progress on standard error, with the credentials of the user's files.  0 or an exit status.  *out_name (freed by the
+ * caller): what the name means by the rules for short names; NULL: what it means by itself. */
+int cli_pull_for_run(struct cli_ctx *ctx, const struct cli_pull_for_run *ask, char **out_name);
 
 #endif

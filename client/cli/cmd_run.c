@@ -64,8 +64,22 @@ static bool has_tag(const char *name) {
     return bh_ref_parse(name, &ref, &ignored) == 0 && (ref.tag[0] != '\0' || ref.digest[0] != '\0');
 }
 
+/* A short name may have been pulled as another: that is the container's image then. */
+static int pull(struct cli_ctx *ctx, const struct cli_args *args, bool missing, bulkhead_value *spec) {
+    const struct cli_pull_for_run ask = {.name = args->operands[0],
+                                         .platform = cli_str(args, "platform"),
+                                         .quiet = cli_bool(args, "quiet"),
+                                         .missing = missing};
+    char *name BH_SCOPE_FREE = NULL;
+    int status = cli_pull_for_run(ctx, &ask, &name);
+
+    if (status == 0 && name != NULL)
+        bulkhead_set_str(spec, "image", name);
+    return status;
+}
+
 /* What `--pull` asks for before the first try: 0 or an exit status. */
-static int pull_first(struct cli_ctx *ctx, const struct cli_args *args) {
+static int pull_first(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value *spec) {
     const char *when = cli_str(args, "pull");
 
     if (when[0] != '\0' && strcmp(when, "always") != 0 && strcmp(when, "missing") != 0 && strcmp(when, "never") != 0)
@@ -73,7 +87,7 @@ static int pull_first(struct cli_ctx *ctx, const struct cli_args *args) {
                          "invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", when);
     if (strcmp(when, "always") != 0)
         return 0;
-    return cli_pull_for_run(ctx, args->operands[0], cli_str(args, "platform"), cli_bool(args, "quiet"));
+    return pull(ctx, args, false, spec);
 }
 
 /* Creates; an image that is not here is pulled once. */
@@ -87,7 +101,7 @@ static int create(struct cli_ctx *ctx, const struct cli_args *args, bulkhead *b,
         return fail_125(ctx, &error);
     cli_say(ctx->out, "Unable to find image '%s%s' locally", args->operands[0],
             has_tag(args->operands[0]) ? "" : ":latest");
-    if (cli_pull_for_run(ctx, args->operands[0], cli_str(args, "platform"), cli_bool(args, "quiet")) != 0)
+    if (pull(ctx, args, strcmp(error.reason, "no-such-image") == 0, spec) != 0)
         return CLI_EXIT_USAGE;
     error = (struct bulkhead_error){0};
     return bulkhead_container_create(b, cli_str(args, "name"), spec, out_id, &error) == 0 ? 0 : fail_125(ctx, &error);
@@ -102,7 +116,7 @@ static int make(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value
         return CLI_EXIT_USAGE;
     if ((status = cidfile_make(ctx, cidfile, &fd)) != 0)
         return status;
-    status = pull_first(ctx, args) != 0 ? CLI_EXIT_USAGE : create(ctx, args, b, spec, out_id);
+    status = pull_first(ctx, args, spec) != 0 ? CLI_EXIT_USAGE : create(ctx, args, b, spec, out_id);
     if (status == 0 && fd >= 0 && bh_write_all(fd, *out_id, strlen(*out_id)) != 0)
         status = cli_failf(ctx->out, CLI_EXIT_USAGE, "write %s: %s", cidfile, strerror(errno));
     if (fd >= 0) {

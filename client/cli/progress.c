@@ -167,6 +167,15 @@ void cli_progress_line(struct cli_progress *p, const char *text) {
     cli_progress_forget(p);
 }
 
+void cli_progress_aux(struct cli_progress *p, const char *object) {
+    struct bh_buf b BH_SCOPE_BUF = BH_BUF_INIT;
+
+    if (p->mode != CLI_PROGRESS_JSON)
+        return;
+    bh_buf_addf(&b, "{\"progressDetail\":{},\"aux\":%s}\n", object);
+    write_now(p, &b);
+}
+
 void cli_progress_forget(struct cli_progress *p) {
     p->count = 0;
 }

@@ -34,6 +34,8 @@ struct cli_progress *cli_progress_new(struct cli_out *o, enum cli_progress_mode 
 void cli_progress_line(struct cli_progress *p, const char *text);
 /* State of an item: "Downloading", 12, 340.  total 0: not known; current and total 0: no numbers. */
 void cli_progress_item(struct cli_progress *p, const char *id, const char *state, uint64_t current, uint64_t total);
+/* For programs, in JSON mode alone: {"progressDetail":{},"aux":OBJECT}; object is JSON. */
+void cli_progress_aux(struct cli_progress *p, const char *object);
 /* Somebody else wrote lines to the terminal: items begin anew below them. */
 void cli_progress_forget(struct cli_progress *p);
 /* Leave the cursor below the last line and free; NULL is allowed. */

@@ -5,6 +5,7 @@
  */
 #include "cli/transfer_view.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,26 @@ static void layer_event(struct cli_transfer_view *v, const bulkhead_value *event
     cli_progress_item(v->progress, bulkhead_get_str(event, "layer"), text, current, total);
 }
 
+/* What a program wants to know in the end; of a push in docker's words. */
+static void done_event(struct cli_transfer_view *v, const bulkhead_value *event) {
+    const char *reference = bulkhead_get_str(event, "reference"), *digest = bulkhead_get_str(event, "digest");
+    const char *colon = strrchr(reference, ':'), *id = bulkhead_get_str(event, "id");
+    json_t *aux = json_object();
+    char *text BH_SCOPE_FREE = NULL;
+
+    if (id[0] != '\0')
+        json_object_set_new(aux, "ID", json_string(id));
+    else
+        json_object_set_new(aux, "Tag", json_string(colon != NULL ? colon + 1 : ""));
+    json_object_set_new(aux, "Digest", json_string(digest));
+    if (id[0] == '\0')
+        json_object_set_new(aux, "Size", json_integer((json_int_t)bulkhead_get_uint(event, "size")));
+    json_object_set_new(aux, "Reference", json_string(reference));
+    text = json_dumps(aux, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(aux);
+    cli_progress_aux(v->progress, text);
+}
+
 void cli_transfer_view_event(struct cli_transfer_view *v, const bulkhead_value *event) {
     const char *reference = bulkhead_get_str(event, "reference");
 
@@ -60,6 +81,7 @@ void cli_transfer_view_event(struct cli_transfer_view *v, const bulkhead_value *
         layer_event(v, event);
     if (reference[0] == '\0')
         return;
+    done_event(v, event);
     v->done = bh_xrealloc(v->done, (v->n_done + 1) * sizeof *v->done);
     v->done[v->n_done++] = bh_xstrdup(reference);
     free(v->digest);

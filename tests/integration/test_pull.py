@@ -339,8 +339,10 @@ def _(e):
     im = mk.busybox(extra=[[("hello", b"hi\n", 0o644)]])
     R.put(im, "team/runs:1")
     done = pull(e, "--progress", "json", f"{R.host}/team/runs:1")
-    for line in done.stdout.splitlines():
-        json.loads(line)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    same(told[-1]["aux"], {"ID": im.id, "Digest": R.digest("team/runs:1"), "Reference": f"{R.host}/team/runs:1"})
+    told = [json.loads(line) for line in out(e, "push", "--progress", "json", f"{R.host}/team/runs:1").splitlines()]
+    same(told[-1]["aux"], {"Tag": "1", "Digest": R.digest("team/runs:1"), "Size": R.read("team/runs:1")[0]["size"], "Reference": f"{R.host}/team/runs:1"})
     same(out(e, "run", "--rm", f"{R.host}/team/runs:1", "cat", "/hello"), "hi\n")
 
 

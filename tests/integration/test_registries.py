@@ -305,6 +305,17 @@ def _(e):
         forget(e)
         done = ends(e.cli("build", "-q", "-f", f"{e.folder}/Dockerfile", e.folder, env=logins(e), check=False), 1)
         has(done.stderr, "unauthorized: authentication required", done)
+        for text, more in ((f"FROM scratch\nCOPY --from={r.host}/by/alias:1 /word /a\n", []),
+                           ("FROM scratch AS guarded\nCOPY --from=other /word /b\n", ["--build-context", "other=docker-image://guarded.test/app:1"]),
+                           (f"FROM scratch\nCOPY --from=guarded:1 /word /c\n", [])):
+            mk.write(f"{e.folder}/Dockerfile", text.encode())
+            forget(e)
+            out(e, "build", "-q", "-f", f"{e.folder}/Dockerfile", *more, e.folder, env=env)
+        forget(e)
+        first = out(e, "create", "guarded:1", "/x", env=env).strip()
+        same(inspect(e, first)["Config"]["Image"], f"{r.host}/by/alias:1")
+    second = out(e, "create", "guarded:1", "/x").strip()  # it is here: no registry is asked
+    out(e, "rm", first, second)
     quiet(e)
 
 

@@ -88,7 +88,8 @@ class Campaign:
     # ---- dying ----
 
     def workers(self):
-        return [p for p in children_of(self.e.process.pid) if "bulkhead-unpack" in read_proc(p, "cmdline").split("\0")[0]]
+        """Those that have a job; two more wait for one."""
+        return [pid for pid, spare in self.e.workers().items() if not spare]
 
     def container_processes(self):
         """Children of this root's monitors and what they have become."""
