@@ -552,8 +552,8 @@ static int set_remote(struct build *x, bulkhead_value *request) {
     n_from = pulled_names(x, names);
     for (size_t i = 0; i < tags; i++)
         names[n_from + i] = cli_item(x->args, "tag", i);
-    const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, names, n_from},
-                                              {CLI_REMOTE_PUSH, names + n_from, push ? tags : 0}};
+    const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, names, n_from, NULL},
+                                              {CLI_REMOTE_PUSH, names + n_from, push ? tags : 0, NULL}};
     status = cli_remote_make_all(x->ctx, x->args, groups, BH_ARRAY_LEN(groups), &remote);
     if (status == 0)
         bulkhead_set(request, "remote", remote);

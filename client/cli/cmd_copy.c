@@ -17,6 +17,7 @@
 
 const struct cli_opt cmd_image_copy_opts[] = {
     {.name = "all", .letter = 'a', .kind = CLI_BOOL, .help = "Copy all platforms of a list"},
+    {.name = "dest-creds", .kind = CLI_STRING, .help = "Use these credentials for the target, as USER[:PASSWORD]"},
     {.name = "jobs", .kind = CLI_INT, .help = "Copy so many blobs at once", .def = "0"},
     {.name = "platform", .kind = CLI_STRING, .help = "Copy this platform, as OS/ARCH[/VARIANT]"},
     {.name = "progress",
@@ -24,6 +25,7 @@ const struct cli_opt cmd_image_copy_opts[] = {
      .help = "How to show progress",
      .def = "auto",
      .complete = "auto|plain|tty|quiet|json"},
+    {.name = "src-creds", .kind = CLI_STRING, .help = "Use these credentials for the source, as USER[:PASSWORD]"},
     {0},
 };
 const struct cli_opt cmd_image_delete_opts[] = {{0}};
@@ -63,7 +65,8 @@ static int with_layout(struct cli_transfer_view *view, const struct cli_args *ar
 
 static int with_registries(struct cli_transfer_view *view, const struct cli_args *args, const char *from,
                            const char *to) {
-    const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, &from, 1}, {CLI_REMOTE_PUSH, &to, 1}};
+    const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, &from, 1, cli_str(args, "src-creds")},
+                                              {CLI_REMOTE_PUSH, &to, 1, cli_str(args, "dest-creds")}};
     bulkhead_value *request, *remote = NULL;
     int status = cli_remote_make_all(view->ctx, args, groups, BH_ARRAY_LEN(groups), &remote);
 

@@ -35,7 +35,9 @@ void cli_copy_side_fini(struct cli_copy_side *s) {
 static int new_request(struct cli_copy_side *s, struct cli_ctx *ctx, const struct cli_args *args,
                        enum cli_remote_use use, bulkhead_value **out) {
     bulkhead_value *remote = NULL;
-    int status = cli_remote_make(ctx, args, use, &s->word, 1, &remote);
+    const struct cli_remote_names group = {use, &s->word, 1,
+                                           cli_str(args, use == CLI_REMOTE_PULL ? "src-creds" : "dest-creds")};
+    int status = cli_remote_make_all(ctx, args, &group, 1, &remote);
 
     if (status != 0)
         return status;

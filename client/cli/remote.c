@@ -73,7 +73,8 @@ static void creds_of_option(const char *creds, const char *host, struct cli_auth
     out->password = bh_xstrdup(colon != NULL ? colon + 1 : "");
 }
 
-static int add_for(const struct cli_auth_place *where, const char *creds, const bulkhead_value *place,
+/* whole: the option is for this repository, not for all of its registry. */
+static int add_for(const struct cli_auth_place *where, const char *creds, bool whole, const bulkhead_value *place,
                    bulkhead_value *list, struct bh_err *err) {
     const char *name = bulkhead_get_str(place, "name");
     char host[BH_REF_TEXT_SIZE];
@@ -82,7 +83,8 @@ static int add_for(const struct cli_auth_place *where, const char *creds, const 
 
     if (creds != NULL && creds[0] != '\0' && bulkhead_get_bool(place, "mirror"))
         return 0;
-    if (creds != NULL && creds[0] != '\0' && bh_str_copy_n(host, sizeof host, name, strcspn(name, "/")))
+    if (creds != NULL && creds[0] != '\0' &&
+        bh_str_copy_n(host, sizeof host, name, whole ? strlen(name) : strcspn(name, "/")))
         creds_of_option(creds, host, &a);
     else if (cli_auth_find(where, name, &a, &found, err) != 0)
         return err->code;
@@ -106,13 +108,17 @@ static int add_group(struct cli_ctx *ctx, const struct cli_auth_place *where, co
                      const struct cli_remote_names *group, bulkhead_value *list) {
     bulkhead_value *reply = NULL;
     struct bh_err err = BH_ERR_INIT;
+    bool own = group->creds != NULL && group->creds[0] != '\0';
     int status = resolve(ctx, group, &reply);
+
+    if (own)
+        creds = group->creds;
 
     for (size_t i = 0; status == 0 && i < bulkhead_count(bulkhead_get(reply, "reference")); i++) {
         const bulkhead_value *places = bulkhead_get(bulkhead_at(bulkhead_get(reply, "reference"), i), "place");
 
         for (size_t k = 0; status == 0 && k < bulkhead_count(places); k++)
-            if (add_for(where, creds, bulkhead_at(places, k), list, &err) != 0)
+            if (add_for(where, creds, own, bulkhead_at(places, k), list, &err) != 0)
                 status = cli_fail(ctx->out, &err);
     }
     bulkhead_value_free(reply);
@@ -156,14 +162,14 @@ int cli_remote_make_all(struct cli_ctx *ctx, const struct cli_args *args, const 
 
 int cli_remote_make(struct cli_ctx *ctx, const struct cli_args *args, enum cli_remote_use use, const char *const *names,
                     size_t n, bulkhead_value **out) {
-    const struct cli_remote_names group = {use, names, n};
+    const struct cli_remote_names group = {.use = use, .names = names, .n = n};
 
     return cli_remote_make_all(ctx, args, &group, 1, out);
 }
 
 int cli_remote_default(struct cli_ctx *ctx, const char *name, bulkhead_value **out) {
     const struct cli_auth_place where = cli_auth_place_of(ctx, NULL);
-    const struct cli_remote_names group = {CLI_REMOTE_PULL, &name, 1};
+    const struct cli_remote_names group = {.use = CLI_REMOTE_PULL, .names = &name, .n = 1};
 
     return make(ctx, &where, NULL, &group, 1, out);
 }

@@ -27,6 +27,7 @@ struct cli_remote_names {
     enum cli_remote_use use;
     const char *const *names;
     size_t n;
+    const char *creds; /* USER:PASSWORD for these alone; NULL or "": as for all */
 };
 int cli_remote_make_all(struct cli_ctx *ctx, const struct cli_args *args, const struct cli_remote_names *groups,
                         size_t n, bulkhead_value **out);

@@ -319,6 +319,23 @@ def _(e):
     quiet(e)
 
 
+@case("image copy: credentials of the source and of the target, also on one registry")
+def _(e):
+    ann, bob = (f"{user}:{PASSWORDS[user]}" for user in ("ann", "bob"))
+    with P.tokens, P.token as r, P.basic as other:
+        env = logins(e, **{r.host: auth("ann")})
+        load(e, image("to copy"), f"{r.host}/team/copy:1")
+        out(e, "push", f"{r.host}/team/copy:1", env=env)
+        none = logins(e)
+        out(e, "image", "copy", "--src-creds", ann, "--dest-creds", bob, f"{r.host}/team/copy:1", f"{r.host}/bobs/copy:1", env=none)
+        fails(e, "image", "copy", "--src-creds", bob, "--dest-creds", ann, f"{r.host}/team/copy:1", f"{r.host}/bobs/copy:2", env=none, error="denied|unauthorized")
+        out(e, "image", "copy", "--src-creds", bob, "--dest-creds", ann, f"{r.host}/bobs/copy:1", f"{other.host}/private/copy:1", env=none)
+        fails(e, "image", "copy", "--src-creds", bob, f"{r.host}/bobs/copy:1", f"{other.host}/private/copy:2", env=none, error="denied|unauthorized")
+        out(e, "image", "copy", "--src-creds", bob, f"{r.host}/bobs/copy:1", f"oci:{e.folder}/copied:1", env=none)
+        out(e, "image", "copy", "--dest-creds", bob, f"oci:{e.folder}/copied:1", f"{r.host}/bobs/copy:3", env=none)
+    quiet(e)
+
+
 @case("a credential helper keeps, gives, lists and forgets")
 def _(e):
     env = logins(e)
