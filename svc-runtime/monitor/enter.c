@@ -43,10 +43,15 @@ static int open_v1(const struct monitor *m, struct mon_enter *e, struct bh_err *
     for (struct dirent *entry; (entry = bh_dir_next(d)) != NULL;) {
         char path[512];
 
-        if (entry->d_type != DT_DIR || e->n_cgroups == MON_MAX_CGROUPS) /* links: cpu and its like, twice there */
+        if (entry->d_type != DT_DIR) /* links: cpu and its like, twice there */
             continue;
         snprintf(path, sizeof(path), "%s/bulkhead/%s/tasks", entry->d_name, m->orders.id);
         int fd = openat(dirfd(d), path, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0 && e->n_cgroups == MON_MAX_CGROUPS) {
+            close(fd);
+            return bh_err_set(err, BH_E_LIMIT, "the container is in more than %d hierarchies of cgroups",
+                              MON_MAX_CGROUPS);
+        }
         if (fd >= 0)
             e->cgroup[e->n_cgroups++] = fd;
         else if (errno != ENOENT && errno != ENOTDIR)
@@ -90,8 +95,9 @@ static int read_filter(const struct monitor *m, struct mon_enter *e, struct bh_e
 
 /* ---- the child ------------------------------------------------------------------------------------ */
 
-/* A process in the container's root may look at us only once we are what it is: not while the kernel still counts
- * this memory as the host's.  Every change of ids resets that. */
+/* From the container's processes, which could trace one that has their ids: until the program runs, this memory and
+ * these descriptors are ours.  Every change of ids may undo it (fs.suid_dumpable), so that it is said again after each.
+ */
 static void hide(void) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
