@@ -98,6 +98,19 @@ static char *joined(const bulkhead_value *list_, const char *key, const char *se
     return bh_buf_take(&text);
 }
 
+/* Each cut at 15, as docker does. */
+static char *mounts_text(const bulkhead_value *mounts, bool no_trunc) {
+    struct bh_buf text = BH_BUF_INIT;
+
+    for (size_t i = 0; i < bulkhead_count(mounts); i++) {
+        const char *source = bulkhead_get_str(bulkhead_at(mounts, i), "source");
+        BH_SCOPE_FREE char *cut = no_trunc ? bh_xstrdup(source) : cli_cell_cut(source, 15);
+
+        bh_buf_addf(&text, "%s%s", i > 0 ? "," : "", cut);
+    }
+    return bh_buf_take(&text);
+}
+
 static char *labels_text(const bulkhead_value *labels) {
     struct bh_buf text = BH_BUF_INIT;
 
@@ -138,7 +151,7 @@ json_t *cli_ps_row(const bulkhead_value *c, int64_t now, bool no_trunc, bool siz
     set_taken(row, "Image", image_text(bulkhead_get_str(c, "image"), no_trunc));
     set_taken(row, "Labels", labels_text(bulkhead_get(c, "label")));
     json_object_set_new(row, "LocalVolumes", json_string("0"));
-    set_taken(row, "Mounts", joined(bulkhead_get(c, "mount"), "source", ","));
+    set_taken(row, "Mounts", mounts_text(bulkhead_get(c, "mount"), no_trunc));
     json_object_set_new(row, "Names", shape_text(bulkhead_get_str(c, "name")));
     json_object_set_new(row, "Networks", shape_text(bulkhead_get_str(c, "network")));
     json_object_set_new(row, "Platform", json_string("linux"));

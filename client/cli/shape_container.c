@@ -4,8 +4,12 @@
  * Room: client.  Fields of the Engine API that have no meaning here are there with their zero, because
  * readers index into them; what is not known yet (networks with addresses) is empty.
  */
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/shape.h"
@@ -28,7 +32,19 @@ static json_t *shape_state(const bulkhead_value *state) {
     return out;
 }
 
-static json_t *shape_mounts(const bulkhead_value *mounts) {
+/* -v, not --mount: docker keeps what stood behind its last colon. */
+static bool by_volume(const bulkhead_value *asked, const char *target) {
+    for (size_t i = 0; i < bulkhead_count(asked); i++) {
+        const bulkhead_value *m = bulkhead_at(asked, i);
+
+        if (strcmp(bulkhead_get_str(m, "target"), target) == 0)
+            return bulkhead_get_bool(m, "make_source");
+    }
+    return false;
+}
+
+/* asked: as they came with the request. */
+static json_t *shape_mounts(const bulkhead_value *mounts, const bulkhead_value *asked) {
     json_t *out = json_array();
 
     for (size_t i = 0; i < bulkhead_count(mounts); i++) {
@@ -39,7 +55,10 @@ static json_t *shape_mounts(const bulkhead_value *mounts) {
         json_object_set_new(one, "Type", shape_text(bulkhead_get_str(m, "type")));
         json_object_set_new(one, "Source", shape_text(bulkhead_get_str(m, "source")));
         json_object_set_new(one, "Destination", shape_text(bulkhead_get_str(m, "target")));
-        json_object_set_new(one, "Mode", json_string(bulkhead_get_bool(m, "read_only") ? "ro" : ""));
+        json_object_set_new(
+            one, "Mode",
+            json_string(bulkhead_get_bool(m, "read_only") && by_volume(asked, bulkhead_get_str(m, "target")) ? "ro"
+                                                                                                             : ""));
         json_object_set_new(one, "RW", json_boolean(!bulkhead_get_bool(m, "read_only")));
         json_object_set_new(one, "Propagation", shape_text(propagation[0] != '\0' ? propagation : "rprivate"));
         json_array_append_new(out, one);
@@ -51,6 +70,72 @@ static json_t *or_null(const bulkhead_value *list) {
     return bulkhead_count(list) == 0 ? json_null() : shape_strings(list);
 }
 
+/* As docker keeps them: CAP_NET_ADMIN, but ALL. */
+static json_t *shape_caps(const bulkhead_value *list) {
+    json_t *out = bulkhead_count(list) == 0 ? json_null() : json_array();
+
+    for (size_t i = 0; i < bulkhead_count(list); i++) {
+        char *name = bh_xasprintf("CAP_%s", bulkhead_str(bulkhead_at(list, i)));
+        const char *from = strncasecmp(name + 4, "CAP_", 4) == 0 || strcasecmp(name + 4, "ALL") == 0 ? name + 4 : name;
+
+        for (char *p = name; *p != '\0'; p++)
+            *p = (char)toupper((unsigned char)*p);
+        json_array_append_new(out, shape_text(from));
+        free(name);
+    }
+    return out;
+}
+
+static json_t *shape_tmpfs(const bulkhead_value *mounts) {
+    json_t *out = json_object();
+
+    for (size_t i = 0; i < bulkhead_count(mounts); i++) {
+        const bulkhead_value *m = bulkhead_at(mounts, i), *more = bulkhead_get(m, "option");
+        struct bh_buf text = BH_BUF_INIT;
+
+        if (strcmp(bulkhead_get_str(m, "type"), "tmpfs") != 0)
+            continue;
+        if (bulkhead_get_bool(m, "read_only"))
+            bh_buf_adds(&text, ",ro");
+        if (bulkhead_get_uint(m, "tmpfs_size") != 0)
+            bh_buf_addf(&text, ",size=%llu", (unsigned long long)bulkhead_get_uint(m, "tmpfs_size"));
+        if (bulkhead_get_uint(m, "tmpfs_mode") != 0)
+            bh_buf_addf(&text, ",mode=%llo", (unsigned long long)bulkhead_get_uint(m, "tmpfs_mode"));
+        for (size_t k = 0; k < bulkhead_count(more); k++)
+            bh_buf_addf(&text, ",%s", bulkhead_str(bulkhead_at(more, k)));
+        json_object_set_new(out, bulkhead_get_str(m, "target"), shape_text(text.len > 0 ? bh_buf_str(&text) + 1 : ""));
+        bh_buf_fini(&text);
+    }
+    return out;
+}
+
+/* What came by --mount; -v is in Binds. */
+static json_t *shape_long_mounts(const bulkhead_value *mounts) {
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < bulkhead_count(mounts); i++) {
+        const bulkhead_value *m = bulkhead_at(mounts, i);
+        json_t *one;
+
+        if (strcmp(bulkhead_get_str(m, "type"), "bind") != 0 || bulkhead_get_bool(m, "make_source"))
+            continue;
+        one = json_object();
+        json_object_set_new(one, "Type", json_string("bind"));
+        json_object_set_new(one, "Source", shape_text(bulkhead_get_str(m, "source")));
+        json_object_set_new(one, "Target", shape_text(bulkhead_get_str(m, "target")));
+        if (bulkhead_get_bool(m, "read_only"))
+            json_object_set_new(one, "ReadOnly", json_true());
+        json_array_append_new(out, one);
+    }
+    return out;
+}
+
+static void set_if_any(json_t *out, const char *key, json_t *take) {
+    if (json_array_size(take) > 0 || json_object_size(take) > 0)
+        json_object_set(out, key, take);
+    json_decref(take);
+}
+
 static json_t *shape_binds(const bulkhead_value *mounts) {
     json_t *out = json_array();
 
@@ -58,7 +143,7 @@ static json_t *shape_binds(const bulkhead_value *mounts) {
         const bulkhead_value *m = bulkhead_at(mounts, i);
         char *text;
 
-        if (strcmp(bulkhead_get_str(m, "type"), "bind") != 0)
+        if (strcmp(bulkhead_get_str(m, "type"), "bind") != 0 || !bulkhead_get_bool(m, "make_source"))
             continue;
         text = bh_xasprintf("%s:%s%s", bulkhead_get_str(m, "source"), bulkhead_get_str(m, "target"),
                             bulkhead_get_bool(m, "read_only") ? ":ro" : "");
@@ -160,8 +245,8 @@ static json_t *shape_host_config(const bulkhead_value *spec) {
     json_object_set_new(restart, "MaximumRetryCount", json_integer(0));
     json_object_set_new(out, "RestartPolicy", restart);
     json_object_set_new(out, "AutoRemove", json_boolean(bulkhead_get_bool(spec, "auto_remove")));
-    json_object_set_new(out, "CapAdd", or_null(bulkhead_get(spec, "cap_add")));
-    json_object_set_new(out, "CapDrop", or_null(bulkhead_get(spec, "cap_drop")));
+    json_object_set_new(out, "CapAdd", shape_caps(bulkhead_get(spec, "cap_add")));
+    json_object_set_new(out, "CapDrop", shape_caps(bulkhead_get(spec, "cap_drop")));
     json_object_set_new(out, "CgroupnsMode", private_unless(bulkhead_get_str(spec, "cgroupns")));
     json_object_set_new(out, "Dns", or_null(bulkhead_get(spec, "dns")));
     json_object_set_new(out, "DnsOptions", or_null(bulkhead_get(spec, "dns_option")));
@@ -178,6 +263,8 @@ static json_t *shape_host_config(const bulkhead_value *spec) {
     json_object_set_new(out, "UsernsMode", shape_text(bulkhead_get_str(spec, "userns")));
     json_object_set_new(out, "ShmSize", json_integer((json_int_t)bulkhead_get_uint(spec, "shm_size")));
     json_object_set_new(out, "Init", json_boolean(bulkhead_get_bool(spec, "init")));
+    set_if_any(out, "Tmpfs", shape_tmpfs(bulkhead_get(spec, "mount")));
+    set_if_any(out, "Mounts", shape_long_mounts(bulkhead_get(spec, "mount")));
     json_object_set_new(out, "Ulimits", shape_ulimits(bulkhead_get(spec, "ulimit")));
     json_object_set_new(out, "Devices", shape_devices(bulkhead_get(spec, "device")));
     if (bulkhead_count(bulkhead_get(spec, "sysctl")) > 0)
@@ -248,7 +335,9 @@ json_t *shape_container(const bulkhead_value *reply, bool size) {
         json_object_set_new(out, "SizeRw", json_integer((json_int_t)bulkhead_get_uint(summary, "size_rw")));
         json_object_set_new(out, "SizeRootFs", json_integer((json_int_t)bulkhead_get_uint(summary, "size_root")));
     }
-    json_object_set_new(out, "Mounts", shape_mounts(bulkhead_get(summary, "mount")));
+    json_object_set_new(
+        out, "Mounts",
+        shape_mounts(bulkhead_get(summary, "mount"), bulkhead_get(bulkhead_get(reply, "spec"), "mount")));
     json_object_set_new(out, "Config", shape_config(reply));
     json_object_set_new(out, "NetworkSettings", shape_network(summary));
     json_object_set_new(out, "IdBase", json_integer((json_int_t)bulkhead_get_uint(reply, "id_base")));

@@ -623,6 +623,16 @@ def _(e):
     out(e, "create", "--name", "slow", "--stop-timeout", "7", "--dns-opt", "ndots:2", "bb")
     same(out(e, "inspect", "-f", "{{.Config.StopTimeout}} {{.HostConfig.DnsOptions}}", "slow"), "7 [ndots:2]\n")
     out(e, "rm", "slow")
+    opts = ("-v", f"{e.folder}:/v:ro", "--mount", f"type=bind,src={e.folder},dst=/m,ro", "--tmpfs", "/t:size=1m,exec", "--cap-add", "net_admin", "--cap-drop", "ALL")
+    out(e, "create", "--name", "mounted", *opts, "bb")
+    host, mounts = inspect(e, "mounted")["HostConfig"], {m["Destination"]: (m["Type"], m["Mode"], m["RW"]) for m in inspect(e, "mounted")["Mounts"]}
+    same(host["Binds"], [f"{e.folder}:/v:ro"])
+    same(host["Mounts"], [{"Type": "bind", "Source": e.folder, "Target": "/m", "ReadOnly": True}])
+    same((host["Tmpfs"], host["CapAdd"], host["CapDrop"]), ({"/t": "size=1048576,exec"}, ["CAP_NET_ADMIN"], ["ALL"]))
+    same((mounts["/v"], mounts["/m"]), (("bind", "ro", False), ("bind", "", False)))
+    has(out(e, "ps", "-a", "-f", "name=mounted", "--format", "{{.Mounts}}"), re.escape(e.folder[:14] + "…"))
+    has(out(e, "ps", "-a", "-f", "name=mounted", "--format", "{{.Mounts}}", "--no-trunc"), re.escape(e.folder))
+    out(e, "rm", "mounted")
     out(e, "run", "--name", "used", "bb", "sh", "-c", "echo 12345 > /f")
     has(out(e, "system", "df", "-v"), r"(?s)\nContainers space usage:\n\nCONTAINER ID +IMAGE +COMMAND +LOCAL VOLUMES +SIZE +CREATED +STATUS +NAMES\n[0-9a-f]{12} +bb +\"sh -c 'echo 12345 >…\" +0 +6B "
         r".* ago +Exited \(0\) .* ago +used\n\nLocal Volumes space usage:\n\nVOLUME NAME +LINKS +SIZE\n\nBuild cache usage: [0-9.]+k?B\n")
