@@ -14,6 +14,7 @@
 #include "oci/ref.h"
 #include "room.h"
 
+#define SHORT_ID     12 /* digits, at least: what lists show */
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* ---- images by name -------------------------------------------------------------------------- */
@@ -46,6 +47,11 @@ int build_base_image(struct build_job *job, struct build_vertex_ref v, const cha
     int r;
 
     r = build_image_open(job->room->store, job->ask->owner, name, platform, arena, out, &missing);
+    if (r == 0 && out->reference[0] == '\0' &&
+        strlen(name) < SHORT_ID) { /* a slip of a name, which an id begins with */
+        *out = (struct build_image){0};
+        r = bh_err_set(&missing, BH_E_NOT_FOUND, "No such image: %s", name);
+    }
     if (r == 0 && fits(&out->config, platform) && !job->ask->pull)
         return 0;
     if (r != 0 && r != BH_E_NOT_FOUND) {
@@ -148,7 +154,7 @@ static int from_image(struct build_site *site, const char *name, struct bh_err *
     r = build_base_image(site->job, v, name, build_stage_platform(site), &site->arena, &image, err);
     build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
     if (r != 0)
-        return r == BH_E_NOT_FOUND ? hint_name(&site->link->base, err) : r;
+        return hint_name(&site->link->base, err);
     site->image = image.config;
     site->base_history = image.config.n_history;
     site->base_layers = image.config.n_diff_ids;
@@ -217,7 +223,7 @@ static int stack_of_image(struct build_site *site, struct build_vertex_ref v, co
     struct build_image image;
 
     if (build_base_image(site->job, v, name, site->job->inputs.target_platform, &site->arena, &image, err) != 0)
-        return err->code == BH_E_NOT_FOUND ? hint_name(source, err) : err->code;
+        return hint_name(source, err);
     *out = (struct build_stack){.layers = image.config.diff_ids, .n = image.config.n_diff_ids};
     return 0;
 }

@@ -22,6 +22,8 @@
 #include "rpc/server.h"
 
 #define MAX_AGENTS 16
+#define MIN_MEMORY ((uint64_t)6 << 20)
+#define MIN_CPUS   UINT64_C(10000000)
 
 /* ---- request --------------------------------------------------------------------------------- */
 
@@ -94,6 +96,15 @@ static int epoch_of(const BD_MSG(BuildRequest) * m, struct build_ask *out, struc
     return 0;
 }
 
+/* As docker; told before anything is done. */
+static int limits_of(const BD_MSG(BuildRequest) * m, struct bh_err *err) {
+    if (m->memory != 0 && m->memory < MIN_MEMORY)
+        return bh_err_set(err, BH_E_INVALID, "--memory: minimum memory limit allowed is 6MB");
+    if (m->nano_cpus != 0 && m->nano_cpus < MIN_CPUS)
+        return bh_err_set(err, BH_E_INVALID, "--cpus: a RUN needs at least a hundredth of a processor");
+    return 0;
+}
+
 static int network_of(const char *network, struct bh_err *err) {
     static const char *const known[] = {"", "default", "none", "host"};
 
@@ -138,8 +149,8 @@ static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct b
                               .remote = m->remote,
                               .output_fd = -1,
                               .cancel_fd = bh_call_cancel_fd(call)};
-    if (network_of(m->network, err) != 0 || ulimits_of(m, arena, out, err) != 0 || named_of(m, arena, out, err) != 0 ||
-        args_of(m, arena, out, err) != 0)
+    if (network_of(m->network, err) != 0 || limits_of(m, err) != 0 || ulimits_of(m, arena, out, err) != 0 ||
+        named_of(m, arena, out, err) != 0 || args_of(m, arena, out, err) != 0)
         return err->code;
     return epoch_of(m, out, err);
 }

@@ -35,11 +35,14 @@ static int find_target(struct build_site *site, struct build_mounted *x, const s
                        struct bh_err *err) {
     const char *folder = site->image.config.working_dir;
 
-    if (x->m.target == NULL || x->m.target[0] == '\0')
-        return 0;
-    if (build_path_join(folder[0] != '\0' ? folder : "/", x->m.target, &site->arena, &x->m.target, err) != 0)
+    bool is_file = x->m.type == BUILD_MOUNT_SECRET || x->m.type == BUILD_MOUNT_SSH;
+
+    if (is_file && (x->m.target == NULL || x->m.target[0] == '\0'))
+        return 0; /* it has one of its own */
+    if (build_path_join(folder[0] != '\0' ? folder : "/", x->m.target != NULL ? x->m.target : "", &site->arena,
+                        &x->m.target, err) != 0)
         return err->code;
-    return strcmp(x->m.target, "/") == 0 ? bad(text, err, "it would hide everything") : 0;
+    return strcmp(x->m.target, "/") == 0 ? bad(text, err, "invalid mount target \"/\": it would hide everything") : 0;
 }
 
 /* Files of the context, or of what from= means. */

@@ -15,6 +15,7 @@
 #include "oci/config.h"
 #include "oci/platform.h"
 #include "oci/ref.h"
+#include "recipe_mode.h"
 #include "recipe_rules.h"
 
 /* What a stage leaves to those built on it. */
@@ -471,8 +472,43 @@ static void check_expanded(struct checker *c, const struct build_instruction *in
     }
 }
 
+/* A word without variables is what it will be: what is wrong with it is wrong now. */
+static void refuse_word(struct checker *c, const struct build_word *w, const struct bh_err *err) {
+    build_note_add(c->notes, BUILD_ERROR, "invalid-value", w->at, w->length, "%s", err->msg);
+}
+
+static bool is_fixed(const struct build_word *w) {
+    return w->s != NULL && w->s[0] != '\0' && strpbrk(w->s, "$\\`'\"") == NULL;
+}
+
+static void check_mode(struct checker *c, const struct build_word *w) {
+    struct bh_err err = BH_ERR_INIT;
+    struct build_mode mode;
+
+    if (is_fixed(w) && build_mode_parse(w->s, &mode, &err) != 0)
+        refuse_word(c, w, &err);
+}
+
+static void check_ports(struct checker *c, const struct build_instruction *in) {
+    struct bh_strlist ports = {0};
+
+    for (size_t i = 0; i < in->words.n; i++) {
+        struct bh_err err = BH_ERR_INIT;
+
+        if (is_fixed(&in->words.v[i]) && bh_expose_add(&ports, c->arena, in->words.v[i].s, &err) == BH_E_INVALID)
+            refuse_word(c, &in->words.v[i], &err);
+    }
+}
+
 static void check_written(struct checker *c, const struct build_instruction *in) {
     switch (in->op) {
+    case BUILD_COPY:
+    case BUILD_ADD:
+        check_mode(c, &in->copy.chmod);
+        break;
+    case BUILD_EXPOSE:
+        check_ports(c, in);
+        break;
     case BUILD_MAINTAINER:
         warn_name(c, BUILD_CHECK_MaintainerDeprecated, in,
                   "Maintainer instruction is deprecated in favor of using label");

@@ -104,6 +104,11 @@ static int step_image(struct running *x, struct build_made *out, struct bh_err *
 
     if (layers == NULL)
         return err->code;
+    if (n == 0) {
+        bh_err_set(err, BH_E_INVALID, "line %u: RUN has no program to run: the stage is FROM scratch and still empty",
+                   x->in->at.line);
+        return bh_err_hint(err, "copy one into it, or begin with an image that has a shell");
+    }
     for (size_t i = 0; i < config.n_diff_ids; i++)
         layers[i] = config.diff_ids[i];
     for (size_t i = 0; i < x->mounts.n_layers; i++)

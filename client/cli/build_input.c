@@ -78,10 +78,20 @@ static int make_temp(struct build_input *in, struct bh_err *err) {
     return err->code;
 }
 
+static int unpack_file(struct build_input *in, int fd, struct bh_err *err) {
+    char *path BH_SCOPE_FREE = bh_xasprintf("%s/files", in->temp);
+
+    if (mkdir(path, 0700) != 0)
+        return bh_err_errno(err, errno, "make %s", path);
+    if (cli_tar_unpack(fd, path, err) != 0)
+        return bh_err_prefix(err, "unpack the context");
+    in->folder = bh_take_ptr(path);
+    return 0;
+}
+
 /* The first bytes have been read already: they go into a file with the rest, which tar reads. */
 static int unpack(struct build_input *in, int fd, const char *head, size_t n_head, struct bh_err *err) {
     BH_SCOPE_CLOSE int spool = -1;
-    char *path BH_SCOPE_FREE = NULL;
     char part[65536];
     ssize_t n;
 
@@ -99,13 +109,7 @@ static int unpack(struct build_input *in, int fd, const char *head, size_t n_hea
         return bh_err_errno(err, errno, "read standard input");
     if (lseek(spool, 0, SEEK_SET) != 0)
         return bh_err_errno(err, errno, "read the context again");
-    path = bh_xasprintf("%s/files", in->temp);
-    if (mkdir(path, 0700) != 0)
-        return bh_err_errno(err, errno, "make %s", path);
-    if (cli_tar_unpack(spool, path, err) != 0)
-        return bh_err_prefix(err, "unpack the context");
-    in->folder = bh_take_ptr(path);
-    return 0;
+    return unpack_file(in, spool, err);
 }
 
 /* `build -`: what is it? */
@@ -159,7 +163,8 @@ static int read_dockerfile(struct build_input *in, const char *file, char **out_
     *out_path = find_dockerfile(in, file);
     in->name = bh_xstrdup(file != NULL ? file : "Dockerfile");
     if (access(*out_path, F_OK) != 0) {
-        bh_err_set(err, BH_E_NOT_FOUND, "failed to read dockerfile: open %s: no such file or directory", *out_path);
+        bh_err_set(err, BH_E_NOT_FOUND, "failed to read dockerfile: open %s: no such file or directory",
+                   in->temp != NULL ? in->name : *out_path);
         return bh_err_hint(err, "name it with -f");
     }
     if (bh_file_read(AT_FDCWD, *out_path, DOCKERFILE_MAX, &in->dockerfile, err) != 0)
@@ -255,6 +260,42 @@ int build_input_open(struct build_input *in, const char *path, const char *file,
     if (read_dockerfile(in, file, &dockerfile, err) != 0)
         return err->code;
     return read_ignore(in, dockerfile, ignorefile, err);
+}
+
+static int not_fetched(const char *value, struct bh_err *err) {
+    static const struct {
+        const char *start, *what, *hint;
+    } rows[] = {{"oci-layout://", "layouts are no named contexts yet", "load it, and name it as docker-image://IMAGE"},
+                {"target:", "targets of a bake file are no named contexts", "name a folder or an image"},
+                {"http://", "addresses are no named contexts yet", "unpack the archive and name the folder"},
+                {"https://", "addresses are no named contexts yet", "unpack the archive and name the folder"}};
+
+    if (is_git(value)) {
+        bh_err_set(err, BH_E_UNIMPLEMENTED, "build context %s: repositories of git are not fetched", value);
+        return bh_err_hint(err, "clone it and name the folder");
+    }
+    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++)
+        if (bh_str_starts(value, rows[i].start)) {
+            bh_err_set(err, BH_E_UNIMPLEMENTED, "build context %s: %s", value, rows[i].what);
+            return bh_err_hint(err, "%s", rows[i].hint);
+        }
+    return 0;
+}
+
+int build_input_named(struct build_input *in, const char *value, struct bh_err *err) {
+    BH_SCOPE_CLOSE int fd = -1;
+    struct stat st;
+
+    if (not_fetched(value, err) != 0)
+        return err->code;
+    fd = open(value, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return bh_err_errno(err, errno, "build context %s", value);
+    if (S_ISDIR(st.st_mode)) {
+        in->folder = bh_xstrdup(value);
+        return 0;
+    }
+    return make_temp(in, err) != 0 ? err->code : unpack_file(in, fd, err);
 }
 
 void build_input_fini(struct build_input *in) {

@@ -25,6 +25,8 @@ struct build_input {
 /* path: PATH, URL or "-" of the command line.  file: --file, NULL.  ignorefile: --ignorefile, NULL. */
 int build_input_open(struct build_input *in, const char *path, const char *file, const char *ignorefile,
                      struct bh_err *err);
+/* A named context: a folder, or an archive that is unpacked; in->folder is where.  Others are refused. */
+int build_input_named(struct build_input *in, const char *value, struct bh_err *err);
 void build_input_fini(struct build_input *in);
 
 #endif

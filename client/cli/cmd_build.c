@@ -24,6 +24,7 @@
 #include "cli/context.h"
 #include "cli/engine.h"
 #include "cli/remote.h"
+#include "oci/ref.h"
 #include "cli/spec.h"
 
 #define IMAGE_CONTEXT "docker-image://"
@@ -40,7 +41,7 @@ const struct cli_opt cmd_build_opts[] = {
      .complete = "file"},
     {.name = "build-context",
      .kind = CLI_LIST,
-     .help = "Add a named context, as NAME=PATH or NAME=docker-image://IMAGE"},
+     .help = "Add a named context, as NAME=FOLDER, NAME=ARCHIVE or NAME=docker-image://IMAGE"},
     {.name = "cache-from", .kind = CLI_LIST, .help = "Look for cached layers in this image too"},
     {.name = "call",
      .kind = CLI_STRING,
@@ -365,8 +366,17 @@ static int add_named(struct build *x, const char *text, bulkhead_value *list) {
     if (bh_str_starts(eq + 1, IMAGE_CONTEXT)) {
         bulkhead_set_str(item, "reference", eq + 1 + strlen(IMAGE_CONTEXT));
     } else {
-        o.root = eq + 1;
-        if ((status = cli_context_send(x->ctx, &o, &id, &sent)) != 0) {
+        struct build_input named = {0};
+        struct bh_err err = BH_ERR_INIT;
+
+        if (build_input_named(&named, eq + 1, &err) != 0) {
+            status = cli_fail(x->ctx->out, &err);
+        } else {
+            o.root = named.folder;
+            status = cli_context_send(x->ctx, &o, &id, &sent);
+        }
+        build_input_fini(&named);
+        if (status != 0) {
             bulkhead_value_free(item);
             return status;
         }
@@ -745,6 +755,42 @@ static int build(struct build *x, enum build_view_mode mode) {
     return finish(x);
 }
 
+/* What the engine would refuse only after the file was read. */
+static int check_options(const struct cli_args *args, struct bh_err *err) {
+    static const char *const calls[] = {"build", "check", "outline", "targets"};
+    const char *call = cli_str(args, "call");
+    bool known = false;
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(calls); i++)
+        known = known || strcmp(call, calls[i]) == 0;
+    if (!known) {
+        bh_err_set(err, BH_E_INVALID,
+                   "invalid argument \"%.100s\" for \"--call\" flag: it is build, check, outline or"
+                   " targets",
+                   call);
+        return bh_err_reason(err, "usage");
+    }
+    for (size_t i = 0; i < cli_count(args, "tag"); i++) {
+        const char *text = cli_item(args, "tag", i);
+        struct bh_err why = BH_ERR_INIT;
+        struct bh_ref ref;
+
+        if (bh_ref_parse(text, &ref, &why) == 0 && bh_ref_check_target(&ref, &why) == 0)
+            continue;
+        bh_err_set(err, BH_E_INVALID, "invalid argument \"%.200s\" for \"-t, --tag\" flag: %s", text, why.msg);
+        return bh_err_reason(err, "usage");
+    }
+    for (size_t i = 0; i < cli_count(args, "ulimit"); i++) {
+        const char *text = cli_item(args, "ulimit", i), *eq = strchr(text, '=');
+
+        if (eq != NULL && eq > text && eq[1] != '\0' && eq[1 + strspn(eq + 1, "0123456789:")] == '\0')
+            continue;
+        bh_err_set(err, BH_E_INVALID, "invalid argument \"%.200s\" for \"--ulimit\" flag: NAME=SOFT[:HARD]", text);
+        return bh_err_reason(err, "usage");
+    }
+    return 0;
+}
+
 int cmd_build(struct cli_ctx *ctx, const struct cli_args *args) {
     struct build x = {.ctx = ctx, .args = args};
     struct bh_err err = BH_ERR_INIT;
@@ -756,7 +802,8 @@ int cmd_build(struct cli_ctx *ctx, const struct cli_args *args) {
     if (cli_bool(args, "quiet"))
         mode = BUILD_VIEW_QUIET;
     build_output_init(&x.output);
-    if (build_input_open(&x.input, args->operands[0], cli_str(args, "file"), cli_str(args, "ignorefile"), &err) != 0 ||
+    if (check_options(args, &err) != 0 ||
+        build_input_open(&x.input, args->operands[0], cli_str(args, "file"), cli_str(args, "ignorefile"), &err) != 0 ||
         build_output_open(&x.output, cli_str(args, "output"), &err) != 0 || open_agents(&x, &err) != 0)
         status = cli_fail(ctx->out, &err);
     else

@@ -22,10 +22,10 @@ struct cli_tar {
     pid_t pid;
 };
 
-static int start(int fd, const char *folder, pid_t *out, struct bh_err *err) {
+static int start(int fd, const char *file, const char *folder, pid_t *out, struct bh_err *err) {
     char *const argv[] = {"tar",
                           "--extract",
-                          "--file=-",
+                          (char *)file,
                           "--directory",
                           (char *)folder,
                           "--no-same-owner",
@@ -60,7 +60,8 @@ static int wait_for(pid_t pid, struct bh_err *err) {
 int cli_tar_unpack(int fd, const char *folder, struct bh_err *err) {
     pid_t pid;
 
-    return start(fd, folder, &pid, err) == 0 ? wait_for(pid, err) : err->code;
+    /* by a name: of what comes as "-" tar does not look whether it is compressed */
+    return start(fd, "--file=/dev/stdin", folder, &pid, err) == 0 ? wait_for(pid, err) : err->code;
 }
 
 int cli_tar_open(const char *folder, struct cli_tar **out, int *out_fd, struct bh_err *err) {
@@ -72,7 +73,7 @@ int cli_tar_open(const char *folder, struct cli_tar **out, int *out_fd, struct b
         return bh_err_errno(err, errno, "make %s", folder);
     if (pipe2(ends, O_CLOEXEC) != 0)
         return bh_err_errno(err, errno, "make a pipe");
-    r = start(ends[0], folder, &pid, err);
+    r = start(ends[0], "--file=-", folder, &pid, err);
     close(ends[0]);
     if (r != 0) {
         close(ends[1]);

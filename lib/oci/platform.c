@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/utsname.h>
 
 #include "base/mem.h"
@@ -33,6 +34,18 @@ static const char *const known_archs[] = {"amd64",   "386",  "arm",    "arm64", 
 static bool is_known_arch(const char *s) {
     for (size_t i = 0; i < BH_ARRAY_LEN(known_archs); i++) {
         if (strcmp(s, known_archs[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_known_os(const char *s) {
+    static const char *const known[] = {"linux", "windows", "darwin",  "macos", "freebsd", "netbsd",    "openbsd",
+                                        "plan9", "solaris", "illumos", "aix",   "android", "dragonfly", "hurd",
+                                        "ios",   "js",      "nacl",    "zos",   "wasi",    "wasip1"};
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(known); i++) {
+        if (strcasecmp(s, known[i]) == 0)
             return true;
     }
     return false;
@@ -125,6 +138,10 @@ int bh_platform_parse(const char *text, struct bh_platform *out, struct bh_err *
         bh_str_copy(one.arch, sizeof one.arch, piece[0]);
         bh_platform_normalize(&one);
         if (!is_known_arch(one.arch)) {
+            if (!is_known_os(piece[0])) {
+                bh_err_set(err, BH_E_INVALID, "platform \"%.64s\": unknown operating system or architecture", text);
+                return bh_err_reason(err, "invalid-platform");
+            }
             bh_str_copy(p.os, sizeof p.os, piece[0]);
         } else {
             bh_str_copy(p.arch, sizeof p.arch, one.arch);

@@ -22,8 +22,8 @@
 #define CAP(c) ((uint64_t)1 << CAP_##c)
 
 /* Of a walk: reading everything that is the container's.  bulkhead-tree chroots itself before it looks at anything (its
- * loader needs the host's libraries). */
-#define WALK (CAP(DAC_READ_SEARCH) | CAP(SYS_CHROOT))
+ * loader needs the host's libraries).  With the host's ids: launch itself has no DAC_READ_SEARCH to give. */
+#define WALK(userns) (CAP(SYS_CHROOT) | ((userns) >= 0 ? CAP(DAC_READ_SEARCH) : CAP(DAC_OVERRIDE)))
 /* Of a helper that makes (extract) or removes files of every owner, in one folder. */
 #define MAKE (CAP(CHOWN) | CAP(FOWNER) | CAP(FSETID) | CAP(DAC_OVERRIDE) | CAP(SETFCAP) | CAP(MKNOD) | CAP(SYS_CHROOT))
 
@@ -80,8 +80,8 @@ static int run(const struct launch *l, const struct lnc_request *r, int *report,
     m.base = lnc_ct_base(&rec);
     if ((m.base != 0 && lnc_userns(m.base, &m.userns, err) != 0) || open_trees(&m, r, &dir, &a, &b, err) != 0)
         return err->code;
-    return become_tree(l, mode_name(r->q.arg), &(struct lnc_who){-1, m.userns, WALK}, (int[]){a, b, r->fds[0], *report},
-                       report, err);
+    return become_tree(l, mode_name(r->q.arg), &(struct lnc_who){-1, m.userns, WALK(m.userns)},
+                       (int[]){a, b, r->fds[0], *report}, report, err);
 }
 
 _Noreturn void lnc_tree_child(const struct launch *l, const struct lnc_request *r, int report) {

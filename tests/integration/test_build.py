@@ -407,6 +407,62 @@ def _(e):
     same(sh(e, "cat /f /g"), "other\nother\n")
 
 
+@case("build: what is written wrong is told before anything happens, at its place, with a word that was perhaps meant")
+def _(e):
+    for text, words in (("COPY --chmod=9999 f /f", ["Dockerfile:2:14", "invalid chmod parameter", "parse error on line 2"]),
+                        ("EXPOSE 80 abc", ["Dockerfile:2:11", 'invalid port "abc"', "parse error on line 2"]),
+                        ("RUN --mount=type=cache true", ['invalid mount target "/"']),
+                        ("FROM scratch\nRUN true", ["line 3: RUN has no program to run", "FROM scratch"]),
+                        ("FROM bb AS builder\nRUN true\nFROM bb\nCOPY --from=bulder /f /f", ["did you mean the stage builder"]),
+                        ("FROM bb AS base\nRUN true\nFROM bsae", ["did you mean the stage base"])):
+        done = build(e, f"FROM bb\n{text}\n", files={"f": "1"}, tag="bad:1")
+        same(done.returncode, 1, done)
+        for word in words:
+            has(done.stderr, re.escape(word), done)
+    good(build(e, "FROM bb\nARG M=640 P=81\nCOPY --chmod=$M f /f\nEXPOSE $P\n", files={"f": "1"}))
+    for flags, code, word in ((("-t", "BAD:x"), 125, 'invalid argument "BAD:x" for "-t, --tag" flag'), (("--call", "bogus"), 125, "--call"),
+                              (("--ulimit", "nofile=x"), 125, "--ulimit"), (("--platform", "nosuch"), 1, "unknown operating system or architecture"),
+                              (("--memory", "1m"), 1, "minimum memory limit allowed is 6MB")):
+        done = build(e, "FROM bb\nRUN true\n", *flags, tag="bad:1")
+        same(done.returncode, code, done)
+        has(done.stderr, re.escape(word), done)
+    one = inspect(e, "bb")["Id"][7:]
+    same(build(e, f"FROM {one[:3]}\n", tag="bad:1").returncode, 1)
+    good(build(e, f"FROM {one[:12]}\n"))
+
+
+@case("build: a mount without a target is where the stage is; --security=insecure runs with the host's ids, as its diff does")
+def _(e):
+    good(build(e, "FROM bb\nWORKDIR /w\nRUN --mount=type=bind ls > /list; touch x 2>> /list; true\n", files={"f": "1"}))
+    same(sh(e, "cat /list"), "Dockerfile\nf\ntouch: x: Read-only file system\n")
+    good(build(e, "FROM bb\nRUN --security=insecure cat /proc/self/uid_map > /map && mount -t tmpfs none /tmp\n"))
+    has(sh(e, "cat /map"), r"\A\s+0\s+0\s")
+    out(e, "run", "--name", "pv", "--privileged", "bb", "touch", "/new")
+    same(out(e, "diff", "pv"), "A /new\n")
+    out(e, "commit", "pv", "pv:1")
+    out(e, "rm", "pv")
+    same(sh(e, "ls /new", "pv:1"), "/new\n")
+
+
+@case("build: contexts on standard input, compressed or not, with -f; archives as named contexts; what is none is told")
+def _(e):
+    folder = context(e, "tarred", {"D2": "FROM bb\nCOPY o /o\nCOPY --from=x o /x\n", "o": "one\n"})
+    more = context(e, "tarred-more", {"o": "more\n"})
+    for option in ("", "z", "j", "J"):
+        archive = subprocess.run(["tar", f"-c{option}f", "-", "-C", folder, "."], stdout=subprocess.PIPE, check=True).stdout
+        named = os.path.join(e.folder, f"more{option}.tar")
+        subprocess.run(["tar", f"-c{option}f", named, "-C", more, "."], check=True)
+        good(e.cli("build", "-t", "t:1", "-f", "D2", "--build-context", f"x={named}", "-", input=archive, text=False, check=False))
+        same(sh(e, "cat /o /x"), "one\nmore\n")
+    done = e.cli("build", "-f", "none", "-", input=archive, text=False, check=False)
+    has(done.stderr.decode(), "open none: no such file")
+    plain = "FROM bb\nCOPY --from=x o /x\n"
+    for value, word in (("oci-layout://x", "docker-image://"), ("https://host/x.tar", "unpack"), ("https://host/x.git", "git"), ("/none", "No such file"), (f"{folder}/o", "unpack")):
+        done = build(e, plain, "--build-context", f"x={value}", tag="bad:1")
+        same(done.returncode, 1, done)
+        has(done.stderr, re.escape(word), done)
+
+
 # ---- logs ----
 
 @case("build: logs are kept, also long ones; history lists builds")
