@@ -493,9 +493,11 @@ static void check_ports(struct checker *c, const struct build_instruction *in) {
     struct bh_strlist ports = {0};
 
     for (size_t i = 0; i < in->words.n; i++) {
+        const char *word = in->words.v[i].s, *colon = strrchr(word, ':'); /* what is mapped does not count */
         struct bh_err err = BH_ERR_INIT;
 
-        if (is_fixed(&in->words.v[i]) && bh_expose_add(&ports, c->arena, in->words.v[i].s, &err) == BH_E_INVALID)
+        if (is_fixed(&in->words.v[i]) &&
+            bh_expose_add(&ports, c->arena, colon != NULL ? colon + 1 : word, &err) == BH_E_INVALID)
             refuse_word(c, &in->words.v[i], &err);
     }
 }

@@ -170,13 +170,22 @@ static int step_shell(struct build_site *site, const struct build_instruction *i
     return row(site, b, err);
 }
 
+/* "80:81" and "127.0.0.1:80:81" are 81: a mapping is warned of, and not kept. */
+static const char *port_of(const char *word) {
+    const char *colon = strrchr(word, ':');
+
+    return colon != NULL ? colon + 1 : word;
+}
+
 static int step_expose(struct build_site *site, const struct build_instruction *in, struct bh_buf *b,
                        struct bh_err *err) {
     struct bh_strlist own = {0};
 
     for (size_t i = 0; i < in->words.n; i++) {
-        if (bh_expose_add(&own, &site->arena, in->words.v[i].s, err) != 0 ||
-            bh_expose_add(&site->image.config.exposed_ports, &site->arena, in->words.v[i].s, err) != 0)
+        const char *port = port_of(in->words.v[i].s);
+
+        if (bh_expose_add(&own, &site->arena, port, err) != 0 ||
+            bh_expose_add(&site->image.config.exposed_ports, &site->arena, port, err) != 0)
             return bh_err_prefix(err, "line %u", in->at.line);
     }
     bh_buf_adds(b, "EXPOSE map[");

@@ -426,6 +426,8 @@ def _(e):
         done = build(e, "FROM bb\nRUN true\n", *flags, tag="bad:1")
         same(done.returncode, code, done)
         has(done.stderr, re.escape(word), done)
+    good(build(e, "FROM bb\nEXPOSE 80:81 127.0.0.1:1:2/udp [::1]:5:6 7-9:17-19\n"))  # as BuildKit takes it
+    same(sorted(inspect(e, "t:1")["Config"]["ExposedPorts"]), ["17/tcp", "18/tcp", "19/tcp", "2/udp", "6/tcp", "81/tcp"])
     one = inspect(e, "bb")["Id"][7:]
     same(build(e, f"FROM {one[:3]}\n", tag="bad:1").returncode, 1)
     good(build(e, f"FROM {one[:12]}\n"))
