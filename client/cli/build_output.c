@@ -15,7 +15,7 @@
 static const char *const types[] = {"image", "docker", "oci", "tar", "local", "registry"};
 
 struct spec {
-    char type[16], dest[4096];
+    char type[16], dest[4096], name[1024];
     bool push;
 };
 
@@ -46,6 +46,7 @@ static int parse(const char *text, struct spec *out, struct bh_err *err) {
         *eq++ = '\0';
         if (strcmp(part, "type") == 0   ? !bh_str_copy(out->type, sizeof out->type, eq)
             : strcmp(part, "dest") == 0 ? !bh_str_copy(out->dest, sizeof out->dest, eq)
+            : strcmp(part, "name") == 0 ? !bh_str_copy(out->name, sizeof out->name, eq)
                                         : false)
             return bad(text, "a value is too long", err);
         if (strcmp(part, "push") == 0)
@@ -84,6 +85,7 @@ int build_output_open(struct build_output *o, const char *text, struct bh_err *e
         return 0;
     if (parse(text, &s, err) != 0 || find_type(o, text, s.type, err) != 0)
         return err->code;
+    bh_str_copy(o->name, sizeof o->name, s.name);
     o->push = s.push || strcmp(o->type, "registry") == 0;
     if (strcmp(o->type, "registry") == 0)
         o->type = "image";

@@ -15,6 +15,7 @@
 struct build_output {
     const char *type; /* for BuildRequest.output */
     bool push;        /* type=registry, or push=true */
+    char name[1024];  /* of the image, beside those of -t; several between commas */
     int fd;           /* to be given to the engine; -1: none */
     struct cli_output file;
     bool has_file;

@@ -31,6 +31,7 @@
 
 const struct cli_opt cmd_build_opts[] = {
     {.name = "add-host", .kind = CLI_LIST, .help = "Add a name to /etc/hosts of RUN, as HOST:IP"},
+    {.name = "allow", .kind = CLI_LIST, .flags = CLI_OPT_LATER, .help = "Allow an entitlement"},
     {.name = "annotation", .kind = CLI_LIST, .help = "Add an annotation to the image's manifest"},
     {.name = "attest", .kind = CLI_LIST, .flags = CLI_OPT_LATER, .help = "Attach an attestation"},
     {.name = "build-arg", .kind = CLI_LIST, .help = "Set a build argument, as NAME[=VALUE]"},
@@ -42,16 +43,24 @@ const struct cli_opt cmd_build_opts[] = {
     {.name = "build-context",
      .kind = CLI_LIST,
      .help = "Add a named context, as NAME=FOLDER, NAME=ARCHIVE or NAME=docker-image://IMAGE"},
+    {.name = "builder", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Use another builder"},
     {.name = "cache-from", .kind = CLI_LIST, .help = "Look for cached layers in this image too"},
+    {.name = "cache-to", .kind = CLI_LIST, .flags = CLI_OPT_LATER, .help = "Send the cache somewhere"},
     {.name = "call",
      .kind = CLI_STRING,
      .help = "What to do",
      .def = "build",
      .complete = "build|check|outline|targets"},
     {.name = "cap-add", .kind = CLI_LIST, .help = "Add a capability to RUN"},
+    {.name = "cgroup-parent", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Cgroup that RUN is in"},
     {.name = "check", .kind = CLI_BOOL, .help = "Check the Dockerfile and build nothing"},
     {.name = "compress", .kind = CLI_BOOL, .flags = CLI_OPT_IGNORED, .help = "Compress the context"},
+    {.name = "cpu-period", .kind = CLI_INT, .flags = CLI_OPT_LATER, .help = "Period of the scheduler for RUN"},
+    {.name = "cpu-quota", .kind = CLI_INT, .flags = CLI_OPT_LATER, .help = "Quota of the scheduler for RUN"},
+    {.name = "cpu-shares", .letter = 'c', .kind = CLI_INT, .flags = CLI_OPT_LATER, .help = "Weight of RUN"},
     {.name = "cpus", .kind = CLI_FLOAT, .help = "Number of processors for RUN", .def = "0"},
+    {.name = "cpuset-cpus", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Processors for RUN"},
+    {.name = "cpuset-mems", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Memory nodes for RUN"},
     {.name = "disable-content-trust", .kind = CLI_BOOL, .flags = CLI_OPT_IGNORED, .help = "Skip image verification"},
     {.name = "file",
      .letter = 'f',
@@ -83,6 +92,7 @@ const struct cli_opt cmd_build_opts[] = {
      .flags = CLI_OPT_IGNORED,
      .help = "Put the result into the image list, as always"},
     {.name = "memory", .letter = 'm', .kind = CLI_BYTES, .help = "Memory limit of RUN", .def = "0"},
+    {.name = "memory-swap", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Memory and swap of RUN"},
     {.name = "metadata-file",
      .kind = CLI_STRING,
      .help = "Write what the build made into this file",
@@ -105,12 +115,12 @@ const struct cli_opt cmd_build_opts[] = {
      .help = "How to show progress",
      .def = "auto",
      .complete = "auto|plain|tty|quiet|rawjson"},
-    {.name = "provenance", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Attach provenance"},
+    {.name = "provenance", .kind = CLI_STRING, .help = "Attach provenance: false, others come later"},
     {.name = "pull", .kind = CLI_BOOL, .help = "Always look for newer base images"},
     {.name = "push", .kind = CLI_BOOL, .help = "Push the result"},
     {.name = "quiet", .letter = 'q', .kind = CLI_BOOL, .help = "Print only the image's ID"},
     {.name = "rm", .kind = CLI_BOOL, .flags = CLI_OPT_IGNORED, .help = "Remove intermediate containers", .def = "true"},
-    {.name = "sbom", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Attach a list of parts"},
+    {.name = "sbom", .kind = CLI_STRING, .help = "Attach a list of parts: false, others come later"},
     {.name = "secret", .kind = CLI_LIST, .help = "A secret for RUN --mount=type=secret, as id=ID[,src=FILE|,env=NAME]"},
     {.name = "security-opt", .kind = CLI_LIST, .help = "Security options of RUN"},
     {.name = "shm-size", .kind = CLI_BYTES, .help = "Size of /dev/shm of RUN", .def = "0"},
@@ -578,6 +588,18 @@ static void set_ignore(const struct build *x, bulkhead_value *request) {
     bulkhead_set(request, "ignore", list);
 }
 
+/* Of -t, and what name= of the output says, between commas. */
+static bulkhead_value *tags_of(const struct build *x) {
+    bulkhead_value *list = bulkhead_list_new();
+    char *copy BH_SCOPE_FREE = bh_xstrdup(x->output.name), *save = NULL;
+
+    for (size_t i = 0; i < cli_count(x->args, "tag"); i++)
+        bulkhead_add_str(list, cli_item(x->args, "tag", i));
+    for (char *one = strtok_r(copy, ",", &save); one != NULL; one = strtok_r(NULL, ",", &save))
+        bulkhead_add_str(list, one);
+    return list;
+}
+
 static void set_plain(const struct build *x, bulkhead_value *request) {
     const struct cli_args *args = x->args;
 
@@ -586,7 +608,7 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     bulkhead_set_str(request, "context", x->context_id);
     bulkhead_set_str(request, "context_url", x->input.url);
     bulkhead_set_str(request, "target", cli_str(args, "target"));
-    cli_set_list(args, "tag", request, "tag");
+    bulkhead_set(request, "tag", tags_of(x));
     bulkhead_set(request, "platform", platforms_of(args));
     cli_set_list(args, "no-cache-filter", request, "no_cache_filter");
     cli_set_list(args, "cache-from", request, "cache_from");
@@ -708,6 +730,8 @@ static int write_metadata(struct build *x) {
         return 0;
     for (size_t i = 0; i < cli_count(x->args, "tag"); i++)
         bh_buf_addf(&names, "%s%s", i > 0 ? "," : "", cli_item(x->args, "tag", i));
+    if (x->output.name[0] != '\0')
+        bh_buf_addf(&names, "%s%s", names.len > 0 ? "," : "", x->output.name);
     o = json_object();
     json_object_set_new(o, "buildx.build.ref", json_string(x->build_id != NULL ? x->build_id : ""));
     json_object_set_new(o, "containerimage.config.digest", json_string(x->image_id != NULL ? x->image_id : ""));
@@ -756,11 +780,22 @@ static int build(struct build *x, enum build_view_mode mode) {
 }
 
 /* What the engine would refuse only after the file was read. */
+static int check_attestation(const struct cli_args *args, const char *option, struct bh_err *err) {
+    const char *value = cli_str(args, option);
+
+    if (value == NULL || value[0] == '\0' || strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
+        return 0;
+    bh_err_set(err, BH_E_UNIMPLEMENTED, "--%s=%.100s: attestations are not made yet", option, value);
+    return bh_err_hint(err, "--%s=false, or nothing", option);
+}
+
 static int check_options(const struct cli_args *args, struct bh_err *err) {
     static const char *const calls[] = {"build", "check", "outline", "targets"};
     const char *call = cli_str(args, "call");
     bool known = false;
 
+    if (check_attestation(args, "provenance", err) != 0 || check_attestation(args, "sbom", err) != 0)
+        return err->code;
     for (size_t i = 0; i < BH_ARRAY_LEN(calls); i++)
         known = known || strcmp(call, calls[i]) == 0;
     if (!known) {
