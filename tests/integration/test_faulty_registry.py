@@ -256,7 +256,8 @@ def _(e):
         assert memory(e, "VmRSS") < MEMORY, f"{memory(e, 'VmRSS') >> 20} MiB of memory"
     good = [n for n in TRIES.jobs if n in FAULTS and not (FAULTS[n].push or FAULTS[n].ask or FAULTS[n].want)]
     now = state_of_store(e)
-    same(set(e.before) - set(now), set())
+    images = [{line.rsplit(" ", 1)[0] for line in lines} for lines in (e.before, now)]  # what was pushed has its digest now
+    same(images[0] - images[1], set())
     same({line.split()[1] for line in now} - {line.split()[1] for line in e.before}, {R.name(n) for n in good})
     until("descriptors are closed", lambda: open_fds(e) <= e.fds + KEPT)
     out(e, "system", "check")

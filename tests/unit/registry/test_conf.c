@@ -110,7 +110,8 @@ static void test_certs_refused(void **state) {
 static void test_proxy(void **state) {
     const struct conf_text t = {
         .config = "[registry]\nhttps_proxy = \"http://p:1\"\nhttp_proxy = \"http://q:2\"\n"
-                  "no_proxy = \"a.example, .b.example,10.0.0.0/8 c.example:5000,*.d.example,[fd00::1]\"\n"};
+                  "no_proxy = \"a.example, .b.example,10.0.0.0/8 "
+                  "c.example:5000,*.d.example,[fd00::1],2001:db8:8000::/33 fe80::7,192.168.1.9,[fd00::5]:5000\"\n"};
     static const struct {
         const char *url, *want;
     } rows[] = {
@@ -131,6 +132,14 @@ static void test_proxy(void **state) {
         {"https://[::1]/", ""},
         {"https://[fd00::1]/", ""},
         {"https://[fd00::2]/", "http://p:1"},
+        {"https://[fe80::7]/", ""},
+        {"https://[fe80::8]/", "http://p:1"},
+        {"https://[2001:db8:ffff::1]/", ""},
+        {"https://[2001:db8:7fff::1]/", "http://p:1"},
+        {"https://192.168.1.9/", ""},
+        {"https://192.168.1.90/", "http://p:1"},
+        {"https://[fd00::5]:5000/", ""},
+        {"https://[fd00::5]/", "http://p:1"},
     };
     const struct conf_text all = {.config = "[registry]\nhttps_proxy = \"http://p:1\"\nno_proxy = \"*\"\n"}, none = {0};
     struct bh_err err = BH_ERR_INIT;
