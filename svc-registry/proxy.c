@@ -12,18 +12,36 @@
 #include "svc-registry/conf_priv.h"
 
 /* "10.0.0.0/8" against "10.1.2.3" */
-static bool in_network(const char *pattern, const char *host) {
-    char text[64];
-    struct in_addr net, addr;
-    const char *slash = strchr(pattern, '/');
-    uint64_t bits;
+/* An address without its brackets: how many bytes, 0: it is a name. */
+static size_t address_of(const char *text, unsigned char out[16]) {
+    char bare[64];
+    size_t n = strlen(text);
+    bool bracketed = n > 2 && text[0] == '[' && text[n - 1] == ']';
 
-    if (!slash || !bh_str_copy_n(text, sizeof text, pattern, (size_t)(slash - pattern)) ||
-        !bh_str_u64(slash + 1, &bits) || bits > 32 || inet_pton(AF_INET, text, &net) != 1 ||
-        inet_pton(AF_INET, host, &addr) != 1)
+    if (!bh_str_copy_n(bare, sizeof bare, text + bracketed, n - 2 * bracketed))
+        return 0;
+    return inet_pton(AF_INET, bare, out) == 1 ? 4 : inet_pton(AF_INET6, bare, out) == 1 ? 16 : 0;
+}
+
+static bool same_bits(const unsigned char *a, const unsigned char *b, size_t bits) {
+    unsigned char mask = (unsigned char)(0xff00 >> bits % 8);
+
+    return memcmp(a, b, bits / 8) == 0 && (bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) & mask) == 0);
+}
+
+/* "10.0.0.0/8", "fd00::/8", "fd00::1" */
+static bool in_network(const char *pattern, const char *host) {
+    unsigned char net[16], addr[16];
+    char text[64];
+    size_t n = strcspn(pattern, "/"), size;
+    uint64_t bits = 0;
+
+    if (!bh_str_copy_n(text, sizeof text, pattern, n) || (size = address_of(text, net)) == 0 ||
+        address_of(host, addr) != size)
         return false;
-    uint32_t mask = bits ? 0xffffffffu << (32 - bits) : 0;
-    return ((ntohl(net.s_addr) ^ ntohl(addr.s_addr)) & mask) == 0;
+    if (pattern[n] == '\0')
+        return memcmp(net, addr, size) == 0;
+    return bh_str_u64(pattern + n + 1, &bits) && bits <= 8 * size && same_bits(net, addr, bits);
 }
 
 static bool fits(const char *pattern, const struct reg_url *u) {
@@ -32,6 +50,8 @@ static bool fits(const char *pattern, const struct reg_url *u) {
     size_t n, have = strlen(u->host);
 
     if (strcmp(pattern, "*") == 0)
+        return true;
+    if (in_network(pattern, u->host))
         return true;
     if (!bh_str_copy(host, sizeof host, pattern))
         return false;
