@@ -31,21 +31,21 @@ struct build_agent {
     bool has_thread;
 };
 
-/* One connection; its thread owns it. */
+/* One connection; its thread owns it, and may outlive the agent it was made for. */
 struct line {
     int command, agent;
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
     char message[4 + MESSAGE_MAX];
 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned connections;
 
 static void close_fd(int *fd) {
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
 }
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
-static unsigned connections;
 
 /* ---- one connection -------------------------------------------------------------------------- */
 
@@ -80,54 +80,53 @@ static bool one_request(struct line *l) {
            bh_write_all(l->command, l->message, n) == 0;
 }
 
-static void *line_thread(void *arg) {
-    struct line *l = arg;
-
-    while (one_request(l))
-        ;
-    close(l->command);
-    close(l->agent);
-    explicit_bzero(l->message, sizeof l->message);
-    free(l);
-    pthread_mutex_lock(&lock);
-    connections--;
-    pthread_cond_broadcast(&ended);
-    pthread_mutex_unlock(&lock);
-    return NULL;
-}
-
 static int dial(const char *path) {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     BH_SCOPE_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (fd < 0 || !bh_str_copy(to.sun_path, sizeof to.sun_path, path) ||
-        connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+    bh_str_copy(to.sun_path, sizeof to.sun_path, path);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
         return -1;
     return bh_take_fd(&fd);
 }
 
-/* Takes fd; an agent that does not answer is a connection that ends at once. */
-static void serve(const struct build_agent *a, int fd) {
-    struct line *l = bh_xcalloc(1, sizeof *l);
-    pthread_t thread;
-
-    l->command = fd;
-    l->agent = dial(a->path);
-    pthread_mutex_lock(&lock);
-    while (connections >= CONNECTIONS_MAX)
-        pthread_cond_wait(&ended, &lock);
-    connections++;
-    pthread_mutex_unlock(&lock);
-    if (l->agent >= 0 && pthread_create(&thread, NULL, line_thread, l) == 0) {
-        pthread_detach(thread);
-        return;
-    }
+static void end_line(struct line *l) {
     close_fd(&l->command);
     close_fd(&l->agent);
+    explicit_bzero(l->message, sizeof l->message);
     free(l);
     pthread_mutex_lock(&lock);
     connections--;
     pthread_mutex_unlock(&lock);
+}
+
+/* An agent that does not answer is a connection that ends at once. */
+static void *line_thread(void *arg) {
+    struct line *l = arg;
+
+    l->agent = dial(l->path);
+    while (l->agent >= 0 && one_request(l))
+        ;
+    end_line(l);
+    return NULL;
+}
+
+/* Takes fd.  Nothing here waits: an agent that hangs holds up its own connections, and more than so many are closed. */
+static void serve(const struct build_agent *a, int fd) {
+    struct line *l = bh_xcalloc(1, sizeof *l);
+    pthread_t thread;
+    bool many;
+
+    l->command = fd;
+    l->agent = -1;
+    bh_str_copy(l->path, sizeof l->path, a->path);
+    pthread_mutex_lock(&lock);
+    many = connections++ >= CONNECTIONS_MAX;
+    pthread_mutex_unlock(&lock);
+    if (!many && pthread_create(&thread, NULL, line_thread, l) == 0)
+        pthread_detach(thread);
+    else
+        end_line(l);
 }
 
 /* A message of one byte with a descriptor.  -1: no more will come. */

@@ -247,5 +247,16 @@ def _(e):
     same(sh(e, "cat /lines", "many:1"), "40\n")
 
 
+@case("mounts: type=ssh: an agent that hangs holds up nobody: the build ends, and its client with it")
+def _(e):
+    folder = os.path.join(e.folder, "hung")
+    os.makedirs(folder)
+    with socket.socket(socket.AF_UNIX) as hung:  # two wait in its queue, who comes then waits for ever
+        hung.bind(f"{folder}/1")
+        hung.listen(1)
+        file = WITH_ASK + "RUN --mount=type=ssh for i in $(seq 80); do (timeout 2 ask $SSH_AUTH_SOCK 11 > /dev/null 2>&1) & done; wait; echo over\n"
+        good(build(e, file, "--ssh", f"default={folder}/1", files=asking(e), timeout=40))
+
+
 if __name__ == "__main__":
     run(setup)
