@@ -29,7 +29,7 @@ static const struct bh_method methods[] = {
     {.name = "RemoteDelete", .roles = USERS, .flags = CHANGE, .handler = reg_rpc_remote_delete},
     {.name = "Resolve", .roles = USERS, .flags = BH_METHOD_IDEMPOTENT, .handler = reg_rpc_resolve},
     {.name = "Login", .roles = USERS, .flags = ASK, .handler = reg_rpc_login},
-    {.name = "Fetch", .roles = USERS | BH_ROLE_BUILD, .flags = SECRET | BH_METHOD_FDS, .handler = reg_rpc_fetch},
+    {.name = "Fetch", .roles = USERS, .flags = SECRET | BH_METHOD_FDS, .handler = reg_rpc_fetch},
 };
 
 const struct bh_service registry_service = {
