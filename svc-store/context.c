@@ -25,7 +25,7 @@
 #define KEPT_NS       (INT64_C(24) * 3600 * BH_NSEC)
 #define CONTEXTS_MAX  96u                    /* of all owners */
 #define FILES_EACH    (1 + BH_CONTEXT_PACKS) /* its list and its packs */
-#define FILES_MAX     (CONTEXTS_MAX * FILES_EACH)
+#define FILES_MAX     ((rlim_t)CONTEXTS_MAX * FILES_EACH)
 #define OF_ONE_KEY    4              /* older ones may be in a build */
 #define FRESH_NS      (60 * BH_NSEC) /* from the put to the first step */
 #define WANT_STEP     16384
@@ -37,7 +37,7 @@ static unsigned files_limit(void) {
     struct rlimit l;
     rlim_t half = getrlimit(RLIMIT_NOFILE, &l) == 0 ? l.rlim_cur / 2 : 0;
 
-    return half < FILES_MAX ? (unsigned)half : FILES_MAX;
+    return (unsigned)(half < FILES_MAX ? half : FILES_MAX);
 }
 
 void store_contexts_init(struct store_contexts *t) {
