@@ -408,8 +408,10 @@ struct build_tar {
 };
 
 static void close_tar(struct build_tar *t) {
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
         bh_scope_close(&t->fd[i]);
+        t->fd[i] = -1; /* closed twice it would be another call's */
+    }
 }
 
 static int begin_tar(struct build_store *s, uint64_t hold, bool spool, struct build_tar **out, struct bh_err *err) {

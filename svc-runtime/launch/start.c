@@ -190,16 +190,16 @@ static int build(struct child *c, struct bh_err *err) {
 
 /* ---- EXEC ---------------------------------------------------------------------------------------------- */
 
-/* Records of exec sessions that have ended would pile up in a container that lives for long. */
+/* Records of sessions that have ended would pile up in a container that lives for long; ".new" is being written. */
 static void prune_execs(int dir) {
-    BH_SCOPE_DIR DIR *d = bh_dir_open(dir, ".");
-    struct bh_err ended = BH_ERR_INIT;
+    BH_SCOPE_DIR DIR *all = bh_dir_open(dir, ".");
+    struct bh_err err = BH_ERR_INIT;
 
-    for (struct dirent *e; (e = bh_dir_next(d)) != NULL;) {
-        BH_SCOPE_CLOSE int pidfd = -1;
+    for (struct dirent *d; (d = bh_dir_next(all)) != NULL;) {
+        BH_SCOPE_CLOSE int fd = -1;
 
-        if (bh_str_starts(e->d_name, "exec-") && rt_pid_open(dir, e->d_name, &pidfd, NULL, &ended) != 0)
-            unlinkat(dir, e->d_name, 0);
+        if (bh_str_starts(d->d_name, "exec-") && !strchr(d->d_name, '.') && rt_pid_open(dir, d->d_name, &fd, NULL, &err))
+            unlinkat(dir, d->d_name, 0);
     }
 }
 

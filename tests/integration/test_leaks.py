@@ -145,6 +145,24 @@ def _(e):
         assert lines < 2000, f"{name}: {lines} mappings"
 
 
+@case("rooms: nothing is closed that is not open: closed twice, it would be another call's")
+def _(e):
+    said = f"{e.root}/strace"
+    pids = [str(pid) for name, pid in e.rooms().items() if name != "launch"]
+    watch = subprocess.Popen(["strace", "-f", "-q", "-e", "trace=close", "-e", "status=failed", "-o", said, "-p", ",".join(pids)],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until("the rooms are watched", lambda: all(status_of(pid)["TracerPid"] == str(watch.pid) for pid in pids), 20)
+        half(e)
+        for _ in range(5):  # with nothing beside it the number is not another's yet
+            out(e, "build", "-q", "--no-cache", "-t", "t:1", context(e, "FROM bb\nCOPY file /file\nRUN true\nRUN --mount=type=cache,target=/c true\n"))
+    finally:
+        watch.send_signal(signal.SIGINT)
+        watch.wait(20)
+    with open(said, encoding="utf-8") as f:
+        same([line for line in f if "EBADF" in line], [])
+
+
 if __name__ == "__main__":
     if DockerRegistry.program() is None:
         print("no docker-registry, skipped", file=sys.stderr)
