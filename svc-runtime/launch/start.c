@@ -196,9 +196,9 @@ static void prune_execs(int dir) {
     struct bh_err err = BH_ERR_INIT;
 
     for (struct dirent *d; (d = bh_dir_next(all)) != NULL;) {
-        BH_SCOPE_CLOSE int fd = -1;
+        BH_SCOPE_CLOSE int f = -1;
 
-        if (bh_str_starts(d->d_name, "exec-") && !strchr(d->d_name, '.') && rt_pid_open(dir, d->d_name, &fd, NULL, &err))
+        if (bh_str_starts(d->d_name, "exec-") && !strchr(d->d_name, '.') && rt_pid_open(dir, d->d_name, &f, NULL, &err))
             unlinkat(dir, d->d_name, 0);
     }
 }
