@@ -127,9 +127,10 @@ bool raw_recv(int fd, struct raw_reply *out) {
 }
 
 bool raw_closed(int fd) {
+    struct pollfd v = {.fd = fd, .events = POLLIN};
     char buf[4096];
 
-    while (readable(fd)) {
+    while (poll(&v, 1, 30000) == 1) {
         ssize_t n = read(fd, buf, sizeof buf);
 
         if (n == 0 || (n < 0 && errno == ECONNRESET))
