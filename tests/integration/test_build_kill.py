@@ -4,7 +4,7 @@ After each death: images and archives that were acknowledged are there and right
 from the cache, no step that was told to be done is done again; no container, mount, monitor or half layer is left.
 BULKHEAD_TEST_KILLS and BULKHEAD_TEST_SEED set how many deaths and which.
 """
-import hashlib, io, json, os, random, re, sys, tarfile
+import hashlib, io, json, os, random, re, signal, sys, tarfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
