@@ -48,19 +48,13 @@ int bh_fdmsg_send(int sock, const void *data, size_t n, const int *fds, unsigned
     return sent < 0 ? -1 : 0;
 }
 
-/* Descriptors of one control message; those past max are closed.  Returns how many came. */
-static unsigned collect(struct cmsghdr *c, int *fds, unsigned have, unsigned max) {
+/* Descriptors of one control message, behind those of earlier ones.  Returns how many came. */
+static unsigned collect(struct cmsghdr *c, int all[FDS_MAX], unsigned have) {
     unsigned n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 
-    for (unsigned i = 0; i < n; i++) {
-        int fd;
-
-        memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-        if (have + i < max)
-            fds[have + i] = fd;
-        else
-            close(fd);
-    }
+    if (n > FDS_MAX - have) /* there is no room for more in the control data */
+        n = FDS_MAX - have;
+    memcpy(all + have, CMSG_DATA(c), n * sizeof(int));
     return n;
 }
 
@@ -68,6 +62,7 @@ ssize_t bh_fdmsg_recv(int sock, void *data, size_t size, int *fds, unsigned max,
     alignas(struct cmsghdr) char control[CMSG_SPACE(FDS_MAX * sizeof(int))];
     struct iovec iov = {.iov_base = data, .iov_len = size};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    int all[FDS_MAX]; /* fds stays as it is when the message is refused: its owner closes what it finds there */
     unsigned n = 0;
     ssize_t got;
 
@@ -79,13 +74,15 @@ ssize_t bh_fdmsg_recv(int sock, void *data, size_t size, int *fds, unsigned max,
         return -1;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            n += collect(c, fds, n, max);
+            n += collect(c, all, n);
     }
     if (n > max || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-        bh_fds_close(fds, n < max ? n : max);
+        bh_fds_close(all, n);
         errno = EMSGSIZE;
         return -1;
     }
+    if (n > 0)
+        memcpy(fds, all, n * sizeof *fds);
     *out_n = n;
     return got;
 }

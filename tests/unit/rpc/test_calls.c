@@ -393,6 +393,25 @@ static void descriptors_given_only(void **state) {
     assert_int_equal(bh_stream_open(conn, ECHO_METHOD("Say"), &q.base, &o, &s, &err), BH_E_INVALID);
 }
 
+/* What is refused is closed and not handed out: whoever closes what it was given would close another's. */
+static void more_descriptors_than_wanted(void **state) {
+    (void)state;
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_stream_options o = {.expect_fds = true};
+    struct bh_stream *s;
+    request q = REQUEST;
+    int back[2] = {-1, -1};
+    unsigned n = 0;
+
+    q.count = 3;
+    ok(bh_stream_open(conn, ECHO_METHOD("Fds"), &q.base, &o, &s, &err));
+    assert_int_not_equal(bh_stream_recv_fds(s, back, 2, &n, &err), 0);
+    assert_int_equal(back[0], -1);
+    assert_int_equal(back[1], -1);
+    assert_int_equal(n, 0);
+    bh_stream_free(s);
+}
+
 /* 64 KiB of empty messages would be megabytes unpacked. */
 static void amplification_refused(void **state) {
     (void)state;
@@ -464,6 +483,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(sixty_streams_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(descriptors_both_ways, set_up, tear_down),
         cmocka_unit_test_setup_teardown(descriptors_given_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(more_descriptors_than_wanted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(amplification_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(open_and_close, set_up, tear_down),
