@@ -26,6 +26,7 @@ struct body {
     struct reg_fetch *f;
     struct bh_hash *hash;
     struct reg_http_fd out;
+    bool begun;    /* the tar's header is written */
     bool spooled;  /* the length was not told: the bytes go into the file first */
     uint64_t size; /* told */
 };
@@ -67,9 +68,13 @@ static int put(struct body *b, const void *data, size_t n, struct bh_err *err) {
     return reg_http_to_fd(&b->out, data, n, err);
 }
 
+/* Not before the first byte of the body: a head that nothing followed comes again. */
 static int put_header(struct body *b, uint64_t size, struct bh_err *err) {
     char h[BLOCK];
 
+    if (b->begun)
+        return 0;
+    b->begun = true;
     make_header(h, size, b->f->mtime_ns / BH_NSEC);
     return put(b, h, sizeof h, err);
 }
@@ -107,12 +112,8 @@ static int on_head(void *arg, const struct reg_http_response *head, struct bh_er
     (void)bh_str_copy(f->new_modified, sizeof f->new_modified, reg_http_header(head, "last-modified"));
     f->mtime_ns = http_date_ns(f->new_modified);
     b->size = head->length;
-    if (f->raw)
-        return 0;
-    if (head->length != UINT64_MAX)
-        return put_header(b, head->length, err);
-    b->spooled = true;
-    return check_spool(f, err);
+    b->spooled = !f->raw && head->length == UINT64_MAX;
+    return b->spooled ? check_spool(f, err) : 0;
 }
 
 static int on_data(void *arg, const void *data, size_t n, struct bh_err *err) {
@@ -120,6 +121,8 @@ static int on_data(void *arg, const void *data, size_t n, struct bh_err *err) {
 
     b->f->size += n;
     bh_hash_update(b->hash, data, n);
+    if (!b->spooled && !b->f->raw && put_header(b, b->size, err) != 0)
+        return err->code;
     if (!b->spooled)
         return put(b, data, n, err);
     if (b->f->size > SPOOL_MAX) {
@@ -133,8 +136,6 @@ static int on_data(void *arg, const void *data, size_t n, struct bh_err *err) {
 static int put_spooled(struct body *b, struct bh_err *err) {
     char chunk[65536];
 
-    if (put_header(b, b->f->size, err) != 0)
-        return err->code;
     for (uint64_t at = 0; at < b->f->size;) {
         ssize_t n = bh_pread_full(b->f->spool, chunk, sizeof chunk, (off_t)at);
         if (n <= 0)
@@ -171,7 +172,7 @@ static int finish(struct body *b, struct bh_err *err) {
         return err->code;
     if (b->f->raw)
         return 0;
-    if (b->spooled && put_spooled(b, err) != 0)
+    if (put_header(b, b->f->size, err) != 0 || (b->spooled && put_spooled(b, err) != 0))
         return err->code;
     return put_end(b, b->f->size, err);
 }

@@ -853,12 +853,22 @@ def fetch(calls, request, spool=True):
 def _(e):
     body = b"content of a file\n" * 5000
     sha = "sha256:" + hashlib.sha256(body).hexdigest()
+    lost = []
 
     def answer(h):
         if h.headers.get("If-None-Match") == '"v1"':
             return h.reply(304)
         if h.route == "/dir/file.txt":
             return h.reply(200, body, ETag='"v1"', Last_Modified="Wed, 21 Oct 2015 07:28:00 GMT")
+        if h.route == "/lost" and not lost:  # a head, and no body behind it
+            lost.append(True)
+            h.send_response(200)
+            h.send_header("Content-Length", str(len(body) + 1))
+            h.end_headers()
+            h.wfile.flush()
+            return h.connection.shutdown(socket.SHUT_RDWR)
+        if h.route == "/lost":
+            return h.reply(200, body)
         if h.route in ("/chunked", "/large"):
             h.send_response(200)
             h.send_header("Transfer-Encoding", "chunked")
@@ -884,6 +894,8 @@ def _(e):
         same((content == body, member.mtime, member.mode), (True, 1445412480, 0o600))
         reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/chunked"})
         same((error, file_of(data)[1] == body), (None, True))
+        reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/lost"})
+        same((error, len(lost), file_of(data)[1] == body), (None, 1, True))
         before = most_memory(e)
         reply, error, data = as_room(e, "build", fetch, {"url": f"{base}/large"})
         same((error, int(reply["size"]), len(file_of(data)[1])), (None, len(body) + (100 << 20), len(body) + (100 << 20)))
