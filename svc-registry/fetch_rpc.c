@@ -38,10 +38,10 @@ int reg_rpc_fetch(void *room, struct bh_call *call, const ProtobufCMessage *requ
 
     if (reg_caller_of(call, req->remote, &caller, err) != 0)
         return err->code;
-    if (!bh_call_wants_fds(call))
-        return bh_err_set(err, BH_E_INVALID, "Fetch: the file or pipe to write to must come beside the call");
-    if (bh_call_take_fds(call, fds, 2, &n, err) != 0)
+    if (bh_call_wants_fds(call) && bh_call_take_fds(call, fds, 2, &n, err) != 0)
         return err->code;
+    if (n == 0)
+        return bh_err_set(err, BH_E_INVALID, "Fetch: the file or pipe to write to must come beside the call");
     fetch.fd = fd = fds[0];
     fetch.spool = spool = fds[1];
     if (reg_fetch_run(&fetch, room, conf, &caller, err) != 0)
