@@ -217,9 +217,6 @@ static void state_init(struct reg_push_image_state *im, struct reg_pushing *p, u
 }
 
 static void state_free(struct reg_push_image_state *im) {
-    if (im->has_probe)
-        reg_upload_abandon(&im->probe);
-    reg_upload_fini(&im->probe);
     if (im->hold != NULL)
         reg_hold_end(im->hold);
     bh_arena_fini(&im->arena);
@@ -243,8 +240,10 @@ static int push_image(struct reg_pushing *p, unsigned number, const struct bh_re
         bh_str_copy(p->repository, sizeof p->repository, repository);
         if (r == 0)
             r = push_here(im, err);
-        state_free(im);
-        return r;
+        if (im->has_probe)
+            reg_upload_abandon(&im->probe);
+        reg_upload_fini(&im->probe);
+        reg_source_close(&im->source);
     }
     state_free(im);
     return r;
