@@ -11,7 +11,6 @@
 #include "base/str.h"
 #include "svc-registry/conf_priv.h"
 
-/* "10.0.0.0/8" against "10.1.2.3" */
 /* An address without its brackets: how many bytes, 0: it is a name. */
 static size_t address_of(const char *text, unsigned char out[16]) {
     char bare[64];
