@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "cancel.h"
 #include "imageconf/imageconf.h"
+#include "proc/fdpass.h"
 #include "rpc/client.h"
 #include "store.pb-c.h"
 
@@ -43,6 +44,24 @@ int build_store_open(const char *dir, struct build_store **out, struct bh_err *e
 
 static int no_answer(const char *what, struct bh_err *err) {
     return bh_err_set(err, BH_E_INTERNAL, "the store gave no answer about %s", what);
+}
+
+/* A call that may take long and can be ended from outside. */
+static int long_call(struct build_store *s, const char *method, const ProtobufCMessage *req,
+                     const ProtobufCMessageDescriptor *type, struct build_cancel *cancel, ProtobufCMessage **out,
+                     struct bh_err *err) {
+    const struct bh_stream_options options = {0};
+    struct bh_stream *stream = NULL;
+    struct build_wait wait;
+    int r;
+
+    if (bh_stream_open(s->conn, method, req, &options, &stream, err) != 0)
+        return err->code;
+    build_wait_begin(cancel, &wait, stream);
+    r = bh_stream_finish(stream, type, out, err);
+    build_wait_end(cancel, &wait);
+    bh_stream_free(stream);
+    return r;
 }
 
 /* ---- hold -------------------------------------------------------------------------------------- */
@@ -171,27 +190,19 @@ static int take_index(const ST_MSG(IndexMakeReply) * r, struct build_made *out, 
     return take_digest(r->id, out->id, err) != 0 ? err->code : take_digest(r->index_digest, out->manifest, err);
 }
 
-/* A stream, because it may take long: it can be cancelled. */
 int build_index_make(struct build_store *s, uint64_t hold, const struct build_make_index *m,
                      struct build_cancel *cancel, struct bh_arena *arena, struct build_made *out, struct bh_err *err) {
     ST_MSG(IndexMakeRequest) req = BULKHEAD__STORE__V1__INDEX_MAKE_REQUEST__INIT;
-    const struct bh_stream_options options = {0};
     BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
-    struct bh_stream *stream = NULL;
-    struct build_wait wait;
-    int r;
 
     req.hold = hold;
     if (index_msg(m, arena, &req, err) != 0 ||
-        bh_stream_open(s->conn, SERVICE "IndexMake", &req.base, &options, &stream, err) != 0)
+        long_call(s, SERVICE "IndexMake", &req.base, &bulkhead__store__v1__index_make_reply__descriptor, cancel, &reply,
+                  err) != 0)
         return err->code;
-    build_wait_begin(cancel, &wait, stream);
-    r = bh_stream_finish(stream, &bulkhead__store__v1__index_make_reply__descriptor, &reply, err);
-    build_wait_end(cancel, &wait);
-    bh_stream_free(stream);
-    if (r == 0 && reply == NULL)
-        r = bh_err_set(err, BH_E_INTERNAL, "the store gave no answer about an index");
-    return r == 0 ? take_index((const ST_MSG(IndexMakeReply) *)reply, out, err) : r;
+    if (reply == NULL)
+        return no_answer("an index", err);
+    return take_index((const ST_MSG(IndexMakeReply) *)reply, out, err);
 }
 
 int build_image_layer(struct build_store *s, uid_t owner, const char *id, int *out_fd, struct bh_err *err) {
@@ -329,24 +340,6 @@ static int compose_msg(const struct build_compose *c, ST_MSG(LayerComposeRequest
     return 0;
 }
 
-/* A call that may take long and can be ended from outside. */
-static int long_call(struct build_store *s, const char *method, const ProtobufCMessage *req,
-                     const ProtobufCMessageDescriptor *type, struct build_cancel *cancel, ProtobufCMessage **out,
-                     struct bh_err *err) {
-    const struct bh_stream_options options = {0};
-    struct bh_stream *stream = NULL;
-    struct build_wait wait;
-    int r;
-
-    if (bh_stream_open(s->conn, method, req, &options, &stream, err) != 0)
-        return err->code;
-    build_wait_begin(cancel, &wait, stream);
-    r = bh_stream_finish(stream, type, out, err);
-    build_wait_end(cancel, &wait);
-    bh_stream_free(stream);
-    return r;
-}
-
 static int keep_composed(const ST_MSG(LayerComposeReply) * r, bool only_digest, struct bh_arena *arena,
                          struct build_composed *out, struct bh_err *err) {
     *out = (struct build_composed){.empty = r->empty, .size = r->tar_size, .files = r->files};
@@ -407,13 +400,6 @@ struct build_tar {
     int fd[2]; /* the pipe; the file, -1 without one */
 };
 
-static void close_tar(struct build_tar *t) {
-    for (unsigned i = 0; i < 2; i++) {
-        bh_scope_close(&t->fd[i]);
-        t->fd[i] = -1; /* closed twice it would be another call's */
-    }
-}
-
 static int begin_tar(struct build_store *s, uint64_t hold, bool spool, struct build_tar **out, struct bh_err *err) {
     ST_MSG(LayerTarRequest) req = BULKHEAD__STORE__V1__LAYER_TAR_REQUEST__INIT;
     const struct bh_stream_options options = {.expect_fds = true};
@@ -450,7 +436,7 @@ int build_tar_begin_spooled(struct build_store *s, uint64_t hold, struct build_t
 void build_tar_drop(struct build_tar *t) {
     if (t == NULL)
         return;
-    close_tar(t);
+    bh_fdpass_close(t->fd, 2);
     if (t->stream != NULL)
         bh_stream_free(t->stream);
     free(t);
@@ -460,7 +446,7 @@ int build_tar_end(struct build_tar *t, struct bh_digest *out, struct bh_err *err
     BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     int r;
 
-    close_tar(t);
+    bh_fdpass_close(t->fd, 2);
     r = bh_stream_finish(t->stream, &bulkhead__store__v1__layer_tar_reply__descriptor, &reply, err);
     if (r == 0 && reply == NULL)
         r = no_answer("a new layer", err);
