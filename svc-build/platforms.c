@@ -23,6 +23,8 @@ struct rounds {
 static int check(const struct build_ask *ask, struct bh_err *err) {
     struct bh_platform p;
 
+    if (ask->platforms.n > BUILD_PLATFORMS_MAX)
+        return bh_err_set(err, BH_E_LIMIT, "--platform: at most %d platforms in one build", BUILD_PLATFORMS_MAX);
     for (size_t i = 0; i < ask->platforms.n; i++) {
         if (bh_platform_parse(ask->platforms.v[i], &p, err) != 0)
             return err->code;
@@ -30,9 +32,7 @@ static int check(const struct build_ask *ask, struct bh_err *err) {
             if (strcmp(ask->platforms.v[i], ask->platforms.v[k]) == 0)
                 return bh_err_set(err, BH_E_INVALID, "--platform names %s twice", ask->platforms.v[i]);
     }
-    return ask->platforms.n <= BUILD_PLATFORMS_MAX
-               ? 0
-               : bh_err_set(err, BH_E_LIMIT, "--platform: at most %d platforms in one build", BUILD_PLATFORMS_MAX);
+    return 0;
 }
 
 /* Result and names are the last round's to make, while the caller is still watched. */
