@@ -25,20 +25,25 @@ static struct build_stack *one_layer(struct build_job *job, const struct bh_dige
     return out;
 }
 
-static int fetch(struct build_job *job, struct build_stack *out, struct bh_err *err) {
-    struct build_fetched got;
+int build_fetch_layer(struct build_job *job, const char *url, const char *checksum, struct bh_arena *arena,
+                      struct build_fetched *got, struct bh_digest *out, struct bh_err *err) {
     struct build_tar *tar = NULL;
-    struct bh_digest layer;
     int fds[2];
 
     if (build_tar_begin_spooled(job->room->store, build_hold_number(job->hold), &tar, fds, err) != 0)
         return err->code;
-    if (build_fetch(job->room->registry, job->ask, job->ask->context_url, "", fds, &job->cancel, job->arena, &got,
-                    err) != 0) {
+    if (build_fetch(job->room->registry, job->ask, url, checksum, fds, &job->cancel, arena, got, err) != 0) {
         build_tar_drop(tar);
         return err->code;
     }
-    if (build_tar_end(tar, &layer, err) != 0)
+    return build_tar_end(tar, out, err);
+}
+
+static int fetch(struct build_job *job, struct build_stack *out, struct bh_err *err) {
+    struct build_fetched got;
+    struct bh_digest layer;
+
+    if (build_fetch_layer(job, job->ask->context_url, "", job->arena, &got, &layer, err) != 0)
         return err->code;
     return one_layer(job, &layer, out, err) == NULL ? err->code : 0;
 }

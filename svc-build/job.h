@@ -144,6 +144,10 @@ struct build_job {
 /* ---- context.c ------------------------------------------------------------------------------- */
 /* The Dockerfile and the main context; from an address it is fetched, under the job's hold. */
 int build_context(struct build_job *job, struct bh_err *err);
+/* What an address gives, as a layer with one file "body"; checksum: "" for none. */
+struct build_fetched;
+int build_fetch_layer(struct build_job *job, const char *url, const char *checksum, struct bh_arena *arena,
+                      struct build_fetched *got, struct bh_digest *out, struct bh_err *err);
 
 /* ---- plan.c ---------------------------------------------------------------------------------- */
 /* Reads and checks the file; everything wrong is in job->notes.  0 also then: ask build_notes_verdict. */

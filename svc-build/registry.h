@@ -30,7 +30,8 @@ struct build_fetched {
     const char *digest, *filename;
     int64_t mtime_ns;
 };
-/* The body of an address as a tar with one file "body", written into fd, which stays the caller's. */
+/* The body of an address as a tar with one file "body".  fds: as build_tar_begin_spooled gives them; they stay the
+ * caller's. */
 int build_fetch(struct build_registry *r, const struct build_ask *ask, const char *url, const char *checksum,
                 const int fds[2], struct build_cancel *cancel, struct bh_arena *arena, struct build_fetched *out,
                 struct bh_err *err);

@@ -237,30 +237,15 @@ static int add_heredocs(struct copying *x, struct bh_err *err) {
 }
 
 /* The body becomes a layer with one file, which is then a source as any other. */
-static int fetch(struct copying *x, const char *url, struct build_fetched *got, struct bh_digest *out,
-                 struct bh_err *err) {
-    struct build_job *job = x->site->job;
-    struct build_tar *tar = NULL;
-    int fds[2];
-
-    if (build_tar_begin_spooled(job->room->store, build_hold_number(job->hold), &tar, fds, err) != 0)
-        return err->code;
-    if (build_fetch(job->room->registry, job->ask, url, x->copy->checksum.s != NULL ? x->copy->checksum.s : "", fds,
-                    &job->cancel, &x->site->arena, got, err) != 0) {
-        build_tar_drop(tar);
-        return err->code;
-    }
-    return build_tar_end(tar, out, err);
-}
-
 static int add_address(struct copying *x, const char *url, struct bh_err *err) {
     static const char *body[] = {"/body"};
     struct build_item item = new_item(x);
     struct bh_digest *layer = bh_oci_alloc(&x->site->arena, sizeof *layer, err);
+    const char *checksum = x->copy->checksum.s != NULL ? x->copy->checksum.s : "";
     struct build_fetched got;
     BH_SCOPE_FREE char *text = NULL;
 
-    if (layer == NULL || fetch(x, url, &got, layer, err) != 0)
+    if (layer == NULL || build_fetch_layer(x->site->job, url, checksum, &x->site->arena, &got, layer, err) != 0)
         return err->code;
     if (bh_str_ends(x->dest, "/") && got.filename[0] == '\0')
         return bh_err_set(err, BH_E_INVALID, "line %u: cannot determine a file name from %s: write one", x->in->at.line,
