@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <strings.h>
 
 #include "base/mem.h"
 

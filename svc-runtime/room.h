@@ -53,10 +53,10 @@ struct rt_created {
     char id[RT_ID_SIZE];
     struct bh_strlist warnings;
 };
-/* request: the same as req, packed, for the row. */
 /* Has a worker read the seccomp profile that came with the request, if one did, and puts it into the specification. */
 int rt_profile(struct rt_room *room, const struct rt_caller *who, struct rt_made *made, struct bh_arena *arena,
                struct bh_err *err);
+/* request: the same as req, packed, for the row. */
 int rt_create(struct rt_room *room, const struct rt_caller *who, const char *name, const struct rt_request *req,
               struct rt_blob request, struct bh_arena *arena, struct rt_created *out, struct bh_err *err);
 

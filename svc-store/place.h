@@ -32,9 +32,9 @@ void store_temp_drop(struct store_place *p, struct store_temp *t);
 /* A file below partial/, made when it is not there; store_temp_drop closes it and leaves it there. */
 int store_partial_file(struct store_place *p, int64_t k, struct store_temp *out, struct bh_err *err);
 void store_partial_unlink(struct store_place *p, int64_t k);
-/* 0 when it is not there. */
 /* The named file becomes the download again that it was before it got the name; false when there is none. */
 bool store_partial_unname(struct store_place *p, int64_t k, enum store_tree tree, const char *digest);
+/* 0 when it is not there. */
 uint64_t store_partial_size(struct store_place *p, int64_t k);
 /* Calls fn for every file below partial/; k -1: no name of ours. */
 typedef int store_partial_fn(void *arg, int64_t k, const char *name, uint64_t size);

@@ -1,7 +1,7 @@
 /*
  * enter.h - a process that an exec session starts in a running container, as its monitor's child reads it.
  *
- * Rooms: a child of launch without rights writes it (rightless/enter.c); the child of the monitor that has
+ * Rooms: a child of launch without rights writes it (rightless/process.c); the child of the monitor that has
  * joined the container reads it there (monitor/inside.c).  A memfd: the struct, then text_size bytes: working
  * folder, arguments, environment, each with its NUL.
  */
