@@ -4,8 +4,6 @@
  * Room: store.  A context comes from a person, or from a room on his behalf; all else under a hold is the build
  * room's, but for the layers of steps, which the runtime brings under the hold that the build lends it.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -137,25 +135,14 @@ int store_rpc_layer_compose(void *room, struct bh_call *call, const ProtobufCMes
 /* The pipe, and the file that the caller keeps what it wants in; it is gone with the last descriptor. */
 static int give_tar_fds(struct store *s, struct bh_call *call, bool spool, int *out_fd, struct bh_err *err) {
     struct store_temp file;
-    int ends[2], r;
 
     if (!spool)
-        return bh_call_give_pipe(call, out_fd, err);
+        return bh_call_give_pipe(call, -1, out_fd, err);
     if (store_temp_open(&s->place, &file, err) != 0)
         return err->code;
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        store_temp_drop(&s->place, &file);
-        return bh_err_errno(err, errno, "make the pipe of a layer");
-    }
-    const int given[] = {ends[1], file.fd};
-    r = bh_call_give_fds(call, given, 2, err);
-    close(ends[1]);
+    bh_call_give_pipe(call, file.fd, out_fd, err);
     store_temp_drop(&s->place, &file);
-    if (r == 0)
-        *out_fd = ends[0];
-    else
-        close(ends[0]);
-    return r;
+    return err->code;
 }
 
 static int layer_tar(struct store *s, struct bh_call *call, const struct store_hold *h,

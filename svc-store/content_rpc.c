@@ -207,7 +207,7 @@ static int layer_pipe(void *arg, uint64_t offset, int *out_fd, struct bh_err *er
     m.send = true;
     m.offset = offset;
     send_event(t, &m);
-    return bh_call_give_pipe(t->call, out_fd, err);
+    return bh_call_give_pipe(t->call, -1, out_fd, err);
 }
 
 static bool layer_cancelled(void *arg) {

@@ -222,7 +222,7 @@ int store_rpc_container_sync(void *room, struct bh_call *call, const ProtobufCMe
 /* ---- commit -------------------------------------------------------------------------------- */
 
 static int give_pipe(void *arg, int *out_fd, struct bh_err *err) {
-    return bh_call_give_pipe(arg, out_fd, err);
+    return bh_call_give_pipe(arg, -1, out_fd, err);
 }
 
 static int commit(struct store *s, struct bh_call *call, const MSG(CommitRequest) * req, struct bh_arena *arena,

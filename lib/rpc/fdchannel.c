@@ -255,14 +255,15 @@ int bh_call_give_fds(struct bh_call *call, const int *fds, unsigned n, struct bh
     return 0;
 }
 
-int bh_call_give_pipe(struct bh_call *call, int *out_fd, struct bh_err *err) {
+int bh_call_give_pipe(struct bh_call *call, int beside, int *out_fd, struct bh_err *err) {
     int ends[2];
     int rc;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
         return bh_err_errno(err, errno, "%s: make a pipe", call->method->name);
     (void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20); /* faster where it is allowed */
-    rc = bh_call_give_fds(call, &ends[1], 1, err);
+    const int given[] = {ends[1], beside};
+    rc = bh_call_give_fds(call, given, beside >= 0 ? 2 : 1, err);
     close(ends[1]);
     if (rc == 0)
         *out_fd = ends[0];

@@ -83,7 +83,7 @@ bool bh_call_wants_fds(const struct bh_call *call); /* the client opened the cal
 int bh_call_take_fds(struct bh_call *call, int *fds, unsigned max, unsigned *out_n, struct bh_err *err);
 int bh_call_give_fds(struct bh_call *call, const int *fds, unsigned n, struct bh_err *err);
 /* A new pipe whose write end only the client holds after this: its close is the end of the bytes.  The read end is the
- * handler's. */
-int bh_call_give_pipe(struct bh_call *call, int *out_fd, struct bh_err *err);
+ * handler's.  beside: a descriptor that goes along, and stays the caller's; -1: none. */
+int bh_call_give_pipe(struct bh_call *call, int beside, int *out_fd, struct bh_err *err);
 
 #endif
