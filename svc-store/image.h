@@ -63,6 +63,8 @@ int store_image_get(struct store_db *db, int64_t k, struct bh_arena *arena, stru
 int store_image_reduced(struct store_db *db, int64_t k, struct bh_arena *arena, const void **out, size_t *out_n,
                         struct bh_err *err);
 bool store_image_has_tag(const struct store_image *im);
+/* Out of the columns of a row. */
+struct bh_platform store_platform(const char *os, const char *arch, const char *variant);
 
 struct store_image_layer {
     const char *diff_id;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "image.h"
 
 struct by_key {
@@ -228,6 +229,15 @@ bool store_image_has_tag(const struct store_image *im) {
         if (im->names[i].tag[0] != '\0')
             return true;
     return false;
+}
+
+struct bh_platform store_platform(const char *os, const char *arch, const char *variant) {
+    struct bh_platform p = {0};
+
+    bh_str_copy(p.os, sizeof p.os, os);
+    bh_str_copy(p.arch, sizeof p.arch, arch);
+    bh_str_copy(p.variant, sizeof p.variant, variant);
+    return p;
 }
 
 /* ---- sizes --------------------------------------------------------------------------------- */

@@ -226,9 +226,7 @@ static int index_rows(struct pushing *x, struct store_db *db, const char *index,
 
         row->k = sqlite3_column_int64(st, 0);
         row->manifest = dup_text(x, store_text(st, 1), err);
-        bh_str_copy(row->platform.os, sizeof row->platform.os, store_text(st, 2));
-        bh_str_copy(row->platform.arch, sizeof row->platform.arch, store_text(st, 3));
-        bh_str_copy(row->platform.variant, sizeof row->platform.variant, store_text(st, 4));
+        row->platform = store_platform(store_text(st, 2), store_text(st, 3), store_text(st, 4));
         x->index_media = dup_text(x, store_text(st, 5), err);
         if (row->manifest == NULL || x->index_media == NULL)
             return err->code;
@@ -283,7 +281,7 @@ static int plan_one(struct pushing *x, struct store_db *db, int64_t k, const cha
 static int plan_platform(struct pushing *x, struct store_db *db, const struct store_found *found,
                          const struct index_row *rows, size_t n, struct bh_err *err) {
     const struct index_row *best = NULL;
-    struct bh_platform want, have = {0};
+    struct bh_platform want, have;
     struct store_image im;
     int rank, best_rank = -1;
 
@@ -298,9 +296,7 @@ static int plan_platform(struct pushing *x, struct store_db *db, const struct st
     }
     if (best != NULL)
         return plan_one(x, db, best->k, best->manifest, err);
-    bh_str_copy(have.os, sizeof have.os, im.os);
-    bh_str_copy(have.arch, sizeof have.arch, im.arch);
-    bh_str_copy(have.variant, sizeof have.variant, im.variant);
+    have = store_platform(im.os, im.arch, im.variant);
     if (bh_platform_rank(&want, &have) >= 0)
         return plan_one(x, db, found->k, found->manifest, err);
     bh_err_set(err, BH_E_NOT_FOUND, "image %s is for %s/%s, not for %s", x->p->name, im.os, im.arch, x->p->platform);

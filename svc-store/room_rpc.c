@@ -85,10 +85,7 @@ static int other_platform(struct store_db *db, const MSG(ImageOpenRequest) * req
                     "tii", found->index, (int64_t)req->owner, found->k) != 0)
         return err->code;
     while ((r = store_step(db, st, err)) > 0) {
-        memset(&have, 0, sizeof have);
-        bh_str_copy(have.os, sizeof have.os, store_text(st, 3));
-        bh_str_copy(have.arch, sizeof have.arch, store_text(st, 4));
-        bh_str_copy(have.variant, sizeof have.variant, store_text(st, 5));
+        have = store_platform(store_text(st, 3), store_text(st, 4), store_text(st, 5));
         int rank = bh_platform_rank(&want, &have);
 
         if (rank < 0 || (best >= 0 && rank >= best))

@@ -6,7 +6,6 @@
 #include "save_set.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -223,17 +222,13 @@ struct index_row {
 static int index_row(struct store_saving *x, sqlite3_stmt *st, const struct bh_platform *host, struct index_row *row,
                      struct bh_err *err) {
     const char *text[3];
-    struct bh_platform have;
+    struct bh_platform have = store_platform(store_text(st, 4), store_text(st, 5), store_text(st, 6));
 
     for (int i = 0; i < 3; i++) {
         text[i] = bh_oci_strdup(&x->arena, store_text(st, i + 1), strlen(store_text(st, i + 1)), err);
         if (text[i] == NULL)
             return err->code;
     }
-    memset(&have, 0, sizeof have);
-    bh_str_copy(have.os, sizeof have.os, store_text(st, 4));
-    bh_str_copy(have.arch, sizeof have.arch, store_text(st, 5));
-    bh_str_copy(have.variant, sizeof have.variant, store_text(st, 6));
     *row = (struct index_row){sqlite3_column_int64(st, 0),   text[0], text[1], text[2],
                               bh_platform_rank(host, &have), false};
     return 0;
@@ -394,10 +389,7 @@ static int check_platform(struct store_saving *x, struct store_db *db, int64_t k
         return 0;
     if (bh_platform_parse(x->save->platform, &want, err) != 0 || store_image_get(db, k, &x->arena, &im, err) != 0)
         return err->code;
-    memset(&have, 0, sizeof have);
-    snprintf(have.os, sizeof have.os, "%s", im.os);
-    snprintf(have.arch, sizeof have.arch, "%s", im.arch);
-    snprintf(have.variant, sizeof have.variant, "%s", im.variant);
+    have = store_platform(im.os, im.arch, im.variant);
     if (bh_platform_rank(&want, &have) >= 0)
         return 0;
     bh_err_set(err, BH_E_NOT_FOUND, "image %s is for %s/%s, not for %s", text, im.os, im.arch, x->save->platform);
