@@ -21,6 +21,15 @@
 #include "proc/fdpass.h"
 #include "wire/log.h"
 
+/* Starts it; its monitor's connection. */
+static int detached(const char *id, const struct rt_spec *s) {
+    struct rt_launch_reply reply;
+
+    live_detached(&g, id, s, &reply);
+    assert_int_equal(reply.code, 0);
+    return live_connect(&g, id, "");
+}
+
 static void test_info(void **state) {
     struct rt_launch_request q = {.type = RT_LAUNCH_INFO};
     struct rt_launch_info info;
@@ -153,7 +162,6 @@ static void test_log(void **state) {
     static char data[RT_LOG_ENTRY_MAX];
     struct rt_log_entry e;
     struct bh_err err = BH_ERR_INIT;
-    struct rt_launch_reply reply;
     struct rt_monitor_state st;
     struct rt_spec s = live_sh("echo one; sleep 0.1; echo two >&2");
     uint64_t at = 0;
@@ -162,9 +170,7 @@ static void test_log(void **state) {
 
     (void)state;
     need_live();
-    live_detached(&g, id, &s, &reply);
-    assert_int_equal(reply.code, 0);
-    monitor = live_connect(&g, id, "");
+    monitor = detached(id, &s);
     live_wait(monitor, &st);
     close(monitor);
     snprintf(path, sizeof(path), "%s/state/monitor/%s/log", g.root, id);
@@ -211,9 +217,7 @@ static void test_exec(void **state) {
 
     (void)state;
     need_live();
-    live_detached(&g, id, &s, &reply);
-    assert_int_equal(reply.code, 0);
-    monitor = live_connect(&g, id, "");
+    monitor = detached(id, &s);
     s = live_sh("id -un; pwd; ps -o args | grep -cx 'sleep 100'; cat; exit 5");
     s.user = "web";
     s.cwd = "/tmp";
@@ -254,9 +258,7 @@ static void test_exec_lies(void **state) {
     (void)state;
     need_live();
     s.flags |= RT_NO_NEW_PRIVS;
-    live_detached(&g, live_id(n), &s, &reply);
-    assert_int_equal(reply.code, 0);
-    monitor = live_connect(&g, live_id(n), "");
+    monitor = detached(live_id(n), &s);
     for (size_t i = 0; i < BH_ARRAY_LEN(flags); i++) {
         s = live_sh(
             "grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status; head -1 /proc/self/uid_map | grep -c 4294967295");
@@ -286,9 +288,7 @@ static void test_attach_and_freeze(void **state) {
     (void)state;
     need_live();
     s.flags |= RT_OPEN_STDIN | RT_STDIN_ONCE;
-    live_detached(&g, id, &s, &reply);
-    assert_int_equal(reply.code, 0);
-    monitor = live_connect(&g, id, "");
+    monitor = detached(id, &s);
     assert_int_equal(pipe2(in, O_CLOEXEC), 0);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     fds[0] = in[0];
@@ -379,7 +379,6 @@ static void test_slow_client(void **state) {
     const char *id = live_id(21);
     struct rt_spec s = live_sh("head -c 3000000 /dev/zero; echo; sleep 0.3; echo end");
     struct rt_monitor_request q = {.type = RT_MONITOR_ATTACH, .stdio = 2};
-    struct rt_launch_reply reply;
     struct rt_monitor_state st;
     struct bh_err err = BH_ERR_INIT;
     static char data[65536];
@@ -391,9 +390,7 @@ static void test_slow_client(void **state) {
     need_live();
     s.args.item[2] = "read x; head -c 3000000 /dev/zero; echo; sleep 0.3; echo end";
     s.flags |= RT_OPEN_STDIN;
-    live_detached(&g, id, &s, &reply);
-    assert_int_equal(reply.code, 0);
-    monitor = live_connect(&g, id, "");
+    monitor = detached(id, &s);
     assert_int_equal(pipe2(slow, O_CLOEXEC), 0);
     assert_int_equal(pipe2(gone, O_CLOEXEC), 0);
     assert_int_equal(bh_fdpass_send(monitor, &q, sizeof(q), &slow[1], 1, &err), 0);
@@ -444,16 +441,13 @@ static void test_resize(void **state) {
     const char *id = live_id(22);
     struct rt_spec s = live_sh("trap 'stty size; exit 9' WINCH; while :; do sleep 0.05; done");
     struct rt_monitor_request q = {.type = RT_MONITOR_RESIZE, .rows = 12, .cols = 34};
-    struct rt_launch_reply reply;
     struct rt_monitor_state st;
     int monitor;
 
     (void)state;
     need_live();
     s.flags |= RT_TTY | RT_OPEN_STDIN;
-    live_detached(&g, id, &s, &reply);
-    assert_int_equal(reply.code, 0);
-    monitor = live_connect(&g, id, "");
+    monitor = detached(id, &s);
     usleep(300000);
     assert_int_equal(send(monitor, &q, sizeof(q), 0), sizeof(q));
     assert_int_equal(recv(monitor, &st, sizeof(st), 0), sizeof(st));

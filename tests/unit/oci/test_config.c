@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "oci/config.h"
@@ -31,20 +32,6 @@ static const char full[] =
     "\"StopSignal\":\"SIGTERM\",\"StopTimeout\":0,\"Shell\":[\"/bin/ash\",\"-c\"]}," ROOTFS
     ",\"history\":[{\"created\":\"2024-01-02T03:04:05Z\",\"created_by\":\"RUN\\tx\"},{\"created_by\":\"ENV\","
     "\"empty_layer\":true},{\"author\":\"a\",\"comment\":\"c\"}]}";
-
-static struct bh_arena arena;
-
-static int start(void **state) {
-    (void)state;
-    bh_arena_init(&arena, 8 << 20);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    bh_arena_fini(&arena);
-    return 0;
-}
 
 static int parse(const char *text, struct bh_image_config *c, struct bh_err *err) {
     return bh_image_config_parse(text, strlen(text), "config", NULL, &arena, c, err);

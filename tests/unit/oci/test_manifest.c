@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "oci/manifest.h"
@@ -26,20 +27,6 @@
     "{\"mediaType\":\"" BH_MT_OCI_MANIFEST "\"," DIG                                                                   \
     ",\"size\":5,\"platform\":{\"os\":\"linux\",\"architecture\":\"" arch "\"}}"
 #define INDEX "{" V2 OCI_I "\"manifests\":[" ENTRY("arm64") "," ENTRY("amd64") "]}"
-
-static struct bh_arena arena;
-
-static int start(void **state) {
-    (void)state;
-    bh_arena_init(&arena, 8 << 20);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    bh_arena_fini(&arena);
-    return 0;
-}
 
 static int parse(const char *text, const char *type, struct bh_doc *doc, struct bh_err *err) {
     return bh_doc_parse(text, strlen(text), type, "doc", NULL, &arena, doc, err);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "arena.h"
 #include "base/mem.h"
 #include "oci/seccomp.h"
 
@@ -22,20 +23,6 @@
 #endif
 #define RULE(rest) "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{" rest "}]}"
 #define ALLOW      "\"action\":\"SCMP_ACT_ALLOW\""
-
-static struct bh_arena arena;
-
-static int start(void **state) {
-    (void)state;
-    bh_arena_init(&arena, 8 << 20);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    bh_arena_fini(&arena);
-    return 0;
-}
 
 static struct bh_seccomp must(const char *text) {
     struct bh_err err = BH_ERR_INIT;

@@ -9,26 +9,14 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../oci/arena.h"
 #include "base/mem.h"
 #include "svc-runtime/caps.h"
 #include "svc-runtime/seccomp.h"
 
 #define KERNEL (6u << 16 | 1)
 
-static struct bh_arena arena;
 static const struct rt_caller admin = {0, true}, user = {1000, false};
-
-static int start(void **state) {
-    (void)state;
-    bh_arena_init(&arena, 8 << 20);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    bh_arena_fini(&arena);
-    return 0;
-}
 
 /* {"defaultAction": action, "syscalls": [rules]} for a container with caps. */
 static int apply(const struct rt_caller *who, const char *action, const char *rules, uint64_t caps,
