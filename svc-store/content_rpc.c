@@ -28,17 +28,11 @@ static int use_hold(struct store *s, const struct bh_call *call, uint64_t id, st
 
 /* ---- hold ---------------------------------------------------------------------------------- */
 
-/* A worker is started ahead for the documents to come. */
-static void keep_hold(struct store *s, struct bh_call *call, struct store_hold *h, bool ahead) {
-    struct pollfd p[2] = {{.fd = bh_call_cancel_fd(call), .events = POLLIN},
-                          {.fd = ahead ? h->work_fd : -1, .events = POLLIN}};
+static void keep_hold(struct bh_call *call) {
+    struct pollfd p = {.fd = bh_call_cancel_fd(call), .events = POLLIN};
 
-    if (ahead)
-        store_hold_work(s, h);
-    while (!bh_call_cancelled(call)) {
-        if (poll(p, BH_ARRAY_LEN(p), -1) > 0 && p[0].revents == 0 && p[1].revents != 0)
-            store_hold_work(s, h);
-    }
+    while (!bh_call_cancelled(call))
+        (void)poll(&p, 1, -1);
 }
 
 int store_rpc_hold(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
@@ -52,7 +46,7 @@ int store_rpc_hold(void *room, struct bh_call *call, const ProtobufCMessage *req
     h->lent = (bh_call_peer(call)->roles & BH_ROLE_BUILD) != 0; /* nobody knows its number yet */
     event.hold = h->id;
     if (bh_call_send_msg(call, &event.base, err) == 0)
-        keep_hold(room, call, h, strcmp(req->purpose, "pull") == 0);
+        keep_hold(call);
     store_hold_close(room, h);
     return err->code;
 }

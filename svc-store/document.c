@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/fdio.h"
+#include "base/mem.h"
 #include "oci/digest.h"
 #include "result.h"
 #include "unpack/jobs.h"
@@ -63,15 +65,25 @@ static int check_result(const struct store_document_in *d, const struct bh_buf *
     return err->code != 0 ? bh_err_prefix(err, "%.19s", digest) : 0;
 }
 
-static int read_it(struct store *s, struct store_hold *h, const struct store_document_in *d, struct bh_buf *out,
-                   struct bh_err *err) {
-    const struct store_read_request q = {
-        .config = d->config, .media = d->media, .data = d->data, .n = d->n, .cancel_fd = d->cancel_fd};
-    struct store_reader *r;
+static int read_it(struct store *s, const struct store_document_in *d, struct bh_buf *out, struct bh_err *err) {
+    BH_SCOPE_CLOSE int text = -1, media = -1;
+    struct store_job job = {.name = d->config ? BH_JOB_CONFIG : BH_JOB_DOCUMENT,
+                            .what = noun(d),
+                            .out = -1,
+                            .blob = -1,
+                            .size = BH_JOB_TO_END,
+                            .brief = true,
+                            .cancel_fd = d->cancel_fd};
 
-    if (store_hold_take_reader(s, h, &r, err) != 0)
+    if (strlen(d->media) > BH_JOB_MEDIA_MAX)
+        return bh_err_set(err, BH_E_INVALID, "%s: its media type has more than %d bytes", noun(d), BH_JOB_MEDIA_MAX);
+    if (store_memory_file("document", d->data, d->n, &text, err) != 0 ||
+        (d->media[0] != '\0' && store_memory_file("media", d->media, strlen(d->media), &media, err) != 0))
         return err->code;
-    return store_reader_ask(r, &q, out, err);
+    job.source = text;
+    job.more = &media;
+    job.n_more = media >= 0 ? 1 : 0;
+    return store_worker_run(s, &job, out, err);
 }
 
 /* Read under this hold before, with the same media type or none: a body that names its type agreed with it. */
@@ -98,7 +110,7 @@ int store_document_in(struct store *s, struct store_hold *h, const struct store_
         return err->code;
     if (known(s, h, d, out_digest, out))
         return 0;
-    if (read_it(s, h, d, out, err) != 0 || check_result(d, out, out_digest, &doc.kind, err) != 0)
+    if (read_it(s, d, out, err) != 0 || check_result(d, out, out_digest, &doc.kind, err) != 0)
         return err->code;
     if (d->read_only)
         return 0;

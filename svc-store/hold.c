@@ -13,7 +13,6 @@
 #include "base/str.h"
 #include "gc.h"
 #include "lease.h"
-#include "worker.h"
 
 #define HOLD_BYTES ((size_t)48 << 20)  /* documents of one hold */
 #define ALL_BYTES  ((size_t)256 << 20) /* of all */
@@ -54,8 +53,6 @@ static void hold_free(struct store_hold *h) {
     }
     if (h->end_fd >= 0)
         close(h->end_fd);
-    if (h->work_fd >= 0)
-        close(h->work_fd);
     free(h);
 }
 
@@ -66,8 +63,7 @@ int store_hold_open(struct store *s, uid_t caller, const struct store_who *who, 
     h->caller = caller;
     h->who = *who;
     h->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    h->work_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (h->end_fd < 0 || h->work_fd < 0)
+    if (h->end_fd < 0)
         bh_err_errno(err, errno, "make a hold");
     else
         store_lease_take(s, who->owner, purpose, &h->lease, err);
@@ -103,7 +99,6 @@ void store_hold_close(struct store *s, struct store_hold *h) {
     *at = h->next;
     s->holds.bytes -= h->bytes;
     pthread_mutex_unlock(&s->holds.lock);
-    store_reader_drop(h->reader);
     store_lease_drop(s, &h->lease);
     store_gc_now(s);
     hold_free(h);
@@ -250,45 +245,4 @@ void store_hold_parts(struct store *s, struct store_hold *h, const char *digest,
     }
     pthread_mutex_unlock(&s->holds.lock);
     free(p);
-}
-
-/* ---- readers ------------------------------------------------------------------------------- */
-
-int store_hold_take_reader(struct store *s, struct store_hold *h, struct store_reader **out, struct bh_err *err) {
-    struct store_reader *r;
-
-    pthread_mutex_lock(&s->holds.lock);
-    r = h->reader;
-    h->reader = NULL;
-    pthread_mutex_unlock(&s->holds.lock);
-    ring(h->work_fd);
-    if (r == NULL)
-        return store_reader_start(s, out, err);
-    *out = r;
-    return 0;
-}
-
-/* Workers that only wait must not be many: the supervisor has room for 64 of all kinds. */
-static bool few(const struct store_holds *t) {
-    unsigned n = 0;
-
-    for (const struct store_hold *h = t->first; h != NULL; h = h->next)
-        n++;
-    return n <= 8;
-}
-
-void store_hold_work(struct store *s, struct store_hold *h) {
-    struct bh_err ignored = BH_ERR_INIT;
-    struct store_reader *r = NULL;
-    uint64_t count;
-
-    (void)!read(h->work_fd, &count, sizeof count);
-    pthread_mutex_lock(&s->holds.lock);
-    bool wanted = h->reader == NULL && few(&s->holds);
-    pthread_mutex_unlock(&s->holds.lock);
-    if (!wanted || store_reader_start(s, &r, &ignored) != 0)
-        return;
-    pthread_mutex_lock(&s->holds.lock);
-    h->reader = r; /* only one thread keeps a hold */
-    pthread_mutex_unlock(&s->holds.lock);
 }

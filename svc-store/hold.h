@@ -11,8 +11,6 @@
 #include "base/buf.h"
 #include "store.h"
 
-struct store_reader;
-
 enum store_doc_kind { STORE_DOC_MANIFEST = 1, STORE_DOC_INDEX, STORE_DOC_CONFIG };
 
 struct store_hold_doc {
@@ -32,12 +30,10 @@ struct store_hold {
     bool lent; /* of a build: the runtime brings layers of its steps under it */
     struct store_who who;
     int64_t lease;
-    int end_fd;  /* readable once the hold has ended: calls under it give up */
-    int work_fd; /* readable: something to do for whoever keeps the hold */
+    int end_fd; /* readable once the hold has ended: calls under it give up */
     /* below: under the lock of the holds */
     unsigned uses;
     bool ended;
-    struct store_reader *reader;   /* started ahead, or NULL */
     struct store_hold_doc *docs;   /* newest first; what is there stays as it is */
     struct store_hold_part *parts; /* documents that come in several calls */
     size_t bytes;
@@ -65,10 +61,5 @@ const struct store_hold_doc *store_hold_find(struct store *s, struct store_hold 
 int store_hold_part(struct store *s, struct store_hold *h, const char *digest, const void *data, size_t n,
                     struct bh_err *err);
 void store_hold_parts(struct store *s, struct store_hold *h, const char *digest, struct bh_buf *out);
-
-/* The reader that was started ahead, or a new one. */
-int store_hold_take_reader(struct store *s, struct store_hold *h, struct store_reader **out, struct bh_err *err);
-/* By whoever keeps the hold, when work_fd is readable: start the next one.  Failure is no error. */
-void store_hold_work(struct store *s, struct store_hold *h);
 
 #endif

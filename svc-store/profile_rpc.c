@@ -3,9 +3,6 @@
  *
  * Room: store.  It only has the means (workers); what it is told about goes on as it came, and is kept nowhere.
  */
-#include <errno.h>
-#include <sys/mman.h>
-
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "methods.h"
@@ -15,18 +12,12 @@
 #include "worker.h"
 
 static int text_file(const ProtobufCBinaryData *text, int *out, struct bh_err *err) {
-    BH_SCOPE_CLOSE int fd = -1;
-
     if (text->len > BH_SECCOMP_TEXT_MAX) {
         bh_err_set(err, BH_E_LIMIT, "seccomp profile: %zu bytes: at most %zu are allowed", text->len,
                    BH_SECCOMP_TEXT_MAX);
         return bh_err_reason(err, "limit");
     }
-    fd = memfd_create("profile", MFD_CLOEXEC);
-    if (fd < 0 || bh_pwrite_all(fd, text->data, text->len, 0) != 0)
-        return bh_err_errno(err, errno, "write a seccomp profile for a worker");
-    *out = bh_take_fd(&fd);
-    return 0;
+    return store_memory_file("profile", text->data, text->len, out, err);
 }
 
 int store_rpc_profile_read(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {

@@ -112,14 +112,14 @@ static void fill_params(const struct store_options *o, const struct store_job *j
     };
 }
 
-static int memory_file(const char *name, const void *data, size_t n, int *out, struct bh_err *err) {
+int store_memory_file(const char *name, const void *data, size_t n, int *out, struct bh_err *err) {
     int fd = memfd_create(name, MFD_CLOEXEC);
 
     if (fd < 0)
         return bh_err_errno(err, errno, "make a memory file for a worker");
     if (n > 0 && bh_pwrite_all(fd, data, n, 0) != 0) {
         close(fd);
-        return bh_err_errno(err, errno, "write the parameters of a worker");
+        return bh_err_errno(err, errno, "write a memory file for a worker");
     }
     *out = fd;
     return 0;
@@ -202,7 +202,7 @@ static int start_new(struct store_workers *w, const struct store_job *job, const
     int result[2];
     int r;
 
-    if (memory_file("params", params, sizeof *params, &params_fd, err) != 0)
+    if (store_memory_file("params", params, sizeof *params, &params_fd, err) != 0)
         return err->code;
     if (pipe2(result, O_CLOEXEC) != 0)
         return bh_err_errno(err, errno, "make a pipe for a worker");
@@ -245,7 +245,7 @@ static int start(struct store *s, const struct store_job *job, struct running *o
     struct bh_job_params params;
 
     fill_params(&options, job, &params);
-    if (memory_file("none", NULL, 0, &none, err) != 0)
+    if (store_memory_file("none", NULL, 0, &none, err) != 0)
         return err->code;
     int fds[BH_JOB_FDS_MAX - BH_JOB_FDS + 3] = {job->source >= 0 ? job->source : none, job->out >= 0 ? job->out : none,
                                                 job->blob >= 0 ? job->blob : none};
@@ -293,77 +293,11 @@ int store_worker_run(struct store *s, const struct store_job *job, struct bh_buf
     if (s->workers == NULL)
         return bh_err_set(err, BH_E_UNAVAILABLE, "%s: no workers here", job->what);
     out->max = BH_JOB_RESULT_MAX;
-    gate_enter(s->workers, job->waits);
+    if (!job->brief)
+        gate_enter(s->workers, job->waits);
     if (start(s, job, &running, err) == 0)
         finish(&running, job, out, err);
-    gate_leave(s->workers, job->waits);
-    return err->code;
-}
-
-/* ---- a reader of one document -------------------------------------------------------------- */
-
-struct store_reader {
-    struct running running;
-    int to;
-};
-
-int store_reader_start(struct store *s, struct store_reader **out, struct bh_err *err) {
-    struct store_reader *r;
-    struct store_job job = {
-        .name = BH_JOB_READER, .what = "document", .out = -1, .blob = -1, .size = BH_JOB_TO_END, .cancel_fd = -1};
-    int ends[2];
-
-    if (s->workers == NULL)
-        return bh_err_set(err, BH_E_UNAVAILABLE, "document: no workers here");
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return bh_err_errno(err, errno, "make a pipe for a worker");
-    r = bh_xcalloc(1, sizeof *r);
-    r->to = ends[1];
-    job.source = ends[0];
-    if (start(s, &job, &r->running, err) != 0) {
-        close(ends[1]);
-        free(r);
-    } else {
-        *out = r;
-    }
-    close(ends[0]);
-    return err->code;
-}
-
-/* It finds the end of its pipe and goes. */
-void store_reader_drop(struct store_reader *r) {
-    struct bh_err ignored = BH_ERR_INIT;
-    int status;
-
-    if (r == NULL)
-        return;
-    close(r->to);
-    r->running.workers->ops->wait(r->running.worker, END_WAIT_MS, &status, &ignored);
-    close(r->running.result);
-    free(r);
-}
-
-/* A worker that does not read is a worker that died: its result tells. */
-static void send_document(int to, const struct store_read_request *q) {
-    const struct bh_job_read head = {
-        .magic = BH_JOB_PARAMS_MAGIC, .config = q->config, .n_media = (uint32_t)strlen(q->media)};
-
-    if (bh_write_all(to, &head, sizeof head) == 0 && bh_write_all(to, q->media, head.n_media) == 0)
-        (void)bh_write_all(to, q->data, q->n);
-}
-
-int store_reader_ask(struct store_reader *r, const struct store_read_request *q, struct bh_buf *out,
-                     struct bh_err *err) {
-    const struct store_job job = {.what = q->config ? "image config" : "manifest", .cancel_fd = q->cancel_fd};
-
-    if (strlen(q->media) > 255) {
-        store_reader_drop(r);
-        return bh_err_set(err, BH_E_INVALID, "%s: its media type has more than 255 bytes", job.what);
-    }
-    out->max = BH_JOB_RESULT_MAX;
-    send_document(r->to, q);
-    close(r->to);
-    finish(&r->running, &job, out, err);
-    free(r);
+    if (!job->brief)
+        gate_leave(s->workers, job->waits);
     return err->code;
 }

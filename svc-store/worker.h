@@ -39,6 +39,7 @@ struct store_job {
     unsigned codec;  /* compress: enum unp_codec */
     unsigned level;
     bool waits;    /* the source is a pipe that somebody fills as he likes: does not count as one of the few */
+    bool brief;    /* small and all here: waits for no other job */
     int cancel_fd; /* readable: give up; -1: none */
     int end_fd;    /* the same; 0: none (no room has a descriptor 0 of this kind) */
     /* NULL, or called a few times a second while the job runs */
@@ -55,20 +56,7 @@ struct store_job {
 /* Runs the job to its end; the packed Result is appended to out. */
 int store_worker_run(struct store *s, const struct store_job *job, struct bh_buf *out, struct bh_err *err);
 
-/* A worker that waits for one document: started ahead, because a new process takes longer than most documents. */
-struct store_reader;
-int store_reader_start(struct store *s, struct store_reader **out, struct bh_err *err);
-void store_reader_drop(struct store_reader *r); /* NULL allowed */
-
-struct store_read_request {
-    bool config;       /* an image config, else a manifest or an index */
-    const char *media; /* as the carrier told, "" if it told nothing */
-    const void *data;
-    size_t n;
-    int cancel_fd;
-};
-/* The packed Result is appended to out.  take_reader ends. */
-int store_reader_ask(struct store_reader *take_reader, const struct store_read_request *q, struct bh_buf *out,
-                     struct bh_err *err);
+/* A file without a name that holds n bytes: for a job to read. */
+int store_memory_file(const char *name, const void *data, size_t n, int *out, struct bh_err *err);
 
 #endif

@@ -139,22 +139,15 @@ static int read_and_tell(const struct unp_fds *fds, const struct bh_job_params *
 
 int unp_job_document(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result,
                      struct bh_err *err) {
-    return read_and_tell(fds, p, false, NULL, result, err);
+    char media[BH_JOB_MEDIA_MAX + 1] = "";
+    ssize_t n = fds->n_more > 0 ? bh_pread_full(fds->more, media, sizeof media, 0) : 0;
+    if (n < 0 || n > BH_JOB_MEDIA_MAX)
+        return bh_err_set(err, BH_E_INVALID, "worker: it was not told what to read");
+    media[n] = '\0';
+    return read_and_tell(fds, p, false, media, result, err);
 }
 
 int unp_job_config(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result,
                    struct bh_err *err) {
-    return read_and_tell(fds, p, true, NULL, result, err);
-}
-
-/* Waits until the store has a document to read, and is told what it is. */
-int unp_job_reader(const struct unp_fds *fds, const struct bh_job_params *p, struct bh_buf *result,
-                   struct bh_err *err) {
-    struct bh_job_read head;
-    char media[256];
-    if (bh_read_full(fds->source, &head, sizeof head) != (ssize_t)sizeof head || head.magic != BH_JOB_PARAMS_MAGIC ||
-        head.n_media >= sizeof media || bh_read_full(fds->source, media, head.n_media) != (ssize_t)head.n_media)
-        return bh_err_set(err, BH_E_INVALID, "worker: it was not told what to read");
-    media[head.n_media] = '\0';
-    return read_and_tell(fds, p, head.config != 0, media, result, err);
+    return read_and_tell(fds, p, true, "", result, err);
 }

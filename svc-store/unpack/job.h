@@ -34,7 +34,6 @@ unp_job_fn unp_job_archive;
 unp_job_fn unp_job_document;
 unp_job_fn unp_job_config;
 unp_job_fn unp_job_entries;
-unp_job_fn unp_job_reader;
 unp_job_fn unp_job_compress;
 unp_job_fn unp_job_context;
 unp_job_fn unp_job_compose;

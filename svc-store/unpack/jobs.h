@@ -13,8 +13,6 @@
  *   document   file or pipe: manifest/index  /dev/null                   /dev/null
  *   config     file or pipe: image config    /dev/null                   /dev/null
  *   entries    a layer file                  new unnamed file: entries.h /dev/null
- *   reader     pipe: struct bh_job_read,     /dev/null                   /dev/null
- *              media type, document
  *   compress   a layer file (offset, size)   new unnamed file, rw        8 bytes: how much of SOURCE is done
  *   context    pipe: contents asked for      new file: context_list.h    new file: a pack
  *   compose    /dev/null                     new unnamed file, rw        new unnamed file, rw: scratch
@@ -25,7 +23,8 @@
  * A spare is started ahead, because a new process takes longer than most jobs: it waits, confined, for one order, which
  * brings the job's name, parameters and descriptors (all but RESULT, which it has), and is then that job's worker.
  *
- * The jobs context, compose and file have more descriptors, from BH_JOB_FD_MORE on:
+ * The jobs document, context, compose and file have more descriptors, from BH_JOB_FD_MORE on:
+ *   document   the media type that the carrier told, if it told one: BH_JOB_MEDIA_MAX bytes at most
  *   context    the list as it came; write end of a pipe for numbers of entries (uint64_t) that are asked for, then
  *              its end; unless it is the first of its key: the list of the context before
  *   compose    a packed bulkhead.worker.v1.ComposeJob, then what its sources name; file: the same
@@ -45,6 +44,8 @@
 #define BH_JOB_FD_MORE   9
 #define BH_JOB_FDS_MAX   250 /* with those; what the supervisor passes */
 
+#define BH_JOB_MEDIA_MAX 255 /* bytes of a media type */
+
 /* Job "context", counted from BH_JOB_FD_MORE. */
 #define BH_JOB_CONTEXT_LIST 0u
 #define BH_JOB_CONTEXT_ASK  1u
@@ -56,7 +57,6 @@
 #define BH_JOB_CONFIG   "config"
 #define BH_JOB_ENTRIES  "entries"
 #define BH_JOB_COMPRESS "compress"
-#define BH_JOB_READER   "reader" /* "document" or "config", told by the pipe: may be started before there is one */
 #define BH_JOB_CONTEXT  "context"
 #define BH_JOB_COMPOSE  "compose"
 #define BH_JOB_FILE     "file"
@@ -102,15 +102,6 @@ struct bh_job_order {
     char job[16];
     struct bh_job_params params;
 };
-
-/* What a reader gets first. */
-struct bh_job_read {
-    uint32_t magic;   /* BH_JOB_PARAMS_MAGIC */
-    uint32_t config;  /* 1: an image config, 0: a manifest or an index */
-    uint32_t n_media; /* bytes of the media type that the carrier told, at most 255 */
-    uint32_t zero;
-};
-static_assert(sizeof(struct bh_job_read) == 16, "fixed layout");
 
 #define BH_JOB_DEF_ENTRIES  1000000ull
 #define BH_JOB_DEF_UNPACKED (64ull << 30)

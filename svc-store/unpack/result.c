@@ -45,10 +45,10 @@ unp_job_fn *unp_job_find(const char *name) {
         const char *name;
         unp_job_fn *fn;
     } jobs[] = {
-        {BH_JOB_LAYER, unp_job_layer},       {BH_JOB_ARCHIVE, unp_job_archive}, {BH_JOB_DOCUMENT, unp_job_document},
-        {BH_JOB_CONFIG, unp_job_config},     {BH_JOB_ENTRIES, unp_job_entries}, {BH_JOB_READER, unp_job_reader},
-        {BH_JOB_COMPRESS, unp_job_compress}, {BH_JOB_CONTEXT, unp_job_context}, {BH_JOB_COMPOSE, unp_job_compose},
-        {BH_JOB_FILE, unp_job_file},         {BH_JOB_PROFILE, unp_job_profile},
+        {BH_JOB_LAYER, unp_job_layer},     {BH_JOB_ARCHIVE, unp_job_archive}, {BH_JOB_DOCUMENT, unp_job_document},
+        {BH_JOB_CONFIG, unp_job_config},   {BH_JOB_ENTRIES, unp_job_entries}, {BH_JOB_COMPRESS, unp_job_compress},
+        {BH_JOB_CONTEXT, unp_job_context}, {BH_JOB_COMPOSE, unp_job_compose}, {BH_JOB_FILE, unp_job_file},
+        {BH_JOB_PROFILE, unp_job_profile},
     };
     for (size_t i = 0; i < BH_ARRAY_LEN(jobs); i++)
         if (strcmp(jobs[i].name, name) == 0)

@@ -289,23 +289,23 @@ static void too_long(void **state) {
     }
 }
 
-/* ---- a reader, which is told what it reads ------------------------------------------------- */
+/* ---- a document, with what the carrier told of it ------------------------------------------- */
 
-static int read_document(uint32_t magic, uint32_t config, const char *media, const char *text, struct bh_buf *result,
-                         struct bh_err *err) {
-    const struct bh_job_read head = {.magic = magic, .config = config, .n_media = (uint32_t)strlen(media)};
+static int file_of(const char *text) {
+    int fd = memfd_create("text", 0);
+    assert_int_equal(bh_write_all(fd, text, strlen(text)), 0);
+    return fd;
+}
+
+static int read_document(bool config, const char *media, const char *text, struct bh_buf *result, struct bh_err *err) {
     struct bh_job_params p = {.magic = BH_JOB_PARAMS_MAGIC, .size = BH_JOB_TO_END};
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    bh_write_all(ends[1], &head, sizeof head);
-    bh_write_all(ends[1], media, strlen(media));
-    bh_write_all(ends[1], text, strlen(text));
-    close(ends[1]);
-    const struct unp_fds fds = {.source = ends[0], .out = -1, .blob = -1};
+    const struct unp_fds fds = {
+        .source = file_of(text), .out = -1, .blob = -1, .more = file_of(media), .n_more = media[0] != '\0'};
     unp_params_settle(&p, err);
     bh_buf_reset(result);
-    int rc = unp_job_reader(&fds, &p, result, err);
-    close(ends[0]);
+    int rc = (config ? unp_job_config : unp_job_document)(&fds, &p, result, err);
+    close(fds.source);
+    close(fds.more);
     return rc;
 }
 
@@ -324,19 +324,16 @@ static void reads_what_it_is_told(void **state) {
     (void)state;
     memset(longer, 'x', sizeof longer);
     longer[sizeof longer - 1] = '\0';
-    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 0, "", manifest, &result, &err), 0);
-    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 0, MANIFEST, manifest, &result, &err), 0);
-    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 1, "", config, &result, &err), 0);
-    assert_int_equal(
-        read_document(BH_JOB_PARAMS_MAGIC, 0, "application/vnd.oci.image.index.v1+json", manifest, &result, &err),
-        BH_E_INVALID);
+    assert_int_equal(read_document(false, "", manifest, &result, &err), 0);
+    assert_int_equal(read_document(false, MANIFEST, manifest, &result, &err), 0);
+    assert_int_equal(read_document(true, "", config, &result, &err), 0);
+    assert_int_equal(read_document(false, "application/vnd.oci.image.index.v1+json", manifest, &result, &err),
+                     BH_E_INVALID);
     assert_string_equal(err.reason, "invalid-manifest");
     bh_err_clear(&err);
-    assert_int_equal(read_document(1, 0, "", manifest, &result, &err), BH_E_INVALID);
+    assert_int_equal(read_document(false, longer, manifest, &result, &err), BH_E_INVALID);
     bh_err_clear(&err);
-    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 0, longer, manifest, &result, &err), BH_E_INVALID);
-    bh_err_clear(&err);
-    assert_int_equal(read_document(BH_JOB_PARAMS_MAGIC, 0, "", "", &result, &err), BH_E_INVALID);
+    assert_int_equal(read_document(false, "", "", &result, &err), BH_E_INVALID);
 }
 
 int main(void) {

@@ -1,12 +1,11 @@
 /*
- * fuzz_reader.c - what comes through the pipe of a reader: the head that the store writes, media type, document.
+ * fuzz_document.c - a manifest, an index or a config, and the media type that a carrier told.
  *
- * Byte 0: which document; the rest as it is, or, when it starts so, head and all.
+ * Byte 0: whether it is a config, and how long the media type is that the rest begins with.
  */
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -27,24 +26,29 @@ static void check(int rc, const struct bh_buf *result, const struct bh_err *err)
     bulkhead__worker__v1__result__free_unpacked(r, NULL);
 }
 
+static int file_of(const uint8_t *data, size_t n) {
+    int fd = memfd_create("fuzz", 0);
+    if (fd < 0 || bh_write_all(fd, data, n) != 0)
+        abort();
+    return fd;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct bh_job_params params = {.magic = BH_JOB_PARAMS_MAGIC, .size = BH_JOB_TO_END, .max_document = 1 << 19};
     struct bh_buf result = BH_BUF_INIT;
     struct bh_err err = BH_ERR_INIT;
-    int ends[2];
     if (size < 2 || size > (1 << 19))
         return 0;
-    const struct bh_job_read head = {
-        .magic = BH_JOB_PARAMS_MAGIC, .config = data[0] & 1, .n_media = size > 300 ? data[0] >> 1 : 0};
-    if (pipe(ends) != 0 || fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) < 0 ||
-        ((data[0] & 0x80) == 0 && bh_write_all(ends[1], &head, sizeof head) != 0) ||
-        bh_write_all(ends[1], data + 1, size - 1) != 0)
-        abort();
-    close(ends[1]);
-    const struct unp_fds fds = {.source = ends[0], .out = -1, .blob = -1};
+    size_t n_media = size > 300 ? data[0] >> 1 : 0;
+    const struct unp_fds fds = {.source = file_of(data + 1 + n_media, size - 1 - n_media),
+                                .out = -1,
+                                .blob = -1,
+                                .more = file_of(data + 1, n_media),
+                                .n_more = n_media > 0};
     unp_params_settle(&params, &err);
-    check(unp_job_reader(&fds, &params, &result, &err), &result, &err);
-    close(ends[0]);
+    check((data[0] & 1 ? unp_job_config : unp_job_document)(&fds, &params, &result, &err), &result, &err);
+    close(fds.source);
+    close(fds.more);
     bh_buf_fini(&result);
     return 0;
 }
