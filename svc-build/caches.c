@@ -4,16 +4,16 @@
  * Room: build.  A waiter looks at its cancel every so often: nobody wakes it for that.
  */
 #include "caches.h"
+#include "base/clock.h"
+#include "base/cond.h"
 
-#include <time.h>
-
-#define LOOK_NS 200000000L
+#define LOOK_NS (BH_NSEC / 5)
 
 void build_caches_init(struct build_caches *c) {
     *c = (struct build_caches){0};
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->write, NULL);
-    pthread_cond_init(&c->changed, NULL);
+    bh_cond_init(&c->changed);
 }
 
 static bool is_used(const struct build_caches *c, const struct bh_digest *key, bool only_alone) {
@@ -24,13 +24,7 @@ static bool is_used(const struct build_caches *c, const struct bh_digest *key, b
 }
 
 static void wait_a_while(struct build_caches *c) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    t.tv_nsec += LOOK_NS;
-    t.tv_sec += t.tv_nsec / 1000000000L;
-    t.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&c->changed, &c->lock, &t);
+    bh_cond_wait_until(&c->changed, &c->lock, bh_mono_ns() + LOOK_NS);
 }
 
 int build_cache_enter(struct build_caches *c, const struct bh_digest *key, enum build_sharing sharing,

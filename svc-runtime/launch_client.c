@@ -13,9 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -170,13 +171,10 @@ void rt_launch_use(struct rt_launch *l, unsigned oci, bool extracted, const char
 
 /* With l->lock held.  A late answer finds nobody and is dropped. */
 static int await(struct rt_launch *l, struct pending *p, int patience_ms, struct bh_err *err) {
-    struct timespec end;
-    int e = 0;
+    int64_t until = patience_ms > 0 ? bh_mono_ns() + patience_ms * (BH_NSEC / 1000) : 0;
 
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += patience_ms / 1000;
-    while (p->state == 0 && e == 0)
-        e = patience_ms > 0 ? pthread_cond_timedwait(&p->done, &l->lock, &end) : pthread_cond_wait(&p->done, &l->lock);
+    while (p->state == 0 && bh_cond_wait_until(&p->done, &l->lock, until))
+        continue;
     if (p->state != 0)
         return 0;
     take_pending(l, p->seq);
@@ -188,7 +186,7 @@ static int ask(struct rt_launch *l, struct rt_launch_request *req, const int *fd
     struct pending p = {.size = size, .answer = answer};
     int r;
 
-    pthread_cond_init(&p.done, NULL);
+    bh_cond_init(&p.done);
     pthread_mutex_lock(&l->lock);
     if (l->gone) {
         pthread_mutex_unlock(&l->lock);

@@ -16,9 +16,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "proc/fdpass.h"
@@ -186,7 +187,7 @@ int rt_watch_open(struct rt_monitors *m, const char *id, const char *exec_id, rt
     atomic_init(&w->refs, 2); /* the caller's and epoll's */
     pthread_mutex_init(&w->turn, NULL);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->answer, NULL);
+    bh_cond_init(&w->answer);
     if (send_request(w, &watch, NULL, 0, err) != 0) {
         atomic_store(&w->refs, 1);
         rt_watch_unref(w);
@@ -223,13 +224,10 @@ int rt_monitor_ask(struct rt_monitors *m, const char *id, struct rt_monitor_stat
 }
 
 static int wait_answer(struct rt_watch *w, struct bh_err *err) {
-    struct timespec end;
-    int e = 0;
+    int64_t until = bh_mono_ns() + ANSWER_SECONDS * BH_NSEC;
 
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += ANSWER_SECONDS;
-    while (!w->answered && !w->gone && e == 0)
-        e = pthread_cond_timedwait(&w->answer, &w->lock, &end);
+    while (!w->answered && !w->gone && bh_cond_wait_until(&w->answer, &w->lock, until))
+        continue;
     w->waiting = false;
     if (w->answered)
         return w->code < 0 ? bh_err_set(err, w->code, "the container's monitor refused: %s", bh_err_text(w->code)) : 0;

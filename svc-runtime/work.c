@@ -6,8 +6,9 @@
 #include "svc-runtime/work.h"
 
 #include <pthread.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 
 #define THREADS 4
@@ -58,7 +59,7 @@ int rt_work_new(void *room, struct rt_work **out, struct bh_err *err) {
     w->tail = &w->head;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->more, NULL);
-    pthread_cond_init(&w->idle, NULL);
+    bh_cond_init(&w->idle);
     for (int i = 0; i < THREADS; i++) {
         pthread_t t;
         int e = pthread_create(&t, NULL, run, w);
@@ -83,12 +84,10 @@ void rt_work_add(struct rt_work *w, rt_job *job, void *arg) {
 }
 
 void rt_work_drain(struct rt_work *w, int timeout_ms) {
-    struct timespec end;
+    int64_t until = bh_mono_ns() + timeout_ms * (BH_NSEC / 1000);
 
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += timeout_ms / 1000;
     pthread_mutex_lock(&w->lock);
-    while ((w->head != NULL || w->busy > 0) && pthread_cond_timedwait(&w->idle, &w->lock, &end) == 0)
-        ;
+    while ((w->head != NULL || w->busy > 0) && bh_cond_wait_until(&w->idle, &w->lock, until))
+        continue;
     pthread_mutex_unlock(&w->lock);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -309,13 +310,8 @@ int store_layer_keep(struct store *s, uid_t owner, int64_t lease, struct store_t
 #define LOOK_AGAIN_NS (200 * (BH_NSEC / 1000)) /* whether the caller is still there */
 
 void store_flight_init(struct store_flight *f) {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    bh_cond_init(&f->changed);
     f->first = NULL;
 }
 
@@ -338,10 +334,7 @@ static void flight_add(struct store_flight *f, struct store_flight_item *item) {
 }
 
 static void flight_wait(struct store_flight *f) {
-    int64_t until = bh_mono_ns() + LOOK_AGAIN_NS;
-    const struct timespec at = {.tv_sec = until / BH_NSEC, .tv_nsec = until % BH_NSEC};
-
-    pthread_cond_timedwait(&f->changed, &f->lock, &at);
+    bh_cond_wait_until(&f->changed, &f->lock, bh_mono_ns() + LOOK_AGAIN_NS);
 }
 
 bool store_flight_enter(struct store_flight *f, struct store_flight_item *item, bool (*cancelled)(void *arg),

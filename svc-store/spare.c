@@ -11,12 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/mem.h"
 
-#define MAX         8u
-#define FAILED_WAIT 5 /* seconds, after a start that failed */
+#define MAX            8u
+#define FAILED_WAIT_NS (5 * BH_NSEC) /* after a start that failed */
 
 struct store_spares {
     const struct store_worker_ops *ops;
@@ -78,11 +80,9 @@ void store_spare_end(struct store_spares *s, const struct store_spare *spare) {
 }
 
 static void wait_after_failure(struct store_spares *s) {
-    struct timespec until;
+    int64_t until = bh_mono_ns() + FAILED_WAIT_NS;
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += FAILED_WAIT;
-    while (!s->closing && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+    while (!s->closing && bh_cond_wait_until(&s->changed, &s->lock, until))
         continue;
 }
 
@@ -124,7 +124,7 @@ int store_spares_open(const struct store_worker_ops *ops, void *arg, unsigned n,
     s->arg = arg;
     s->wanted = n < MAX ? n : MAX;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    bh_cond_init(&s->changed);
     r = pthread_create(&s->thread, NULL, keep_ready, s);
     if (r != 0) {
         free(s);

@@ -12,9 +12,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "proc/fdpass.h"
@@ -144,15 +145,11 @@ static void *control_thread(void *arg) {
 
 int bh_control_start(const struct bh_control_events *events, struct bh_control **out, struct bh_err *err) {
     struct bh_control *c = bh_xcalloc(1, sizeof *c);
-    pthread_condattr_t attr;
     pthread_t thread;
 
     c->events = *events;
     pthread_mutex_init(&c->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    bh_cond_init(&c->changed);
 
     pthread_attr_t small;
     pthread_attr_init(&small);
@@ -246,29 +243,15 @@ int bh_worker_spawn(struct bh_control *c, const char *job, const int *fds, unsig
     return 0;
 }
 
-static struct timespec deadline_in(int ms) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 /* True once the worker is known to have ended, or the supervisor has gone. */
 static bool wait_exited(struct bh_worker *w, int timeout_ms) {
     struct bh_control *c = w->control;
-    struct timespec until = deadline_in(timeout_ms < 0 ? 0 : timeout_ms);
-    int rc = 0;
+    int64_t until = timeout_ms < 0 ? 0 : bh_mono_ns() + timeout_ms * (BH_NSEC / 1000);
+    bool in_time = true;
 
     pthread_mutex_lock(&c->lock);
-    while (!w->exited && !c->gone && rc != ETIMEDOUT)
-        rc = timeout_ms < 0 ? pthread_cond_wait(&c->changed, &c->lock)
-                            : pthread_cond_timedwait(&c->changed, &c->lock, &until);
+    while (!w->exited && !c->gone && in_time)
+        in_time = bh_cond_wait_until(&c->changed, &c->lock, until);
     bool over = w->exited || c->gone;
     pthread_mutex_unlock(&c->lock);
     return over;
@@ -310,12 +293,12 @@ static void add_query(struct bh_control *c, struct rooms_query *q) {
 }
 
 static void wait_query(struct bh_control *c, struct rooms_query *q) {
-    struct timespec until = deadline_in(5000);
-    int rc = 0;
+    int64_t until = bh_mono_ns() + 5 * BH_NSEC;
+    bool in_time = true;
 
     pthread_mutex_lock(&c->lock);
-    while (!q->done && !c->gone && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&c->changed, &c->lock, &until);
+    while (!q->done && !c->gone && in_time)
+        in_time = bh_cond_wait_until(&c->changed, &c->lock, until);
     for (struct rooms_query **p = &c->queries; *p; p = &(*p)->next) {
         if (*p == q) {
             *p = q->next;

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "common.pb-c.h"
 #include "rpc/server_priv.h"
@@ -65,7 +65,6 @@ static struct bh_msg *reply_frame(struct bh_call *c) {
 
 struct bh_call *bh_call_new(struct bh_server *s, struct bh_peer_link *p) {
     struct bh_call *c = calloc(1, sizeof *c);
-    pthread_condattr_t attr;
 
     if (c == NULL)
         return NULL;
@@ -75,10 +74,7 @@ struct bh_call *bh_call_new(struct bh_server *s, struct bh_peer_link *p) {
     c->who = p->who;
     c->cancel_fd = c->fd_conn = -1;
     c->opened = c->active = bh_mono_ns();
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    bh_cond_init(&c->changed);
     DL_APPEND(p->calls, c);
     DL_APPEND2(s->calls, c, all_prev, all_next);
     p->n_calls++;

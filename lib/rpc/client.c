@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "common.pb-c.h"
@@ -26,15 +26,6 @@
 #define GRACE_NS   (BH_NSEC / 20) /* the service's own word on a deadline is better than ours */
 
 /* ---- small things ------------------------------------------------------------------------ */
-
-void bh_cond_init_monotonic(pthread_cond_t *c) {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(c, &attr);
-    pthread_condattr_destroy(&attr);
-}
 
 int64_t bh_deadline_in(uint32_t timeout_ms) {
     return timeout_ms == 0 ? 0 : bh_mono_ns() + (int64_t)timeout_ms * (BH_NSEC / 1000);
@@ -244,7 +235,7 @@ int bh_conn_open(const char *dir, struct bh_conn **out, struct bh_err *err) {
     c->dir = bh_xstrdup(dir);
     c->path = bh_xasprintf("%s/rpc.sock", dir);
     pthread_mutex_init(&c->lock, NULL);
-    bh_cond_init_monotonic(&c->changed);
+    bh_cond_init(&c->changed);
     if (bh_tclient_open(c->path, BH_FRAME_MAX_MESSAGE, &events, c, &c->transport, err) != 0) {
         free(c->dir);
         free(c->path);
@@ -259,11 +250,10 @@ int bh_conn_open(const char *dir, struct bh_conn **out, struct bh_err *err) {
  * mend that for its process: let what is under way end first. */
 static void settle(struct bh_conn *conn) {
     int64_t until = bh_mono_ns() + BH_NSEC;
-    struct timespec at = {.tv_sec = until / BH_NSEC, .tv_nsec = until % BH_NSEC};
 
     pthread_mutex_lock(&conn->lock);
-    while (conn->pending > 0 && pthread_cond_timedwait(&conn->changed, &conn->lock, &at) == 0)
-        ;
+    while (conn->pending > 0 && bh_cond_wait_until(&conn->changed, &conn->lock, until))
+        continue;
     pthread_mutex_unlock(&conn->lock);
 }
 
@@ -303,19 +293,17 @@ static void waiter_done(void *arg, int code, struct bh_msg *take_reply) {
 
 /* True when the time ran out first; the exchange has ended in both cases. */
 static bool await(struct bh_waiter *w, struct bh_exchange *x, int64_t deadline_ns) {
-    struct timespec at = {.tv_sec = deadline_ns / BH_NSEC, .tv_nsec = deadline_ns % BH_NSEC};
-    int rc = 0;
+    bool in_time = true;
 
     pthread_mutex_lock(&w->lock);
-    while (!w->done && rc == 0)
-        rc = deadline_ns == 0 ? pthread_cond_wait(&w->changed, &w->lock)
-                              : pthread_cond_timedwait(&w->changed, &w->lock, &at);
+    while (!w->done && in_time)
+        in_time = bh_cond_wait_until(&w->changed, &w->lock, deadline_ns);
     if (!w->done)
         bh_exchange_cancel(x); /* under our lock: x cannot end, and be reused, meanwhile */
     while (!w->done)
         pthread_cond_wait(&w->changed, &w->lock);
     pthread_mutex_unlock(&w->lock);
-    return rc != 0 && w->code != 0;
+    return !in_time && w->code != 0;
 }
 
 int bh_conn_exchange(struct bh_conn *conn, struct bh_msg *take_msg, int64_t deadline_ns, struct bh_msg **out_reply,
@@ -327,7 +315,7 @@ int bh_conn_exchange(struct bh_conn *conn, struct bh_msg *take_msg, int64_t dead
 
     if (take_msg == NULL)
         return bh_err_set(err, BH_E_LIMIT, "call to %s: the request is larger than a message may be", conn->path);
-    bh_cond_init_monotonic(&w.changed);
+    bh_cond_init(&w.changed);
     rc = bh_exchange_start(conn->transport, take_msg, waiter_done, &w, &x);
     if (rc != 0)
         return bh_conn_lost(conn, rc, err);
@@ -389,17 +377,15 @@ static int call_once(struct bh_conn *conn, const char *method, const ProtobufCMe
 static bool restarted(struct bh_conn *conn, uint64_t old_epoch, int64_t deadline_ns) {
     struct bh_err err = BH_ERR_INIT;
     int64_t until = bh_mono_ns() + BH_NSEC;
-    struct timespec at;
     bool changed;
 
     if (bh_conn_ready(conn, deadline_ns, &err) != 0)
         return false;
     if (deadline_ns != 0 && deadline_ns < until)
         until = deadline_ns;
-    at = (struct timespec){.tv_sec = until / BH_NSEC, .tv_nsec = until % BH_NSEC};
     pthread_mutex_lock(&conn->lock);
-    while (conn->epoch == old_epoch && pthread_cond_timedwait(&conn->changed, &conn->lock, &at) == 0)
-        ;
+    while (conn->epoch == old_epoch && bh_cond_wait_until(&conn->changed, &conn->lock, until))
+        continue;
     changed = conn->epoch != old_epoch;
     pthread_mutex_unlock(&conn->lock);
     return changed;

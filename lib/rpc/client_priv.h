@@ -34,7 +34,6 @@ struct bh_waiter {
     struct bh_msg *reply;
 };
 
-void bh_cond_init_monotonic(pthread_cond_t *c);
 uint64_t bh_conn_next_call(struct bh_conn *conn);
 /* Waits for a connection, until deadline_ns (0: none) and at most 3 s. */
 int bh_conn_ready(struct bh_conn *conn, int64_t deadline_ns, struct bh_err *err);

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "rpc/client_priv.h"
 #include "rpc/fdmsg.h"
@@ -249,14 +249,7 @@ static int stream_error(struct bh_stream *s, struct bh_err *err) {
 
 /* Waits for a change; false when the deadline has passed. s->lock is held. */
 static bool wait_change(struct bh_stream *s) {
-    int64_t until = s->deadline + GRACE_NS;
-    struct timespec at = {.tv_sec = until / BH_NSEC, .tv_nsec = until % BH_NSEC};
-
-    if (s->deadline == 0) {
-        pthread_cond_wait(&s->changed, &s->lock);
-        return true;
-    }
-    if (pthread_cond_timedwait(&s->changed, &s->lock, &at) != ETIMEDOUT)
+    if (bh_cond_wait_until(&s->changed, &s->lock, s->deadline == 0 ? 0 : s->deadline + GRACE_NS))
         return true;
     fail(s, BH_E_DEADLINE);
     return false;
@@ -407,7 +400,7 @@ int bh_stream_open(struct bh_conn *conn, const char *method, const ProtobufCMess
     s->deadline = bh_deadline_in(options->timeout_ms);
     s->fd_conn = -1;
     pthread_mutex_init(&s->lock, NULL);
-    bh_cond_init_monotonic(&s->changed);
+    bh_cond_init(&s->changed);
     if (send_open(s, method, request, options->timeout_ms, err) != 0) {
         stream_destroy(s);
         return err->code;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "rpc/fdmsg.h"
 #include "rpc/server_priv.h"
@@ -197,13 +198,12 @@ bool bh_call_wants_fds(const struct bh_call *call) {
 /* Waits until the client has shown its token. */
 static int wait_connected(struct bh_call *c, struct bh_err *err) {
     int64_t until = c->opened + BH_TOKEN_NS;
-    struct timespec at = {.tv_sec = until / BH_NSEC, .tv_nsec = until % BH_NSEC};
-    int rc = 0;
+    bool in_time = true;
 
     if (c->fds == 0)
         return bh_err_set(err, BH_E_INVALID, "%s: the call was opened without descriptors", c->method->name);
-    while (!c->fds_ready && !c->ended && rc == 0)
-        rc = pthread_cond_timedwait(&c->changed, &c->server->lock, &at);
+    while (!c->fds_ready && !c->ended && in_time)
+        in_time = bh_cond_wait_until(&c->changed, &c->server->lock, until);
     if (c->fds_ready)
         return 0;
     if (c->ended) {

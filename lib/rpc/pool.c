@@ -5,9 +5,9 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "rpc/server_priv.h"
 
 #define IDLE_S 10
@@ -23,27 +23,20 @@
 #endif
 
 void bh_pool_init(struct bh_pool *p, unsigned max) {
-    pthread_condattr_t attr;
-
     p->max = max;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->work, &attr);
-    pthread_condattr_destroy(&attr);
+    bh_cond_init(&p->work);
 }
 
 /* The next call, or NULL when none has come for IDLE_S. */
 static struct bh_call *next_call(struct bh_server *s) {
     struct bh_pool *p = &s->pool;
+    int64_t until = bh_mono_ns() + IDLE_S * BH_NSEC;
     struct bh_call *c;
-    struct timespec until;
-    int rc = 0;
+    bool in_time = true;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_S;
     p->idle++;
-    while (p->queue == NULL && rc != ETIMEDOUT && !p->stopping)
-        rc = pthread_cond_timedwait(&p->work, &s->lock, &until);
+    while (p->queue == NULL && in_time && !p->stopping)
+        in_time = bh_cond_wait_until(&p->work, &s->lock, until);
     p->idle--;
     c = p->queue;
     if (c != NULL) {

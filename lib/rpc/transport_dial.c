@@ -9,9 +9,9 @@
 #include <nng/protocol/reqrep0/req.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "rpc/transport_nng.h"
 
@@ -251,12 +251,11 @@ uint64_t bh_tclient_generation(struct bh_tclient *t) {
 }
 
 bool bh_tclient_wait(struct bh_tclient *t, int64_t deadline_ns) {
-    struct timespec at = {.tv_sec = deadline_ns / BH_NSEC, .tv_nsec = deadline_ns % BH_NSEC};
     bool up;
 
     pthread_mutex_lock(&t->lock);
-    while (t->generation == 0 && pthread_cond_timedwait(&t->changed, &t->lock, &at) == 0)
-        ;
+    while (t->generation == 0 && bh_cond_wait_until(&t->changed, &t->lock, deadline_ns))
+        continue;
     up = t->generation != 0;
     pthread_mutex_unlock(&t->lock);
     return up;
@@ -317,7 +316,6 @@ static int open_socket(struct bh_tclient *t, size_t max_message) {
 int bh_tclient_open(const char *path, size_t max_message, const struct bh_tclient_events *events, void *self,
                     struct bh_tclient **out, struct bh_err *err) {
     struct bh_tclient *t;
-    pthread_condattr_t attr;
     char url[160];
     sigset_t old;
     int rv;
@@ -329,10 +327,7 @@ int bh_tclient_open(const char *path, size_t max_message, const struct bh_tclien
     t->self = self;
     t->url = bh_xstrdup(url);
     pthread_mutex_init(&t->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    bh_cond_init(&t->changed);
     *out = t; /* before the dialer: its callbacks may come at once */
     bh_nng_signals_block(&old);
     rv = open_socket(t, max_message);
