@@ -14,7 +14,7 @@
 #include "svc-runtime/room.h"
 
 #define SIG_KILL 9
-#define TRIES    500 /* a container that is still being made cannot be ended yet */
+#define TRIES    100
 #define PAUSE_US 20000
 
 int rt_step_kill(struct rt_room *room, const char *id, struct bh_err *err) {

@@ -165,13 +165,14 @@ static int refuse_orphans(int dir, const char *id, struct bh_err *err) {
     return bh_err_hint(err, "remove the container");
 }
 
+/* state/monitor/<id> is there first and goes last: by it a sweep finds what a death left half made or half removed. */
 int lnc_ct_make(struct launch *l, const char *id, bool durable, struct bh_err *err) {
     struct lnc_record rec = {.version = 1};
     BH_SCOPE_CLOSE int dir = -1, sub = -1, work = -1;
-    struct bh_err none = BH_ERR_INIT;
-    int r = lnc_ct_open(l, id, &dir, &rec, &none);
+    int r = monitor_folder(l, id, err) == 0 ? lnc_ct_open(l, id, &dir, &rec, err) : -1;
 
     if (r == BH_E_NOT_FOUND) {
+        bh_err_clear(err);
         if ((r = slot_take(l, &rec.slot, err)) != 0)
             return r;
         if ((r = folder(l->containers, id, 0700, &dir, err)) != 0 || (r = refuse_orphans(dir, id, err)) != 0 ||
@@ -180,10 +181,8 @@ int lnc_ct_make(struct launch *l, const char *id, bool durable, struct bh_err *e
             lnc_ct_free_slot(l, rec.slot);
         else if (fchown(sub, lnc_ct_base(&rec), lnc_ct_base(&rec)) != 0) /* for a walk before the first start */
             r = bh_err_errno(err, errno, "give the upper folder to the container");
-    } else if (r != 0) {
-        *err = none;
     }
-    return r == 0 ? monitor_folder(l, id, err) : r;
+    return r == 0 ? 0 : err->code;
 }
 
 /* ---- removal --------------------------------------------------------------------------------- */
@@ -216,13 +215,12 @@ int lnc_ct_delete(const struct launch *l, const struct rt_launch_request *q, int
     lnc_runtime_delete(l, q);
     snprintf(name, sizeof(name), "%s.sock", id); /* of a monitor that was killed */
     unlinkat(l->run_monitor, name, 0);
-    /* state/monitor/<id>: only its monitor wrote there */
-    r = lnc_flat_remove(l->monitors, id) == 0 ? 0 : bh_err_errno(err, errno, "remove the logs");
-    if (r == 0 && dir >= 0)
-        r = lnc_tree_helper(l, "remove", dir, -1, err);
+    r = dir >= 0 ? lnc_tree_helper(l, "remove", dir, -1, err) : 0;
     if (r == 0 && dir >= 0 &&
         ((unlinkat(dir, "info", 0) != 0 && errno != ENOENT) || unlinkat(l->containers, id, AT_REMOVEDIR) != 0))
         r = bh_err_errno(err, errno, "remove its folder");
+    if (r == 0 && lnc_flat_remove(l->monitors, id) != 0) /* only its monitor wrote there */
+        r = bh_err_errno(err, errno, "remove the logs");
     if (r != 0)
         return bh_err_prefix(err, "remove container %.12s", id);
     *out_slot = (int32_t)rec.slot;

@@ -6,9 +6,11 @@
 #include "live_case.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -373,6 +375,47 @@ static void test_many_layers(void **state) {
     }
 }
 
+/* A folder of the root that takes no change, so that making or removal ends in the middle as by a death. */
+static void freeze(const char *folder, bool on) {
+    char path[256];
+    int flags, fd;
+
+    snprintf(path, sizeof(path), "%s/%s", g.root, folder);
+    fd = open(path, O_RDONLY | O_DIRECTORY);
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0)
+        skip(); /* a file system without such flags */
+    flags = on ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+    assert_int_equal(ioctl(fd, FS_IOC_SETFLAGS, &flags), 0);
+    close(fd);
+}
+
+/* As long as anything of a container is there it has a name in state/monitor, where a sweep looks. */
+static void test_half_there(void **state) {
+    const char *id = live_id(15);
+    struct rt_launch_reply reply;
+    char name[256], own[128];
+
+    (void)state;
+    need_live();
+    snprintf(name, sizeof(name), "%s/state/monitor/%s", g.root, id);
+    snprintf(own, sizeof(own), "state/launch/containers/%s", id);
+    freeze("state/launch/containers", true);
+    live_simple(&g, RT_LAUNCH_PREPARE, id, 0, 0, &reply);
+    freeze("state/launch/containers", false);
+    assert_int_not_equal(reply.code, 0);
+    assert_int_equal(access(name, F_OK), 0);
+    forget(id);
+
+    live_simple(&g, RT_LAUNCH_PREPARE, id, 0, 0, &reply);
+    assert_int_equal(reply.code, 0);
+    freeze(own, true);
+    live_simple(&g, RT_LAUNCH_DELETE, id, 0, 0, &reply);
+    freeze(own, false);
+    assert_int_not_equal(reply.code, 0);
+    assert_int_equal(access(name, F_OK), 0);
+    forget(id);
+}
+
 static void test_mounts(void **state) {
     const char *id = live_id(13);
     char source[128], file[160], missing[160];
@@ -456,17 +499,12 @@ static void test_modes(void **state) {
 
 int main(int argc, char **argv) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trees),
-        cmocka_unit_test(test_seal),
-        cmocka_unit_test(test_locked_flags),
-        cmocka_unit_test(test_walk_before_start),
-        cmocka_unit_test(test_commit_form),
-        cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_hostile_image),
-        cmocka_unit_test(test_bad_layer),
-        cmocka_unit_test(test_many_layers),
-        cmocka_unit_test(test_mounts),
-        cmocka_unit_test(test_mounts_below_dev),
+        cmocka_unit_test(test_trees),         cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_locked_flags),  cmocka_unit_test(test_walk_before_start),
+        cmocka_unit_test(test_commit_form),   cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_hostile_image), cmocka_unit_test(test_bad_layer),
+        cmocka_unit_test(test_many_layers),   cmocka_unit_test(test_half_there),
+        cmocka_unit_test(test_mounts),        cmocka_unit_test(test_mounts_below_dev),
         cmocka_unit_test(test_modes),
     };
 
