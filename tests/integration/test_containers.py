@@ -698,7 +698,7 @@ def _(e):
 
 @case("nothing is left: no process, no mount, no folder of a container")
 def _(e):
-    until("monitors end", lambda: not [p for p in e.strays() if p not in [*e.rooms().values(), *e.workers()]], 5)
+    until("monitors end", lambda: not e.strays(), 5)
     same(os.listdir(f"{e.root}/state/launch/containers"), [])
     same(os.listdir(f"{e.root}/state/monitor"), [])
     same([n for n in os.listdir(f"{e.root}/run/monitor")], [])

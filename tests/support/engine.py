@@ -197,11 +197,15 @@ class Engine:
             self.cli("rm", "-f", *ids, check=False, timeout=30)
 
     def strays(self):
-        """Monitors and containers of this root: their mounts or their command line name it."""
-        mine, found = os.getpid(), []
+        """Monitors and containers of this root: their mounts or their command line name it.  What a supervisor has
+        that runs, its rooms and workers, is not astray."""
+        own = {os.getpid()}
+        if self.process and self.process.poll() is None:
+            own.update([self.process.pid, *children_of(self.process.pid)])
+        found = []
         own_mounts = namespace("self", "mnt")
         for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
-            if pid == mine or (self.process and pid == self.process.pid):
+            if pid in own:
                 continue
             words = read_proc(pid, "cmdline").split("\0")
             ours = os.path.basename(words[0]).startswith("bulkhead-") and any(self.root in w for w in words[1:])

@@ -40,7 +40,7 @@ def images():
         "base:1": mk.Image(layers, run()),
         "base:rich": mk.Image(layers, rich),
         "base:user": mk.Image(layers, run(User="www")),
-        "base:workdir": mk.Image(layers, run(WorkingDir="/work/dir")),
+        "base:workdir": mk.Image(layers, run(WorkingDir="/site/dir")),
         "base:onbuild": mk.Image(layers, run(OnBuild=["ENV O=1", "RUN echo $O > /o", "COPY on /on", "WORKDIR /ow"])),
         "base:bare": mk.Image([mk.busybox_layer()], {"Env": ["PATH=/bin"]}),
         "base:small": mk.Image(layers[2:], {}),

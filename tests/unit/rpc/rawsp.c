@@ -130,7 +130,7 @@ bool raw_closed(int fd) {
     struct pollfd v = {.fd = fd, .events = POLLIN};
     char buf[4096];
 
-    while (poll(&v, 1, 30000) == 1) {
+    while (poll(&v, 1, 5000) == 1) {
         ssize_t n = read(fd, buf, sizeof buf);
 
         if (n == 0 || (n < 0 && errno == ECONNRESET))

@@ -25,6 +25,6 @@ struct raw_reply {
     size_t n;
 };
 bool raw_recv(int fd, struct raw_reply *out);
-bool raw_closed(int fd); /* the other side has closed, within 30 s */
+bool raw_closed(int fd); /* the other side has closed, within 5 s */
 
 #endif
