@@ -99,3 +99,24 @@ void cli_set_list(const struct cli_args *args, const char *option, bulkhead_valu
         bulkhead_add_str(list, cli_item(args, option, i));
     bulkhead_set(request, field, list);
 }
+
+void cli_add_pair(bulkhead_value *list, const char *entry) {
+    size_t n = strcspn(entry, "=");
+    char *key BH_SCOPE_FREE = bh_xstrndup(entry, n);
+    bulkhead_value *pair = bulkhead_map_new();
+
+    bulkhead_set_str(pair, "key", key);
+    bulkhead_set_str(pair, "value", entry[n] == '=' ? entry + n + 1 : "");
+    bulkhead_add(list, pair);
+}
+
+void cli_set_pairs(const struct cli_args *args, const char *option, bulkhead_value *request, const char *field) {
+    bulkhead_value *list;
+
+    if (cli_count(args, option) == 0)
+        return;
+    list = bulkhead_list_new();
+    for (size_t i = 0; i < cli_count(args, option); i++)
+        cli_add_pair(list, cli_item(args, option, i));
+    bulkhead_set(request, field, list);
+}

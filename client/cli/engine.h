@@ -28,5 +28,8 @@ int cli_call_take(struct cli_ctx *ctx, const char *service, const char *method, 
 int cli_set_filters(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value *request);
 /* A list option -> a repeated string field, left out when it was not given. */
 void cli_set_list(const struct cli_args *args, const char *option, bulkhead_value *request, const char *field);
+/* The same of KEY=VALUE -> a repeated Pair; without an = the value is empty. */
+void cli_set_pairs(const struct cli_args *args, const char *option, bulkhead_value *request, const char *field);
+void cli_add_pair(bulkhead_value *list, const char *entry);
 
 #endif

@@ -7,13 +7,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/buf.h"
-#include "base/clock.h"
-#include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/engine.h"
+#include "cli/list_file.h"
 #include "cli/spec_mount.h"
 #include "cli/tty.h"
 
@@ -161,60 +159,11 @@ static void add_env(bulkhead_value *list, const char *entry) {
     }
 }
 
-enum { NO_NAME = -1, BLANK_IN_NAME = -2 };
-
-static int each_line(const char *path, const char *option, int (*fn)(void *arg, char *line), void *arg,
-                     struct bh_err *err) {
-    struct bh_buf text = BH_BUF_INIT;
-    char *save = NULL;
-    int r = bh_file_read(-100 /* AT_FDCWD */, path, 1 << 20, &text, err);
-
-    if (r != 0) {
-        bh_err_prefix(err, "%s", option);
-        return bh_err_reason(err, "usage");
-    }
-    if (!bh_utf8_valid(bh_buf_str(&text), text.len) || strlen(bh_buf_str(&text)) != text.len) {
-        bh_buf_fini(&text);
-        return usage(err, option, path, "the file is not UTF-8 text");
-    }
-    if (bh_str_starts(bh_buf_str(&text), "\xef\xbb\xbf")) /* some editors mark UTF-8 so */
-        memset(text.data, ' ', 3);
-    for (char *line = text.len > 0 ? strtok_r(text.data, "\r\n", &save) : NULL; line != NULL && r == 0;
-         line = strtok_r(NULL, "\r\n", &save)) {
-        while (*line == ' ' || *line == '\t')
-            line++;
-        if (*line != '\0' && *line != '#')
-            r = fn(arg, line);
-    }
-    bh_buf_fini(&text);
-    if (r == 0)
-        return 0;
-    return usage(err, option, path, r == NO_NAME ? "a line has no name before the =" : "a name contains whitespaces");
-}
-
-/* Of a line of a file: what stands before the =. */
-static int check_name(const char *line) {
-    size_t n = strcspn(line, "=");
-
-    if (n == 0)
-        return NO_NAME;
-    return strcspn(line, " \t") < n ? BLANK_IN_NAME : 0;
-}
-
-static int env_line(void *arg, char *line) {
-    int r = check_name(line);
-
-    if (r != 0)
-        return r;
-    add_env(arg, line);
-    return 0;
-}
-
 int cli_env_of(const struct cli_args *args, bulkhead_value **out_list, struct bh_err *err) {
     bulkhead_value *list = bulkhead_list_new();
 
     for (size_t i = 0; i < cli_count(args, "env-file"); i++) {
-        if (each_line(cli_item(args, "env-file", i), "--env-file", env_line, list, err) != 0) {
+        if (cli_list_file("--env-file", cli_item(args, "env-file", i), add_env, list, err) != 0) {
             bulkhead_value_free(list);
             return err->code;
         }
@@ -232,30 +181,6 @@ int cli_env_of(const struct cli_args *args, bulkhead_value **out_list, struct bh
     return 0;
 }
 
-static void add_pair(bulkhead_value *list, const char *entry) {
-    bulkhead_value *pair = bulkhead_map_new();
-    const char *eq = strchr(entry, '=');
-    char *key = bh_xstrndup(entry, eq != NULL ? (size_t)(eq - entry) : strlen(entry));
-
-    bulkhead_set_str(pair, "key", key);
-    bulkhead_set_str(pair, "value", eq != NULL ? eq + 1 : "");
-    bulkhead_add(list, pair);
-    free(key);
-}
-
-static int pair_line(void *arg, char *line) {
-    add_pair(arg, line);
-    return check_name(line);
-}
-
-static void set_pairs(const struct cli_args *args, const char *option, bulkhead_value *spec, const char *field) {
-    bulkhead_value *list = bulkhead_list_new();
-
-    for (size_t i = 0; i < cli_count(args, option); i++)
-        add_pair(list, cli_item(args, option, i));
-    bulkhead_set(spec, field, list);
-}
-
 /* As docker: a label has a name, and no blanks in it. */
 static int check_label(const char *text, struct bh_err *err) {
     size_t n = strcspn(text, "=");
@@ -269,7 +194,7 @@ static int set_labels(const struct cli_args *args, bulkhead_value *spec, struct 
     bulkhead_value *list = bulkhead_list_new();
 
     for (size_t i = 0; i < cli_count(args, "label-file"); i++) {
-        if (each_line(cli_item(args, "label-file", i), "--label-file", pair_line, list, err) != 0) {
+        if (cli_list_file("--label-file", cli_item(args, "label-file", i), cli_add_pair, list, err) != 0) {
             bulkhead_value_free(list);
             return err->code;
         }
@@ -279,7 +204,7 @@ static int set_labels(const struct cli_args *args, bulkhead_value *spec, struct 
             bulkhead_value_free(list);
             return err->code;
         }
-        add_pair(list, cli_item(args, "label", i));
+        cli_add_pair(list, cli_item(args, "label", i));
     }
     bulkhead_set(spec, "label", list);
     return 0;
@@ -500,8 +425,8 @@ int cli_spec_of(const struct cli_args *args, bulkhead_value **out, struct bh_err
     set_texts(args, spec);
     set_devices(args, spec);
     set_numbers(args, spec);
-    set_pairs(args, "annotation", spec, "annotation");
-    set_pairs(args, "log-opt", spec, "log_opt");
+    cli_set_pairs(args, "annotation", spec, "annotation");
+    cli_set_pairs(args, "log-opt", spec, "log_opt");
     if (set_attach(args, spec, err) != 0 || set_labels(args, spec, err) != 0 || set_mounts(args, spec, err) != 0 ||
         set_ulimits(args, spec, err) != 0 || cli_security_of(args, spec, err) != 0 ||
         cli_hosts_of(args, spec, err) != 0) {
