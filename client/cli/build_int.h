@@ -44,9 +44,11 @@ int build_secrets_set(const struct cli_args *args, bulkhead_value *request, stru
 /* build_remote.c */
 int build_remote_set(struct build *x, bulkhead_value *request);
 
-/* build_request.c: --build-arg and --build-arg-file; --platform; the whole request, which is the caller's. */
+/* build_request.c: --build-arg and --build-arg-file; --platform; the names of the result; the whole request, which is
+ * the caller's. */
 int build_args_set(const struct cli_args *args, bulkhead_value *request, struct bh_err *err);
 bulkhead_value *build_platforms_of(const struct cli_args *args);
+bulkhead_value *build_tags_of(const struct build *x); /* of -t, and what name= of the output says */
 int build_request_make(struct build *x, bulkhead_value **out);
 
 /* build_run.c: until the build has ended; x knows the image then. */

@@ -46,23 +46,24 @@ static size_t pulled_names(const struct build *x, const char **out) {
     return n;
 }
 
-/* Credentials for the images it is made of and, with --push, for its names. */
+/* Credentials for the images it is made of and, when it is pushed, for its names. */
 int build_remote_set(struct build *x, bulkhead_value *request) {
-    size_t tags = cli_count(x->args, "tag"), n_from;
+    bulkhead_value *tags = build_tags_of(x), *remote = NULL;
+    size_t n_tags = bulkhead_count(tags), n_from;
     size_t most = bulkhead_count(bulkhead_get(x->check, "stage")) +
                   bulkhead_count(bulkhead_get(x->check, "context_name")) + cli_count(x->args, "build-context");
-    const char **names BH_SCOPE_FREE = bh_xcalloc(most + tags + 1, sizeof *names);
+    const char **names BH_SCOPE_FREE = bh_xcalloc(most + n_tags + 1, sizeof *names);
     bool push = cli_bool(x->args, "push") || x->output.push;
-    bulkhead_value *remote = NULL;
     int status;
 
     n_from = pulled_names(x, names);
-    for (size_t i = 0; i < tags; i++)
-        names[n_from + i] = cli_item(x->args, "tag", i);
+    for (size_t i = 0; i < n_tags; i++)
+        names[n_from + i] = bulkhead_str(bulkhead_at(tags, i));
     const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, names, n_from, NULL},
-                                              {CLI_REMOTE_PUSH, names + n_from, push ? tags : 0, NULL}};
+                                              {CLI_REMOTE_PUSH, names + n_from, push ? n_tags : 0, NULL}};
     status = cli_remote_make_all(x->ctx, x->args, groups, BH_ARRAY_LEN(groups), &remote);
     if (status == 0)
         bulkhead_set(request, "remote", remote);
+    bulkhead_value_free(tags);
     return status;
 }

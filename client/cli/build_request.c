@@ -86,8 +86,7 @@ static void set_ignore(const struct build *x, bulkhead_value *request) {
     bulkhead_set(request, "ignore", list);
 }
 
-/* Of -t, and what name= of the output says, between commas. */
-static bulkhead_value *tags_of(const struct build *x) {
+bulkhead_value *build_tags_of(const struct build *x) {
     bulkhead_value *list = bulkhead_list_new();
 
     for (size_t i = 0; i < cli_count(x->args, "tag"); i++)
@@ -104,7 +103,7 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     bulkhead_set_str(request, "context", x->context_id);
     bulkhead_set_str(request, "context_url", x->input.url);
     bulkhead_set_str(request, "target", cli_str(args, "target"));
-    bulkhead_set(request, "tag", tags_of(x));
+    bulkhead_set(request, "tag", build_tags_of(x));
     bulkhead_set(request, "platform", build_platforms_of(args));
     cli_set_list(args, "no-cache-filter", request, "no_cache_filter");
     cli_set_list(args, "cache-from", request, "cache_from");

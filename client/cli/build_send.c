@@ -61,7 +61,7 @@ static int add_named(struct build *x, const char *text, bulkhead_value *list) {
         return cli_failf(x->ctx->out, CLI_EXIT_USAGE,
                          "invalid argument \"%s\" for \"--build-context\" flag: a context is NAME=VALUE", text);
     name = bh_xstrndup(text, (size_t)(eq - text));
-    if (!uses_name(bulkhead_get(x->check, "context_name"), name))
+    if (x->check != NULL && !uses_name(bulkhead_get(x->check, "context_name"), name))
         return 0;
     item = bulkhead_map_new();
     bulkhead_set_str(item, "name", name);

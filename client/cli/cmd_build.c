@@ -136,6 +136,9 @@ static int build(struct build *x, enum build_view_mode mode) {
     char note[80];
     int status;
 
+    if (x->input.url != NULL && strcmp(call, "build") != 0)
+        return cli_failf(x->ctx->out, CLI_EXIT_FAILED,
+                         "--call=%s: the Dockerfile is in the archive, which is read by a build", call);
     if (x->input.url == NULL && (status = build_check(x)) != 0)
         return status;
     if (strcmp(call, "check") == 0)

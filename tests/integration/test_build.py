@@ -400,8 +400,16 @@ def _(e):
         same(build(e, f"FROM bb\nADD {base}/missing /x\n", tag="bad:1").returncode, 1)
         good(e.cli("build", "-t", "url:1", f"{base}/ctx.tar.gz", check=False))
         same(sh(e, "ls -A /c", "url:1"), ".dockerignore\nDockerfile\na\n")
+        other = context(e, "other", {"f": "other\n"})
+        with tarfile.open(os.path.join(served, "named.tar.gz"), "w:gz") as tar:
+            info = tarfile.TarInfo("Dockerfile")
+            info.size = len(text := b"FROM bb\nCOPY --from=more f /f\n")
+            tar.addfile(info, io.BytesIO(text))
+        good(e.cli("build", "-t", "url:2", "--build-context", f"more={other}", f"{base}/named.tar.gz", check=False))
+        same(sh(e, "cat /f", "url:2"), "other\n")
+        for flag in ("--check", "--call=targets"):  # what nobody looked at is not without problems
+            fails(e, "build", flag, f"{base}/ctx.tar.gz", error="the Dockerfile is in the archive")
         server.shutdown()
-    other = context(e, "other", {"f": "other\n"})
     good(build(e, "FROM bb\nCOPY --from=more f /f\nRUN --mount=from=more,target=/m cat /m/f > /g\nFROM base\nCOPY --from=0 /f /g /\n",
                "--build-context", f"more={other}", "--build-context", "base=docker-image://bb"))
     same(sh(e, "cat /f /g"), "other\nother\n")
@@ -409,6 +417,13 @@ def _(e):
 
 @case("build: what is written wrong is told before anything happens, at its place, with a word that was perhaps meant")
 def _(e):
+    names = context(e, "names", {"good": "# args\n A=1\r\nB\n", "bad": "A=1\n=2\n", "blank": "A B=1\n", "binary": "A=\0"})
+    good(build(e, "FROM bb\nARG A B C\nLABEL l=$A$B$C\n", "--build-arg-file", f"{names}/good", "--build-arg", "C=3", env={**os.environ, "B": "2"}))
+    same(inspect(e, "t:1")["Config"]["Labels"], {"l": "123"})
+    for name, word in (("bad", "no name before the ="), ("blank", "contains whitespaces"), ("binary", "not UTF-8 text"), ("missing", "No such file")):
+        done = build(e, "FROM bb\n", "--build-arg-file", f"{names}/{name}", tag="bad:1")
+        same(done.returncode, 125, done)
+        has(done.stderr, f"--build-arg-file.*{word}", done)
     for text, words in (("COPY --chmod=9999 f /f", ["Dockerfile:2:14", "invalid chmod parameter", "parse error on line 2"]),
                         ("EXPOSE 80 abc", ["Dockerfile:2:11", 'invalid port "abc"', "parse error on line 2"]),
                         ("RUN --mount=type=cache true", ['invalid mount target "/"']),
