@@ -42,7 +42,7 @@ static int pull(struct build_job *job, struct build_vertex_ref v, const struct b
 
 int build_base_image(struct build_job *job, struct build_vertex_ref v, const char *name, const char *platform,
                      struct bh_arena *arena, struct build_image *out, struct bh_err *err) {
-    const struct build_pull what = {.reference = name, .platform = platform, .arena = arena};
+    struct build_pull what = {.reference = name, .platform = platform, .arena = arena};
     struct bh_err missing = BH_ERR_INIT;
     int r;
 
@@ -62,6 +62,7 @@ int build_base_image(struct build_job *job, struct build_vertex_ref v, const cha
         bh_err_set(&missing, BH_E_NOT_FOUND, "image %s is here, but not for %s", name, platform);
         bh_err_reason(&missing, "wrong-platform");
     }
+    what.missing = r != 0 && !job->ask->pull;
     if (pull(job, v, &what, &missing, &name, err) != 0)
         return err->code;
     return build_image_open(job->room->store, job->ask->owner, name, platform, arena, out, err);

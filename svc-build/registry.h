@@ -17,6 +17,7 @@ int build_registry_open(const char *dir, struct build_registry **out, struct bh_
  * name when a rule says what a short one means. */
 struct build_pull {
     const char *reference, *platform;
+    bool missing;           /* by any name that a short one may mean it may be here already: then nobody is asked */
     struct bh_arena *arena; /* of *out_name */
 };
 int build_pull(struct build_registry *r, const struct build_ask *ask, const struct build_pull *what,

@@ -144,6 +144,7 @@ int build_pull(struct build_registry *r, const struct build_ask *ask, const stru
     req.reference = names;
     req.n_reference = 1;
     req.platform = (char *)what->platform;
+    req.policy = what->missing ? "missing" : "";
     req.remote = &remote;
     if (stream_call(r, SERVICE "Pull", &req.base, pull_event, cancel, &f, err) != 0)
         return err->code;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "svc-registry/short_name.h"
 #include "svc-registry/upload.h"
 
 /* ---- reading ---------------------------------------------------------------------------------------- */

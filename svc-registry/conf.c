@@ -64,6 +64,11 @@ const struct reg_settings *reg_conf_settings(const struct reg_conf *conf) {
     return &conf->settings;
 }
 
+const char *const *reg_conf_search(const struct reg_conf *conf, size_t *out_n) {
+    *out_n = conf->n_search;
+    return conf->search;
+}
+
 /* ---- [registry] ---------------------------------------------------------------------------------- */
 
 static int number(struct bh_conf_table *t, const char *key, uint64_t min, uint64_t max, uint32_t *out, uint32_t scale,

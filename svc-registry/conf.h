@@ -36,6 +36,8 @@ struct reg_settings {
     const char *search_index;  /* host that docker.io's search goes to; "" = index.docker.io */
 };
 const struct reg_settings *reg_conf_settings(const struct reg_conf *conf);
+/* unqualified-search-registries: HOST[:PORT][/PATH] each, in order. */
+const char *const *reg_conf_search(const struct reg_conf *conf, size_t *out_n);
 
 /* TLS terms for host[:port] (certs.d); `verify` as decided. */
 int reg_conf_tls(const struct reg_conf *conf, const char *host_port, bool verify, const struct reg_tls **out,

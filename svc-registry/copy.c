@@ -14,6 +14,7 @@
 #include "svc-registry/copy_int.h"
 #include "svc-registry/manifest_put.h"
 #include "svc-registry/pages.h"
+#include "svc-registry/short_name.h"
 
 #define DOCUMENT_ARENA ((size_t)64 << 20)
 #define DEPTH_MAX      3

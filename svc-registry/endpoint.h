@@ -45,10 +45,4 @@ int reg_route_host(const struct reg_conf *conf, const char *host, const struct r
 /* Terms of an address that a server named (a redirect, a realm): those of its own host. */
 int reg_terms_of(const struct reg_conf *conf, const struct reg_url *url, struct reg_terms *out, struct bh_err *err);
 
-/* What a user wrote -> a full reference: short-name aliases, unqualified-search-registries (the first),
- * docker.io else.  Never asks.  out_note: "" or one line on what was decided. */
-bool reg_has_domain(const char *text); /* does it begin with a host? */
-int reg_complete(const struct reg_conf *conf, const char *text, struct bh_ref *out, char out_note[256],
-                 struct bh_err *err);
-
 #endif

@@ -14,6 +14,7 @@
 #include "svc-registry/caller_rpc.h"
 #include "svc-registry/methods.h"
 #include "svc-registry/pages.h"
+#include "svc-registry/short_name.h"
 
 #define MAX_MANIFESTS 200
 
@@ -21,7 +22,8 @@ struct look {
     struct reg_room *room;
     const REG_MSG(RemoteInspectRequest) * req;
     const struct bh_ref *ref;
-    uid_t owner;
+    bool found; /* the name is there */
+    const struct reg_caller *caller;
     char what[BH_REF_TEXT_SIZE], canonical[BH_REF_TEXT_SIZE];
     struct bh_arena *arena;
     struct reg_hold *hold;
@@ -55,7 +57,7 @@ static int read_document(struct look *l, const void *data, size_t n, const char 
     const struct reg_document doc = {
         .digest = digest, .media_type = media_type, .data = data, .size = n, .config = config, .read_only = true};
 
-    if (!l->hold && reg_hold_begin(l->room->store, l->owner, "inspect", &l->hold, err) != 0)
+    if (!l->hold && reg_hold_begin(l->room->store, l->caller->owner, "inspect", &l->hold, err) != 0)
         return err->code;
     return reg_hold_document(l->hold, &doc, l->arena, out, err);
 }
@@ -166,37 +168,41 @@ static int look_at(void *arg, struct reg_remote *r, struct bh_err *err) {
         reg_tags_hint(r, l->ref->digest[0] ? "" : l->ref->tag, err);
         return err->code;
     }
+    l->found = true;
     return take_parts(l, r, &top, err);
 }
 
-static int look_everywhere(struct look *l, struct reg_conf *conf, const struct reg_caller *caller, struct bh_err *err) {
-    const struct reg_route_options options = {REG_PULL, caller->tls_verify, caller->admin};
-    const struct reg_visit visit = {l->room, conf, caller, "pull"};
+static int look_for(void *arg, const struct bh_ref *ref, bool *out_found, struct bh_err *err) {
+    struct look *l = arg;
+    REG_SCOPE_CONF struct reg_conf *conf = reg_room_conf(l->room);
+    const struct reg_route_options options = {REG_PULL, l->caller->tls_verify, l->caller->admin};
+    const struct reg_visit visit = {l->room, conf, l->caller, "pull"};
     struct reg_places places;
 
-    bh_ref_familiar(l->ref, l->what);
-    bh_ref_format(l->ref, l->canonical);
-    if (reg_route(conf, l->ref, &options, &places, err) != 0)
-        return err->code;
-    return reg_each_place(&visit, &places, look_at, l, err);
+    l->ref = ref;
+    bh_ref_familiar(ref, l->what);
+    bh_ref_format(ref, l->canonical);
+    if (reg_route(conf, ref, &options, &places, err) == 0)
+        (void)reg_each_place(&visit, &places, look_at, l, err);
+    *out_found = l->found;
+    return err->code;
 }
 
 int reg_rpc_remote_inspect(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const REG_MSG(RemoteInspectRequest) *req = (const REG_MSG(RemoteInspectRequest) *)request;
     REG_SCOPE_CONF struct reg_conf *conf = reg_room_conf(room);
     REG_SCOPE_ARENA struct bh_arena arena;
-    struct look look = {.room = room, .req = req, .arena = &arena};
+    BH_SCOPE_FREE struct reg_meanings *meanings = bh_xcalloc(1, sizeof *meanings);
     struct reg_caller caller;
-    struct bh_ref ref;
-    char note[256];
+    struct look look = {.room = room, .req = req, .arena = &arena, .caller = &caller};
 
     bh_arena_init(&arena, REG_CALL_ARENA);
-    if (reg_caller_of(call, req->remote, &caller, err) != 0 || reg_complete(conf, req->reference, &ref, note, err) != 0)
+    if (reg_caller_of(call, req->remote, &caller, err) != 0 ||
+        reg_meanings_of(conf, req->reference, meanings, err) != 0)
         return err->code;
-    (void)bh_ref_default_tag(&ref);
-    look.ref = &ref;
-    look.owner = caller.owner;
-    int rc = look_everywhere(&look, conf, &caller, err);
+    for (size_t i = 0; i < meanings->n; i++)
+        (void)bh_ref_default_tag(&meanings->v[i]);
+    int rc = reg_each_meaning(meanings, look_for, &look, NULL, err);
     if (rc == 0) {
         look.reply.reference = look.canonical;
         rc = bh_call_reply(call, &look.reply.base, err);

@@ -12,6 +12,7 @@
 #include "svc-registry/order.h"
 #include "svc-registry/pages.h"
 #include "svc-registry/pull_int.h"
+#include "svc-registry/short_name.h"
 
 #define TAGS_ARENA ((size_t)64 << 20)
 #define IMAGES     3 /* side by side */
@@ -67,6 +68,7 @@ static int list_tags(struct reg_pulling *p, const struct bh_ref *ref, struct tag
     struct reg_source source;
     int r;
 
+    bh_ref_familiar_name(ref, t->what);
     if (reg_source_open(&source, p->room, p->conf, &p->caller, ref, REG_LIST, err) != 0)
         return err->code;
     r = reg_source_ask(&source, ask_tags, t, NULL, err);
@@ -78,10 +80,10 @@ static int list_tags(struct reg_pulling *p, const struct bh_ref *ref, struct tag
 
 /* ---- what the user wrote ------------------------------------------------------------------------ */
 
+/* Of -a: the repository whose tags are taken. */
 struct reference {
-    struct bh_ref ref;
+    struct bh_ref repository;
     char note[256];
-    bool defaulted; /* its tag */
     _Atomic(bool) unreachable;
 };
 
@@ -118,36 +120,48 @@ static void keep_error(struct item *it, const struct bh_err *err) {
     *it->err = *err;
 }
 
-static int add_all_tags(struct set *s, unsigned number, struct bh_err *err) {
-    struct bh_ref *ref = &s->refs[number].ref;
-    struct tags t = {.arena = &s->arena};
-
-    if (ref->tag[0] != '\0' || ref->digest[0] != '\0')
-        return bh_err_set(err, BH_E_INVALID, "tag can't be used with --all-tags/-a");
-    bh_ref_familiar_name(ref, t.what);
-    if (list_tags(s->p, ref, &t, err) != 0)
-        return err->code;
-    for (size_t i = 0; i < t.list.n; i++)
-        add_item(s, number, t.list.v[i]);
-    return 0;
-}
-
-static int add_reference(struct set *s, unsigned number, struct bh_err *err) {
-    const char *text = s->p->ask->references[number];
-    struct reference *r = &s->refs[number];
-
+/* A reserved name is one wherever short names lead to. */
+static int meanings_of(const struct reg_pulling *p, unsigned number, struct reg_meanings *out, struct bh_err *err) {
+    const char *text = p->ask->references[number];
     struct bh_err ignored = BH_ERR_INIT;
     struct bh_ref written;
 
-    /* A reserved name is one wherever short names lead to. */
     if (bh_ref_parse(text, &written, &ignored) == 0 && bh_ref_check_pull(&written, err) != 0)
         return err->code;
-    if (reg_complete(s->p->conf, text, &r->ref, r->note, err) != 0 || bh_ref_check_pull(&r->ref, err) != 0)
+    if (reg_meanings_of(p->conf, text, out, err) != 0)
         return err->code;
-    if (s->p->ask->all_tags)
-        return add_all_tags(s, number, err);
-    r->defaulted = bh_ref_default_tag(&r->ref);
-    add_item(s, number, NULL);
+    for (size_t i = 0; i < out->n; i++)
+        if (bh_ref_check_pull(&out->v[i], err) != 0)
+            return err->code;
+    return 0;
+}
+
+struct listing {
+    struct set *s;
+    struct tags tags;
+};
+
+static int list_meaning(void *arg, const struct bh_ref *ref, bool *out_found, struct bh_err *err) {
+    struct listing *l = arg;
+
+    (void)out_found; /* one without tags is not what was meant */
+    if (ref->tag[0] != '\0' || ref->digest[0] != '\0')
+        return bh_err_set(err, BH_E_INVALID, "tag can't be used with --all-tags/-a");
+    return list_tags(l->s->p, ref, &l->tags, err);
+}
+
+static int add_all_tags(struct set *s, unsigned number, struct bh_err *err) {
+    BH_SCOPE_FREE struct reg_meanings *m = bh_xcalloc(1, sizeof *m);
+    struct reference *r = &s->refs[number];
+    struct listing l = {.s = s, .tags = {.arena = &s->arena}};
+    size_t at = 0;
+
+    if (meanings_of(s->p, number, m, err) != 0 || reg_each_meaning(m, list_meaning, &l, &at, err) != 0)
+        return err->code;
+    r->repository = m->v[at];
+    memcpy(r->note, m->note, sizeof r->note);
+    for (size_t i = 0; i < l.tags.list.n; i++)
+        add_item(s, number, l.tags.list.v[i]);
     return 0;
 }
 
@@ -156,36 +170,93 @@ static void add_references(struct set *s) {
     for (unsigned i = 0; i < s->p->ask->n_references && !reg_stop_is_set(&s->p->stop); i++) {
         struct bh_err err = BH_ERR_INIT;
 
-        if (add_reference(s, i, &err) != 0)
+        if (!s->p->ask->all_tags)
+            add_item(s, i, NULL);
+        else if (add_all_tags(s, i, &err) != 0)
             keep_error(add_item(s, i, NULL), &err);
     }
 }
 
 /* ---- side by side -------------------------------------------------------------------------------- */
 
-static int tell_begin(const struct reg_listener *to, const struct item *it, const struct reference *r,
-                      struct bh_err *err) {
-    if (it->first && r->note[0] != '\0' && reg_tell_status(to, it->number, err, "%s", r->note) != 0)
+struct attempt {
+    struct set *s;
+    struct item *item;
+    const struct reg_listener *to;
+    bool several; /* registries may be asked */
+};
+
+static int pull_meaning(void *arg, const struct bh_ref *ref, bool *out_found, struct bh_err *err) {
+    const struct attempt *a = arg;
+    struct reg_pull_result result = {0};
+    char name[BH_REF_TEXT_SIZE];
+    int r;
+
+    bh_ref_format(ref, name);
+    if (a->several && reg_tell_status(a->to, a->item->number, err, "Trying to pull %s...", name) != 0)
         return err->code;
-    return r->defaulted ? reg_tell_status(to, it->number, err, "Using default tag: latest") : 0;
+    r = reg_pull_image(a->s->p, a->item->number, ref, a->to, &result, err);
+    *out_found = result.found;
+    a->item->is_new = r == 0 && result.is_new;
+    return r;
+}
+
+/* As podman: under whichever of the names it is here, that is what is meant from then on. */
+static int prefer_known(struct set *s, struct reg_meanings *m, struct bh_err *err) {
+    bool known = false;
+
+    for (size_t i = 0; m->n > 1 && i < m->n && !known; i++) {
+        if (reg_pull_is_here(s->p, &m->v[i], &known, err) != 0)
+            return err->code;
+        if (known)
+            m->v[0] = m->v[i];
+    }
+    if (known || s->p->ask->policy == REG_PULL_NEVER)
+        m->n = 1;
+    return 0;
+}
+
+static int pull_reference(const struct attempt *a, struct reg_meanings *m, struct bh_err *err) {
+    struct attempt this = *a;
+    bool defaulted = false;
+
+    if (meanings_of(a->s->p, a->item->number, m, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < m->n; i++)
+        defaulted = bh_ref_default_tag(&m->v[i]);
+    if (m->note[0] != '\0' && reg_tell_status(a->to, a->item->number, err, "%s", m->note) != 0)
+        return err->code;
+    if (defaulted && reg_tell_status(a->to, a->item->number, err, "Using default tag: latest") != 0)
+        return err->code;
+    if (prefer_known(a->s, m, err) != 0)
+        return err->code;
+    this.several = m->n > 1;
+    return reg_each_meaning(m, pull_meaning, &this, NULL, err);
+}
+
+static int pull_tag(const struct attempt *a, struct bh_err *err) {
+    const struct reference *r = &a->s->refs[a->item->number];
+    struct bh_ref ref = r->repository;
+    bool ignored;
+
+    bh_str_copy(ref.tag, sizeof ref.tag, a->item->tag);
+    if (a->item->first && r->note[0] != '\0' && reg_tell_status(a->to, a->item->number, err, "%s", r->note) != 0)
+        return err->code;
+    return pull_meaning((void *)a, &ref, &ignored, err);
 }
 
 static void run_item(struct set *s, size_t i) {
-    const struct reg_listener *to = reg_order_of(s->order, i);
+    BH_SCOPE_FREE struct reg_meanings *m = bh_xcalloc(1, sizeof *m);
     struct item *it = &s->items[i];
-    struct reference *r = &s->refs[it->number];
+    struct attempt a = {.s = s, .item = it, .to = reg_order_of(s->order, i)};
     struct bh_err err = BH_ERR_INIT;
-    struct bh_ref ref = r->ref;
 
-    if (it->tag != NULL)
-        bh_str_copy(ref.tag, sizeof ref.tag, it->tag);
-    if (tell_begin(to, it, r, &err) == 0 && reg_pull_image(s->p, it->number, &ref, to, &it->is_new, &err) == 0) {
-        it->here = true;
+    it->here = (it->tag != NULL ? pull_tag(&a, &err) : pull_reference(&a, m, &err)) == 0;
+    if (it->here)
         return;
-    }
     keep_error(it, &err);
     if (err.code == BH_E_UNAVAILABLE) /* its other tags will fare no better */
-        r->unreachable = true;
+        s->refs[it->number].unreachable = true;
 }
 
 static int one(void *arg, size_t i, struct bh_err *err) {
@@ -211,7 +282,7 @@ static void tell_repositories(struct set *s) {
             here |= s->items[i].here && s->items[i].number == number;
             is_new |= s->items[i].is_new && s->items[i].number == number;
         }
-        bh_ref_familiar_name(&s->refs[number].ref, name);
+        bh_ref_familiar_name(&s->refs[number].repository, name);
         if (here)
             (void)reg_pull_tell_status(s->p->listener, number, name, is_new, &ignored);
     }

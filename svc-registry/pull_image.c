@@ -38,16 +38,29 @@ static int look_up(struct reg_pull_image *im, const char *digest, struct reg_kno
 }
 
 /* Or what this name means? */
-static int look_up_name(struct reg_pull_image *im, struct reg_known *out, struct bh_err *err) {
+static int look_up_name(struct reg_pulling *p, const struct bh_ref *of, struct bh_arena *arena, struct reg_known *out,
+                        struct bh_err *err) {
     char name[BH_REF_TEXT_SIZE];
     const struct reg_known_ask ask = {
-        .owner = im->p->ask->caller.owner, .digest = "", .platform = im->p->ask->platform, .name = name};
-    struct bh_ref ref = im->ref;
+        .owner = p->ask->caller.owner, .digest = "", .platform = p->ask->platform, .name = name};
+    struct bh_ref ref = *of;
 
     if (ref.digest[0] != '\0')
         ref.tag[0] = '\0';
     bh_ref_format(&ref, name);
-    return reg_store_known(im->p->room->store, &ask, &im->arena, out, err);
+    return reg_store_known(p->room->store, &ask, arena, out, err);
+}
+
+int reg_pull_is_here(struct reg_pulling *p, const struct bh_ref *ref, bool *out_known, struct bh_err *err) {
+    struct reg_known known = {0};
+    struct bh_arena arena;
+    int r;
+
+    bh_arena_init(&arena, IMAGE_ARENA);
+    r = look_up_name(p, ref, &arena, &known, err);
+    *out_known = r == 0 && known.known;
+    bh_arena_fini(&arena);
+    return r;
 }
 
 int reg_pull_tell_status(const struct reg_listener *to, unsigned number, const char *what, bool is_new,
@@ -121,6 +134,7 @@ static int resolve(struct reg_pull_image *im, bool by_head, struct reg_manifest 
     im->top_answer = out;
     if (reg_source_ask(&im->source, ask_top, im, &at, err) != 0)
         return err->code;
+    im->found = true;
     if (im->ref.digest[0] != '\0' && strcmp(out->digest, im->ref.digest) != 0) {
         bh_err_set(err, BH_E_DATA_LOSS, "%s: the registry answers with %s", im->familiar, out->digest);
         return bh_err_reason(err, "digest-mismatch");
@@ -164,7 +178,7 @@ static int by_policy(struct reg_pull_image *im, struct bh_err *err) {
     struct reg_known local = {0};
     int r;
 
-    if (look_up_name(im, &local, err) != 0)
+    if (look_up_name(im->p, &im->ref, &im->arena, &local, err) != 0)
         return err->code;
     if (local.known && (policy == REG_PULL_MISSING || policy == REG_PULL_NEVER))
         return keep_local(im, &local, err);
@@ -204,7 +218,7 @@ static int run(struct reg_pull_image *im, struct bh_err *err) {
 }
 
 int reg_pull_image(struct reg_pulling *p, unsigned number, const struct bh_ref *ref,
-                   const struct reg_listener *listener, bool *out_new, struct bh_err *err) {
+                   const struct reg_listener *listener, struct reg_pull_result *out, struct bh_err *err) {
     struct reg_pull_image *im = bh_xcalloc(1, sizeof *im);
     int r;
 
@@ -220,7 +234,7 @@ int reg_pull_image(struct reg_pulling *p, unsigned number, const struct bh_ref *
         im->caller = p->caller;
         im->caller.cancel_fd = im->stop.fd;
         r = run(im, err);
-        *out_new = r == 0 && im->is_new;
+        *out = (struct reg_pull_result){.found = im->found, .is_new = r == 0 && im->is_new};
         reg_stop_fini(&im->stop);
         bh_arena_fini(&im->arena);
         pthread_mutex_destroy(&im->lock);

@@ -46,15 +46,21 @@ struct reg_pull_image {
     const char *manifest_digest;       /* the one that was chosen from it */
     struct reg_document_info manifest; /* of this one */
     struct bh_strlist diff_ids;        /* empty for artifacts */
+    bool found;                        /* the name means something there */
     bool is_new;                       /* in the end */
     bool by_head;                      /* while the name is resolved: */
     struct reg_manifest *top_answer;
     pthread_mutex_t lock;
     struct reg_layer *live[REG_PULL_LIVE]; /* calls to the store that a stop must end */
 };
-/* *out_new: the name did not mean this image before. */
+struct reg_pull_result {
+    bool found;  /* the registry told what the name means, or it is here: a failure is one of the image */
+    bool is_new; /* the name did not mean this image before */
+};
 int reg_pull_image(struct reg_pulling *p, unsigned number, const struct bh_ref *ref,
-                   const struct reg_listener *listener, bool *out_new, struct bh_err *err);
+                   const struct reg_listener *listener, struct reg_pull_result *out, struct bh_err *err);
+/* Does the owner have an image of this name, for the platform that is wanted? */
+int reg_pull_is_here(struct reg_pulling *p, const struct bh_ref *ref, bool *out_known, struct bh_err *err);
 int reg_pull_tell_status(const struct reg_listener *to, unsigned number, const char *what, bool is_new,
                          struct bh_err *err);
 /* Layers under way; false: the image has been stopped, do not go on. */

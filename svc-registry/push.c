@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "svc-registry/manifest_put.h"
 #include "svc-registry/push_int.h"
+#include "svc-registry/short_name.h"
 
 #define IMAGE_ARENA ((size_t)64 << 20)
 

@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "oci/ref.h"
 #include "svc-registry/conf_priv.h"
-#include "svc-registry/endpoint.h"
+#include "svc-registry/short_name.h"
 
 #define MAX_MIRRORS 20
 
@@ -166,6 +166,8 @@ static int read_search(struct reg_conf *c, struct bh_conf_table *top, struct bh_
 
     if (rc != 1)
         return rc;
+    if (n > REG_MAX_SEARCH)
+        return say(top, "unqualified-search-registries", "more than 20 registries", err);
     c->search = reg_conf_alloc(c, n, sizeof *c->search, err);
     for (size_t i = 0; c->search && i < n; i++) {
         if (!is_place(list[i], false))

@@ -6,16 +6,19 @@
  */
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "oci/types.h"
 #include "svc-registry/caller_rpc.h"
 #include "svc-registry/methods.h"
 #include "svc-registry/search.h"
+#include "svc-registry/short_name.h"
 
 #define MAX_REFERENCES 1000
 
 typedef REG_MSG(ResolvedReference) resolved;
 
-static int add_place(struct bh_arena *arena, const struct reg_place *p, resolved *out, struct bh_err *err) {
+static int add_place(struct bh_arena *arena, const struct reg_place *p, size_t meaning, resolved *out,
+                     struct bh_err *err) {
     REG_MSG(ResolvedPlace) *place = bh_oci_alloc(arena, sizeof *place, err);
     char name[sizeof p->name + sizeof p->path];
 
@@ -25,22 +28,17 @@ static int add_place(struct bh_arena *arena, const struct reg_place *p, resolved
     int n = snprintf(name, sizeof name, "%s%s%s", p->name, *p->path ? "/" : "", p->path);
     place->name = (char *)bh_oci_strdup(arena, name, (size_t)n, err);
     place->mirror = p->mirror;
+    place->meaning = (uint32_t)meaning;
     out->place[out->n_place++] = place;
     return place->name ? 0 : err->code;
 }
 
-static int places_of(const struct reg_conf *conf, const char *text, enum reg_use use, bool search,
-                     struct reg_places *out, struct bh_err *err) {
-    const struct reg_route_options options = {.use = use};
-    char note[256], term[REG_TERM_SIZE];
-    struct bh_ref ref;
-
-    out->n = 1;
-    if (search)
-        return reg_search_route(conf, text, &options, &out->v[0], term, err);
-    if (reg_complete(conf, text, &ref, note, err) != 0)
-        return err->code;
-    return reg_route(conf, &ref, &options, out, err);
+static int add_places(struct bh_arena *arena, const struct reg_places *places, size_t meaning, resolved *out,
+                      struct bh_err *err) {
+    for (size_t i = 0; i < places->n; i++)
+        if (add_place(arena, &places->v[i], meaning, out, err) != 0)
+            return err->code;
+    return 0;
 }
 
 static int use_of(uint32_t number, enum reg_use *out, bool *out_search, struct bh_err *err) {
@@ -53,24 +51,54 @@ static int use_of(uint32_t number, enum reg_use *out, bool *out_search, struct b
     return 0;
 }
 
-static int resolve_one(const struct reg_conf *conf, const REG_MSG(ResolveRequest) * req, const char *text,
-                       struct bh_arena *arena, resolved *out, struct bh_err *err) {
+/* What is refused has no places: the call itself will say so. */
+static int resolve_name(const struct reg_conf *conf, const char *text, enum reg_use use, struct bh_arena *arena,
+                        resolved *out, struct bh_err *err) {
+    BH_SCOPE_FREE struct reg_meanings *meanings = bh_xcalloc(1, sizeof *meanings);
+    const struct reg_route_options options = {.use = use};
     struct bh_err refused = BH_ERR_INIT;
     struct reg_places places;
+    size_t n;
+
+    if (reg_meanings_of(conf, text, meanings, &refused) != 0)
+        return 0;
+    n = use == REG_PULL || use == REG_LIST ? meanings->n : 1;
+    out->place = bh_oci_alloc(arena, n * REG_MAX_PLACES * sizeof(void *), err);
+    if (!out->place)
+        return err->code;
+    for (size_t i = 0; i < n; i++)
+        if (reg_route(conf, &meanings->v[i], &options, &places, &refused) == 0 &&
+            add_places(arena, &places, i, out, err) != 0)
+            return err->code;
+    return 0;
+}
+
+static int resolve_term(const struct reg_conf *conf, const char *text, struct bh_arena *arena, resolved *out,
+                        struct bh_err *err) {
+    BH_SCOPE_FREE struct reg_search_route *route = bh_xcalloc(1, sizeof *route);
+    const struct reg_route_options options = {.use = REG_LIST};
+    struct bh_err refused = BH_ERR_INIT;
+    struct reg_place place;
+
+    if (reg_search_route(conf, text, route, &refused) != 0)
+        return 0;
+    out->place = bh_oci_alloc(arena, route->n * sizeof(void *), err);
+    for (size_t i = 0; out->place && i < route->n; i++)
+        if (reg_search_place(conf, route, i, &options, &place, &refused) == 0 &&
+            add_place(arena, &place, i, out, err) != 0)
+            return err->code;
+    return out->place ? 0 : err->code;
+}
+
+static int resolve_one(const struct reg_conf *conf, const REG_MSG(ResolveRequest) * req, const char *text,
+                       struct bh_arena *arena, resolved *out, struct bh_err *err) {
     enum reg_use use;
     bool search;
 
     bulkhead__registry__v1__resolved_reference__init(out);
     if (use_of(req->use, &use, &search, err) != 0)
         return err->code;
-    if (places_of(conf, text, use, search, &places, &refused) != 0)
-        return 0; /* the call itself will say so */
-    out->place = bh_oci_alloc(arena, places.n * sizeof(void *), err);
-    for (size_t i = 0; out->place && i < places.n; i++) {
-        if (add_place(arena, &places.v[i], out, err) != 0)
-            return err->code;
-    }
-    return out->place ? 0 : err->code;
+    return search ? resolve_term(conf, text, arena, out, err) : resolve_name(conf, text, use, arena, out, err);
 }
 
 int reg_rpc_resolve(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {

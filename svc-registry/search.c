@@ -14,6 +14,7 @@
 #include "svc-registry/pages.h"
 
 #define MAX_HITS  1000
+#define HUB       "docker.io"
 #define HUB_INDEX "index.docker.io"
 
 int reg_search_filter(struct reg_search *s, const char *key, const char *value, struct bh_err *err) {
@@ -126,22 +127,50 @@ int reg_search_run(struct reg_search *s, struct reg_remote *r, struct bh_err *er
     return read_hits(s, &answer, err) == 0 ? 0 : bh_err_prefix(err, "%s", reg_remote_host(r));
 }
 
-int reg_search_route(const struct reg_conf *conf, const char *text, const struct reg_route_options *options,
-                     struct reg_place *out, char out_term[REG_TERM_SIZE], struct bh_err *err) {
-    const char *index = reg_conf_settings(conf)->search_index, *word = text;
-    char host[BH_REF_DOMAIN_MAX + 1];
+/* ---- where ----------------------------------------------------------------------------------------- */
 
-    (void)bh_str_copy(host, sizeof host, *index ? index : HUB_INDEX);
+/* Of "host:1/path" the host; one that is there already is not added again. */
+static int add_host(struct reg_search_route *route, const char *text, struct bh_err *err) {
+    char *host = route->host[route->n];
+
+    if (!bh_str_copy_n(host, sizeof route->host[0], text, strcspn(text, "/")))
+        return bh_err_set(err, BH_E_INVALID, "search: the name of the registry is too long");
+    for (size_t i = 0; i < route->n; i++)
+        if (strcmp(route->host[i], host) == 0)
+            return 0;
+    route->n++;
+    return 0;
+}
+
+int reg_search_route(const struct reg_conf *conf, const char *text, struct reg_search_route *out, struct bh_err *err) {
+    const char *word = text;
+    size_t n_search;
+    const char *const *search = reg_conf_search(conf, &n_search);
+
+    out->n = 0;
     if (reg_has_domain(text)) {
-        size_t n = strcspn(text, "/");
-        word = text + n + 1;
-        if (!bh_str_starts(text, "docker.io/") && !bh_str_copy_n(host, sizeof host, text, n))
-            return bh_err_set(err, BH_E_INVALID, "search: the name of the registry is too long");
+        word = strchr(text, '/') + 1;
+        if (add_host(out, text, err) != 0)
+            return err->code;
     }
+    for (size_t i = 0; word == text && i < n_search; i++)
+        if (add_host(out, search[i], err) != 0)
+            return err->code;
+    if (out->n == 0 && add_host(out, HUB, err) != 0)
+        return err->code;
     if (bh_str_starts(word, "library/"))
         word += strlen("library/");
-    if (!bh_str_copy(out_term, REG_TERM_SIZE, word) || !bh_utf8_valid(word, strlen(word)))
+    if (!bh_str_copy(out->term, sizeof out->term, word) || !bh_utf8_valid(word, strlen(word)))
         return bh_err_set(err, BH_E_INVALID, "search: the term is too long or no text");
+    return 0;
+}
+
+int reg_search_place(const struct reg_conf *conf, const struct reg_search_route *route, size_t i,
+                     const struct reg_route_options *options, struct reg_place *out, struct bh_err *err) {
+    const char *index = reg_conf_settings(conf)->search_index, *host = route->host[i];
+
+    if (strcmp(host, HUB) == 0)
+        host = *index ? index : HUB_INDEX;
     if (reg_route_host(conf, host, options, out, err) != 0)
         return err->code;
     if (strcmp(host, HUB_INDEX) == 0) /* the hub's search is not where its images are */

@@ -12,6 +12,7 @@
 #include "svc-registry/caller_rpc.h"
 #include "svc-registry/methods.h"
 #include "svc-registry/pages.h"
+#include "svc-registry/short_name.h"
 
 struct tag_list {
     const REG_MSG(TagListRequest) * req;
@@ -60,18 +61,7 @@ static int list_at(void *arg, struct reg_remote *r, struct bh_err *err) {
     return reg_pages_read(r, &pages, err);
 }
 
-static int repository_of(const struct reg_conf *conf, const char *text, struct bh_ref *ref, struct bh_err *err) {
-    char note[256];
-
-    if (reg_complete(conf, text, ref, note, err) != 0)
-        return err->code;
-    if (ref->tag[0] || ref->digest[0])
-        return bh_err_set(err, BH_E_INVALID, "%s: the name of a repository has no tag and no digest", text);
-    return 0;
-}
-
-static int first_page(struct tag_list *l, const struct bh_ref *ref, struct bh_err *err) {
-    bh_ref_familiar_name(ref, l->what);
+static int first_page(struct tag_list *l, struct bh_err *err) {
     if (*l->req->last && !reg_tag_valid(l->req->last))
         return bh_err_set(err, BH_E_INVALID, "\"%s\" is no tag", l->req->last);
     if (*l->req->pattern && bh_glob_match(l->req->pattern, "x") < 0)
@@ -80,23 +70,41 @@ static int first_page(struct tag_list *l, const struct bh_ref *ref, struct bh_er
     return 0;
 }
 
+struct tag_call {
+    const struct reg_visit *visit;
+    struct tag_list *list;
+};
+
+static int list_meaning(void *arg, const struct bh_ref *ref, bool *out_found, struct bh_err *err) {
+    const struct tag_call *c = arg;
+    const struct reg_route_options options = {REG_LIST, c->visit->caller->tls_verify, c->visit->caller->admin};
+    struct reg_places places;
+
+    (void)out_found;
+    if (ref->tag[0] || ref->digest[0])
+        return bh_err_set(err, BH_E_INVALID, "%s: the name of a repository has no tag and no digest",
+                          c->list->req->repository);
+    bh_ref_familiar_name(ref, c->list->what);
+    if (reg_route(c->visit->conf, ref, &options, &places, err) != 0)
+        return err->code;
+    return reg_each_place(c->visit, &places, list_at, c->list, err);
+}
+
 int reg_rpc_tag_list(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const REG_MSG(TagListRequest) *req = (const REG_MSG(TagListRequest) *)request;
     REG_SCOPE_CONF struct reg_conf *conf = reg_room_conf(room);
     REG_SCOPE_ARENA struct bh_arena arena;
+    BH_SCOPE_FREE struct reg_meanings *meanings = bh_xcalloc(1, sizeof *meanings);
     REG_MSG(TagListReply) reply = BULKHEAD__REGISTRY__V1__TAG_LIST_REPLY__INIT;
     struct tag_list list = {.req = req, .arena = &arena};
-    struct reg_places places;
     struct reg_caller caller;
-    struct bh_ref ref;
+    const struct reg_visit visit = {room, conf, &caller, "pull"};
+    struct tag_call ask = {&visit, &list};
 
     bh_arena_init(&arena, REG_CALL_ARENA);
-    if (reg_caller_of(call, req->remote, &caller, err) != 0 || repository_of(conf, req->repository, &ref, err) != 0 ||
-        first_page(&list, &ref, err) != 0)
-        return err->code;
-    const struct reg_route_options options = {REG_LIST, caller.tls_verify, caller.admin};
-    const struct reg_visit visit = {room, conf, &caller, "pull"};
-    if (reg_route(conf, &ref, &options, &places, err) != 0 || reg_each_place(&visit, &places, list_at, &list, err) != 0)
+    if (reg_caller_of(call, req->remote, &caller, err) != 0 ||
+        reg_meanings_of(conf, req->repository, meanings, err) != 0 || first_page(&list, err) != 0 ||
+        reg_each_meaning(meanings, list_meaning, &ask, NULL, err) != 0)
         return err->code;
     reply.repository = list.what;
     reply.tag = (char **)list.tags.v;

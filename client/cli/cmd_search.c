@@ -37,7 +37,8 @@ const struct cli_opt cmd_tags_opts[] = {
 };
 
 static const struct cli_field search_fields[] = {
-    {"Name", "NAME"}, {"Description", "DESCRIPTION"}, {"StarCount", "STARS"}, {"IsOfficial", "OFFICIAL"}, {0},
+    {"Index", "INDEX"},     {"Name", "NAME"},           {"Description", "DESCRIPTION"},
+    {"StarCount", "STARS"}, {"IsOfficial", "OFFICIAL"}, {0},
 };
 static const struct cli_list search_list = {
     .fields = search_fields,
@@ -60,9 +61,18 @@ static json_t *description(const char *text, bool no_trunc) {
     return shape_text(cut);
 }
 
+/* Of several registries a name has its own in front. */
+static json_t *name_of(const bulkhead_value *hit, bool several) {
+    char *whole BH_SCOPE_FREE = bh_xasprintf("%s/%s", bulkhead_get_str(hit, "index"), bulkhead_get_str(hit, "name"));
+
+    return shape_text(several ? whole : bulkhead_get_str(hit, "name"));
+}
+
 /* In JSON truth has a word of its own, as docker has it. */
-static json_t *search_rows(const bulkhead_value *hits, bool no_trunc, bool as_json) {
+static json_t *search_rows(const bulkhead_value *reply, bool no_trunc, bool as_json) {
     const char *const words[2] = {as_json ? "false" : "", as_json ? "true" : "[OK]"};
+    const bulkhead_value *hits = bulkhead_get(reply, "hit");
+    bool several = bulkhead_get_bool(reply, "several");
     json_t *rows = json_array();
 
     for (size_t i = 0; i < bulkhead_count(hits); i++) {
@@ -72,12 +82,24 @@ static json_t *search_rows(const bulkhead_value *hits, bool no_trunc, bool as_js
 
         snprintf(stars, sizeof stars, "%llu", (unsigned long long)bulkhead_get_uint(hit, "stars"));
         json_object_set_new(row, "Description", description(bulkhead_get_str(hit, "description"), no_trunc));
+        if (several || !as_json) /* docker's JSON has no such key */
+            json_object_set_new(row, "Index", shape_text(bulkhead_get_str(hit, "index")));
         json_object_set_new(row, "IsOfficial", json_string(words[bulkhead_get_bool(hit, "official")]));
-        json_object_set_new(row, "Name", shape_text(bulkhead_get_str(hit, "name")));
+        json_object_set_new(row, "Name", name_of(hit, several));
         json_object_set_new(row, "StarCount", json_string(stars));
         json_array_append_new(rows, row);
     }
     return rows;
+}
+
+static void warn_about(struct cli_ctx *ctx, const bulkhead_value *reply) {
+    const bulkhead_value *catalogs = bulkhead_get(reply, "catalog"), *failed = bulkhead_get(reply, "warning");
+
+    for (size_t i = 0; i < bulkhead_count(failed); i++)
+        cli_warn(ctx->out, "%s", bulkhead_str(bulkhead_at(failed, i)));
+    for (size_t i = 0; i < bulkhead_count(catalogs); i++)
+        cli_warn(ctx->out, "%s has no search: these are its repositories whose names fit",
+                 bulkhead_str(bulkhead_at(catalogs, i)));
 }
 
 int cmd_search(struct cli_ctx *ctx, const struct cli_args *args) {
@@ -103,10 +125,8 @@ int cmd_search(struct cli_ctx *ctx, const struct cli_args *args) {
     }
     if ((status = cli_call_take(ctx, "registry", "Search", request, &reply)) != 0)
         return status;
-    if (bulkhead_get_bool(reply, "catalog"))
-        cli_warn(ctx->out, "%s has no search: these are its repositories whose names fit",
-                 bulkhead_get_str(reply, "index"));
-    rows = search_rows(bulkhead_get(reply, "hit"), cli_bool(args, "no-trunc"),
+    warn_about(ctx, reply);
+    rows = search_rows(reply, cli_bool(args, "no-trunc"),
                        opts.format != NULL &&
                            (strcmp(opts.format, "json") == 0 || strcmp(opts.format, "{{json .}}") == 0));
     if (cli_list_print(ctx->out, &search_list, &opts, rows, &err) != 0)

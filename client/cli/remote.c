@@ -64,7 +64,8 @@ static void add_credential(bulkhead_value *list, const struct cli_auth *a) {
     bulkhead_add(list, c);
 }
 
-/* --creds USER:PASSWORD is for the registries that the call names, not for their mirrors. */
+/* --creds USER:PASSWORD is for the registries that the call names: not for their mirrors, and of those that a short
+ * name may mean for the first. */
 static void creds_of_option(const char *creds, const char *host, struct cli_auth *out) {
     const char *colon = strchr(creds, ':');
 
@@ -81,6 +82,8 @@ static int add_for(const struct cli_auth_place *where, const char *creds, bool w
     struct cli_auth a = {0};
     bool found = true;
 
+    if (bulkhead_get_uint(place, "meaning") > 0)
+        creds = NULL;
     if (creds != NULL && creds[0] != '\0' && bulkhead_get_bool(place, "mirror"))
         return 0;
     if (creds != NULL && creds[0] != '\0' &&

@@ -1,7 +1,7 @@
 /*
  * fuzz_reg_rules.c - registries.conf and policy.json.  The first byte chooses the file.  Besides memory safety: a file
- * that was taken gives every name a list of places that ends with one that is no mirror, and an answer of the policy;
- * a refusal names the file.
+ * that was taken gives every meaning of a name a list of places that ends with one that is no mirror, and an answer of
+ * the policy; a refusal names the file.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,32 +9,42 @@
 
 #include "base/buf.h"
 #include "svc-registry/endpoint.h"
+#include "svc-registry/short_name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void use_ref(const struct reg_conf *c, const struct bh_ref *ref) {
+    const struct reg_route_options options = {REG_PULL, 0, true};
+    static struct reg_places places;
+    struct bh_err err = BH_ERR_INIT;
+    char text[BH_REF_TEXT_SIZE];
+
+    bh_ref_format(ref, text);
+    (void)reg_policy_check(c, text, &err);
+    if (reg_route(c, ref, &options, &places, &err) != 0)
+        return;
+    if (places.n == 0 || places.n > REG_MAX_PLACES || places.v[places.n - 1].mirror)
+        abort();
+    for (size_t k = 0; k < places.n; k++) {
+        if (!*places.v[k].host || !*places.v[k].path || !places.v[k].tls)
+            abort();
+    }
+}
 
 static void use(const struct reg_conf *c) {
     static const char *const names[] = {
         "debian", "a.example/x/y:1", "w.corp.example:5000/z", "localhost:5000/a",
         "docker.io/team/app@sha256:0000000000000000000000000000000000000000000000000000000000000000"};
-    const struct reg_route_options options = {REG_PULL, 0, true};
-    static struct reg_places places;
+    static struct reg_meanings meanings;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct bh_err err = BH_ERR_INIT;
-        char note[256], text[BH_REF_TEXT_SIZE];
-        struct bh_ref ref;
-        if (reg_complete(c, names[i], &ref, note, &err) != 0)
+        if (reg_meanings_of(c, names[i], &meanings, &err) != 0)
             continue;
-        bh_ref_format(&ref, text);
-        (void)reg_policy_check(c, text, &err);
-        if (reg_route(c, &ref, &options, &places, &err) != 0)
-            continue;
-        if (places.n == 0 || places.n > REG_MAX_PLACES || places.v[places.n - 1].mirror)
+        if (meanings.n == 0 || meanings.n > REG_MAX_SEARCH)
             abort();
-        for (size_t k = 0; k < places.n; k++) {
-            if (!*places.v[k].host || !*places.v[k].path || !places.v[k].tls)
-                abort();
-        }
+        for (size_t k = 0; k < meanings.n; k++)
+            use_ref(c, &meanings.v[k]);
     }
 }
 

@@ -63,11 +63,11 @@ class Place:
     def make(self, name, **how):
         return DockerRegistry(f"{self.top}/{name}", **how)
 
-    def rules(self, more=""):
+    def rules(self, more="", search=None):
         """registries.conf"""
         a, b = (m.host for m in self.mirrors)
         mk.write(f"{self.top}/registries.conf", f'''
-unqualified-search-registries = ["{self.plain.host}"]
+unqualified-search-registries = {json.dumps(search or [self.plain.host])}
 [[registry]]
 location = "{self.lax.host}"
 insecure = true
@@ -303,6 +303,9 @@ def _(e):
         forget(e)
         out(e, "build", "-q", "-f", f"{e.folder}/Dockerfile", e.folder, env=env)
         forget(e)
+        out(e, "build", "-q", "-f", f"{e.folder}/Dockerfile", "-o", f"type=registry,name={r.host}/by/output:1", e.folder, env=env)
+        assert r.digest("by/output:1"), "a name of the output is pushed with its login"
+        forget(e)
         done = ends(e.cli("build", "-q", "-f", f"{e.folder}/Dockerfile", e.folder, env=logins(e), check=False), 1)
         has(done.stderr, "unauthorized: authentication required", done)
         for text, more in ((f"FROM scratch\nCOPY --from={r.host}/by/alias:1 /word /a\n", []),
@@ -520,6 +523,97 @@ def _(e):
         assert time.monotonic() - begin < 8, "the dead mirrors took too long"
 
 
+def podman_of(e):
+    """Its command line, with a store of the test's own."""
+    need("podman")
+    top = os.path.join(e.folder, "podman")
+    os.makedirs(top, exist_ok=True)
+    words = ["podman", "--root", f"{top}/root", "--runroot", f"{top}/run", "--storage-driver", "vfs"]
+    if subprocess.run([*words, "info"], capture_output=True).returncode != 0:
+        raise Skip("podman does not work here")
+    return words
+
+
+def searched(e, *hosts):
+    """With these search registries from now on; none: as before."""
+    P.rules(search=list(hosts))
+    seen = len(e.log)
+    e.process.send_signal(signal.SIGHUP)
+    until("the rules", lambda: any("registry[" in line and "reloaded" in line for line in e.log[seen:]))
+
+
+@case("short names: search registries in their order, past those that are down, deny or have nothing; the error tells all")
+def _(e):
+    down = f"127.0.0.1:{P.mirrors[0].port}"  # nobody is there
+    with P.home as home, P.basic as guarded, P.plain as plain:
+        ours = [image(word) for word in ("of home", "of plain", "guarded one")]
+        home.put(ours[0], "both:1")
+        plain.put(ours[1], "both:1")
+        plain.put(ours[1], "only/plain:latest")
+        plain.put(ours[1], "only/plain:2")
+        guarded.put(ours[2], "kept:1")
+        searched(e, down, home.host, guarded.host, plain.host)
+        forget(e)
+        said = out(e, "pull", "both:1")
+        has(said, rf"Trying to pull {down}/both:1\.\.\.\n.*Trying to pull {home.host}/both:1\.\.\.\n1: Pulling from both\n")
+        same(inspect(e, f"{home.host}/both:1")["Id"], ours[0].id)
+        same(out(e, "pull", "-q", "only/plain"), f"{plain.host}/only/plain:latest\n")
+        same(sorted(out(e, "tags", "-q", "only/plain").split()), ["2", "latest"])
+        has(out(e, "pull", "-a", "only/plain"), f"{plain.host}/only/plain")
+        same(sorted(out(e, "images", "--format", "{{.Tag}}", f"{plain.host}/only/plain").split()), ["2", "latest"])
+        done = fails(e, "pull", "nosuch:1", error="tried 4 registries: ")
+        at = [done.stderr.find(f"{host}/nosuch") for host in (down, home.host, guarded.host, plain.host)]
+        assert -1 not in at and at == sorted(at), done.stderr
+        has(done.stderr, f"{down}/nosuch:1: connect.*; manifest for {home.host}/nosuch:1 not found.*; pull access denied for {guarded.host}/nosuch.*; manifest for {plain.host}/nosuch:1 not found", done)
+        fails(e, "tags", "nosuch", error="tried 4 registries: ")
+        fails(e, "manifest", "inspect", "nosuch:1", error="tried 4 registries: ")
+        same(json.loads(out(e, "manifest", "inspect", "both:1")), json.loads(out(e, "manifest", "inspect", f"{home.host}/both:1")))
+        out(e, "pull", "-q", "kept:1", env=logins(e, **{guarded.host: auth("ann")}))
+        same(inspect(e, f"{guarded.host}/kept:1")["Id"], ours[2].id)
+        forget(e)
+        first = out(e, "create", "only/plain", "/x").strip()
+        same(inspect(e, first)["Config"]["Image"], f"{plain.host}/only/plain:latest")
+        out(e, "rm", first)
+        mk.write(f"{e.folder}/Dockerfile", b"FROM only/plain:2\nCOPY --from=both:1 /word /other\n")
+        out(e, "build", "-q", "-f", f"{e.folder}/Dockerfile", "-t", "built:1", e.folder)
+        same(inspect(e, "built:1")["RootFS"]["Layers"][0], mk.sha(ours[1].layers[0]))
+    for words in (("create", "only/plain:2", "/x"), ("pull", "--policy", "missing", "only/plain:2"), ("pull", "--policy", "never", "only/plain:2"),
+                  ("build", "-q", "--no-cache", "-f", f"{e.folder}/Dockerfile", e.folder)):  # it is here: no registry is asked
+        got = out(e, *words)
+        if words[0] == "create":
+            out(e, "rm", got.strip())
+    fails(e, "pull", "--policy", "never", "only/plain:9", error="No such image")
+    searched(e, P.plain.host)
+    quiet(e)
+
+
+@case("short names: podman takes them from the same registry, or has none as well")
+def _(e):
+    podman = podman_of(e)
+    with P.home as home, P.plain as plain:
+        for name, at in (("one", [home]), ("two", [plain]), ("both", [home, plain]), ("team/three", [plain])):
+            for r in at:
+                r.put(image(f"{name} of {r.host}"), f"{name}:1")
+        def compare(hosts, *names, keep=False):
+            searched(e, *hosts)
+            mk.write(f"{e.folder}/search.conf", f"unqualified-search-registries = {json.dumps(hosts)}\n".encode())
+            env = {**os.environ, "CONTAINERS_REGISTRIES_CONF": f"{e.folder}/search.conf"}
+            for name in names:
+                if not keep:
+                    forget(e)
+                ours = e.cli("pull", "-q", name, check=False)
+                theirs = subprocess.run([*podman, "pull", "-q", "--tls-verify=false", name], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+                same(ours.returncode == 0, theirs.returncode == 0, (name, ours, theirs))
+                if ours.returncode == 0:
+                    same(inspect(e, ours.stdout.strip())["Id"], "sha256:" + theirs.stdout.strip())
+        compare([home.host, plain.host], "one:1", "two:1", "team/three:1", "none:1", "both:1")
+        compare([plain.host, home.host], "both:1", keep=True)  # what is here decides which one is meant
+        sh(*podman, "rmi", "-af")
+        compare([f"127.0.0.1:{P.mirrors[0].port}", plain.host, home.host], "both:1")  # nobody is at the first
+        sh(*podman, "rmi", "-af")
+        searched(e, P.plain.host)
+
+
 @case("rules: a reload changes them at once; a file with an error changes nothing")
 def _(e):
     with P.plain as plain, P.home as home:
@@ -623,12 +717,7 @@ def _(e):
 
 @case("podman pulls what we push, and the reverse, with the same digests")
 def _(e):
-    need("podman")
-    top = os.path.join(e.folder, "podman")
-    os.mkdir(top)
-    podman = ["podman", "--root", f"{top}/root", "--runroot", f"{top}/run", "--storage-driver", "vfs"]
-    if subprocess.run([*podman, "info"], capture_output=True).returncode != 0:
-        raise Skip("podman does not work here")
+    podman = podman_of(e)
     with P.plain as r:
         name = f"{r.host}/podman/ours:1"
         im = load(e, image("for podman", mk.tar_of([("d", random.Random(8).randbytes(200000), 0o644)])), name)

@@ -491,6 +491,37 @@ def _(e):
         rules(e)
 
 
+@case("credentials: each search registry gets those of its own host, --creds goes to the first alone")
+def _(e):
+    with Mini(basic_registry("first", "none")) as first, Mini(basic_registry("second", "none")) as second, Mini(basic_registry("third", "team/app")) as third:
+        rules(e, f"unqualified-search-registries = {json.dumps([r.host for r in (first, second, third)])}\n")
+        env = {**os.environ, "DOCKER_CONFIG": f"{e.folder}/each"}
+        keep = [(first, "first"), (third, "third")]
+        write(f"{e.folder}/each/config.json", json.dumps(
+            {"auths": {r.host: {"auth": base64.b64encode(f"{user}:pw-{user}".encode()).decode()} for r, user in keep}}), 0o600)
+        same(out(e, "tags", "-q", "team/app", env=env), "1\n")
+        same([users_of(r) for r in (first, second, third)], [["first:pw-first"], [], ["third:pw-third"]])
+        for r in (first, second, third):
+            r.seen.clear()
+        same(out(e, "tags", "-q", "--creds", "me:pw-mine", "team/app", env=env), "1\n")
+        same([users_of(r) for r in (first, second, third)], [["me:pw-mine"], [], ["third:pw-third"]])
+        same(as_room(e, "", ask_meanings, 0, "team/app", first.host + "/team/app"), [[0, 1, 2], [0]])
+        same(as_room(e, "", ask_meanings, 1, "team/app"), [[0]])  # a push goes to the first
+        same(as_room(e, "", ask_meanings, 4, "word"), [[0, 1, 2]])
+        rules(e, f"unqualified-search-registries = {json.dumps([first.host, third.host])}\n" + rule(location=first.host, blocked=True))
+        first.seen.clear()
+        same(out(e, "tags", "-q", "team/app", env=env), "1\n")  # blocked: never asked, and no end of the search
+        same(first.seen, [])
+        fails(e, "tags", f"{first.host}/team/app", env=env, error="blocked by registries.conf")
+        fails(e, "tags", "nosuch", env=env, error=f"tried 2 registries: {first.host}/nosuch: the registry is blocked.*; pull access denied for {third.host}/nosuch")
+        rules(e)
+
+
+def ask_meanings(calls, use, *names):
+    reply = calls.call("registry", "Resolve", {"reference": list(names), "use": use})
+    return [[p.get("meaning", 0) for p in r.get("place", [])] for r in reply["reference"]]
+
+
 def ask_places(calls, use, *names):
     reply = calls.call("registry", "Resolve", {"reference": list(names), "use": use})
     return [[(p["name"], p.get("mirror", False)) for p in r.get("place", [])] for r in reply["reference"]]
@@ -782,6 +813,35 @@ def _(e):
         done = ends(e.cli("search", "--format", "{{.Name}}", f"{r.host}/web", check=False), 0)
         same(done.stdout.split(), ["a/Web", "c/web"])
         has(done.stderr, "has no search")
+
+
+@case("search: all search registries, in their order, with the registry before the name; one that fails is told")
+def _(e):
+    def hub(h):
+        h.reply(200, {"results": HITS[:2]} if h.route == "/v1/search" else {}, Content_Type="application/json")
+
+    def catalog(h):
+        h.reply(200, {"repositories": ["a/web", "b/x"]}) if h.route == "/v2/_catalog" else h.reply(404)
+    with Mini(hub) as one, Mini(catalog) as two, Mini(lambda h: h.reply(400, b"no")) as bad:
+        rules(e, f"unqualified-search-registries = {json.dumps([one.host, two.host + '/team', two.host])}\n")
+        done = ends(e.cli("search", "--format", "{{.Name}}", "web", check=False), 0)
+        same(done.stdout.split(), [f"{one.host}/team/web0", f"{one.host}/team/web1", f"{two.host}/a/web"])
+        same(re.findall(r"(\S+) has no search", done.stderr), [two.host])
+        same(len([1 for _, path, _, _ in two.seen if path.startswith("/v1/search")]), 1)
+        same(out(e, "search", "--format", "{{.Index}}", "web").split(), [one.host, one.host, two.host])
+        same([json.loads(line)["Index"] for line in out(e, "search", "--format", "json", "web").splitlines()], [one.host, one.host, two.host])
+        has(out(e, "search", "web"), rf"(?m)^NAME +DESCRIPTION +STARS +OFFICIAL\n{one.host}/team/web0 ")
+        same(out(e, "search", "--format", "{{.Name}}", f"{one.host}/web").split(), ["team/web0", "team/web1"])
+        lacks(out(e, "search", "--format", "json", f"{one.host}/web"), "Index")
+        rules(e, f"unqualified-search-registries = {json.dumps([bad.host, one.host])}\n")
+        done = ends(e.cli("search", "--format", "{{.Name}}", "web", check=False), 0)
+        same(done.stdout.split(), [f"{one.host}/team/web0", f"{one.host}/team/web1"])
+        has(done.stderr, f"warning: search on {bad.host}: ")
+        rules(e, f"unqualified-search-registries = {json.dumps([bad.host, '127.0.0.1:1'])}\n")
+        fails(e, "search", "--retry", "0", "web", error=f"{bad.host}.*; .*127.0.0.1:1")
+        rules(e, f"unqualified-search-registries = {json.dumps([one.host])}\n")
+        same(out(e, "search", "--format", "{{.Name}}", "web").split(), ["team/web0", "team/web1"])
+    rules(e)
 
 
 @case("search: truth is a word in JSON and a mark in the table; no limit is the default one")
