@@ -1,8 +1,8 @@
 /*
  * mounts.c - see mounts.h.
  *
- * Room: build.  The layer of mounts has each target as a folder that hides what is below it, with the bound files
- * in it.  A cache is a list of layers, each the change of one step; when it gets long they become one.
+ * Room: build.  The layer of mounts has each target of a bind as a folder that hides what is below it, with the bound
+ * files in it, and a folder for each cache to be mounted at.
  */
 #include "mounts.h"
 
@@ -11,15 +11,14 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "mounts_cache.h"
 #include "room.h"
 
 #define SCRIPT_FOLDER "/dev/pipes/"
-#define CACHE_LAYERS  8 /* of one cache; more become one */
 #define SECRET_MODE   0400
 #define AGENT_NAME    "SSH_AUTH_SOCK"
 #define AGENT_PATH    "/run/buildkit/ssh_agent."
 #define AGENT_MODE    0600
-#define CACHE_MODE    0755
 #define SECRET_MAX    ((size_t)512 << 10)
 
 static const char *all_files[] = {"/"};
@@ -70,7 +69,7 @@ static struct bh_strlist source_list(struct build_mounts *m, const struct build_
     return (struct bh_strlist){.present = true, .n = 1, .v = v};
 }
 
-static struct build_item bound_item(struct build_mounts *m, const struct build_mounted *x) {
+struct build_item build_mount_item(struct build_mounts *m, const struct build_mounted *x) {
     return (struct build_item){.has_from = true,
                                .from = x->from,
                                .sources = source_list(m, x),
@@ -84,7 +83,7 @@ static struct build_item bound_item(struct build_mounts *m, const struct build_m
 
 static int look_at(struct build_mounts *m, struct build_mounted *x, struct bh_err *err) {
     struct build_job *job = m->site->job;
-    const struct build_item item = bound_item(m, x);
+    const struct build_item item = build_mount_item(m, x);
     const struct build_compose c = {
         .hold = build_hold_number(job->hold), .items = &item, .n_items = 1, .only_digest = true};
     struct build_composed seen;
@@ -233,11 +232,13 @@ static bool is_covered(const struct build_mounts *m, const struct build_mounted 
     return false;
 }
 
-/* What it holds is in the layer; as a mount of its own it can be read-only, and shows in a tmpfs. */
+/* What it holds is in the layers; as a mount of its own it can be read-only, and shows in a tmpfs. */
 static void add_layer(struct build_mounts *m, const struct build_mounted *x) {
     if (!is_covered(m, x))
-        m->exec[m->n_exec++] =
-            (struct build_exec_mount){.type = "layer", .target = x->m.target, .read_only = x->m.read_only};
+        m->exec[m->n_exec++] = (struct build_exec_mount){.type = "layer",
+                                                         .target = x->m.target,
+                                                         .source = x->same != NULL ? x->same->place : NULL,
+                                                         .read_only = x->m.read_only};
 }
 
 static int add_exec(struct build_mounts *m, const struct build_mounted *x, struct bh_err *err) {
@@ -282,116 +283,112 @@ int build_mounts_env(const struct build_mounts *m, struct bh_strlist *env, struc
 
 /* ---- the layer ------------------------------------------------------------------------------- */
 
-/* In the order of their keys, so that two steps never wait for each other; the same cache twice counts once. */
-static int enter_caches(struct build_mounts *m, struct bh_err *err) {
-    struct build_job *job = m->site->job;
-    const struct build_mounted *last = NULL;
-
-    for (;;) {
-        struct build_mounted *next = NULL;
-
-        for (size_t i = 0; i < m->n; i++) {
-            struct build_mounted *x = &m->v_mounts[i];
-
-            if (x->m.type == BUILD_MOUNT_CACHE && !x->entered &&
-                (next == NULL || bh_digest_cmp(&x->key, &next->key) < 0))
-                next = x;
-        }
-        if (next == NULL)
-            return 0;
-        next->entered = true;
-        if (last != NULL && bh_digest_equal(&last->key, &next->key)) {
-            next->own = last->own;
-            continue;
-        }
-        if (build_cache_enter(&job->room->caches, &next->key, next->m.sharing, &job->cancel, &next->use, &next->own,
-                              err) != 0)
-            return err->code;
-        last = next;
-    }
-}
-
-/* An empty folder first, so that nothing of the image's own shows; then what the cache holds. */
-static int cache_items(struct build_mounts *m, struct build_mounted *x, struct build_item *items, size_t *n,
-                       struct bh_err *err) {
-    struct build_job *job = m->site->job;
-    BH_SCOPE_FREE char *inside = bh_xasprintf("%s/", x->m.target);
-
-    x->wants_keep = x->own && !x->m.read_only;
-    if (x->own &&
-        build_cache_get(job->room->store, build_hold_number(job->hold), &x->key, &m->site->arena, &x->kept, err) != 0)
-        return err->code;
-    items[(*n)++] = (struct build_item){.target = x->m.target,
-                                        .mkdir = true,
-                                        .opaque = true,
-                                        .mode = x->m.has_mode ? x->m.mode : CACHE_MODE,
-                                        .uid = x->m.has_uid ? (int64_t)x->m.uid : 0,
-                                        .gid = x->m.has_gid ? (int64_t)x->m.gid : 0};
-    if (x->kept.found ? x->kept.n == 0 : x->m.from == NULL)
-        return 0;
-    items[*n] = bound_item(m, x);
-    if (x->kept.found) {
-        items[*n].from = (struct build_stack){.layers = x->kept.layers, .n = x->kept.n};
-        items[*n].sources = whole;
-    }
-    items[*n].opaque = false;
-    items[*n].target = bh_oci_strdup(&m->site->arena, inside, strlen(inside), err);
-    return items[(*n)++].target == NULL ? err->code : 0;
-}
-
-/* What is where: one item each, two for a cache. */
-static int layer_items(struct build_mounts *m, struct build_item *items, size_t *n, size_t *of, struct bh_err *err) {
+/* What is at each target: of a cache a folder if nothing else is there. */
+static void target_items(struct build_mounts *m, struct build_item *items, size_t *n, size_t *of) {
     for (size_t i = 0; i < m->n; i++) {
-        struct build_mounted *x = &m->v_mounts[i];
+        const struct build_mounted *x = &m->v_mounts[i];
 
         of[i] = *n;
         if (x->m.type == BUILD_MOUNT_BIND)
-            items[(*n)++] = bound_item(m, x);
-        else if (x->m.type == BUILD_MOUNT_CACHE && cache_items(m, x, items, n, err) != 0)
-            return err->code;
+            items[(*n)++] = build_mount_item(m, x);
+        else if (x->m.type == BUILD_MOUNT_CACHE)
+            items[(*n)++] = (struct build_item){.target = x->m.target, .mkdir = true};
     }
-    return 0;
+}
+
+static bool is_layer(const struct build_mounted *x) {
+    return x->m.type == BUILD_MOUNT_BIND || x->m.type == BUILD_MOUNT_CACHE;
 }
 
 /* Targets as they are once links are followed: that is where the command's changes would be. */
-static int leave_out(struct build_mounts *m, const struct build_composed *made, const size_t *of, struct bh_err *err) {
+static int leave_targets(struct build_mounts *m, const struct build_composed *made, const size_t *of,
+                         struct bh_err *err) {
     for (size_t i = 0; i < m->n; i++) {
         struct build_mounted *x = &m->v_mounts[i];
-        const char *target;
+        bool there = is_layer(x) || x->m.type == BUILD_MOUNT_TMPFS || x->secret != NULL || x->agent != NULL;
 
-        if (x->m.type != BUILD_MOUNT_BIND && x->m.type != BUILD_MOUNT_CACHE)
+        x->where = there && x->m.target != NULL ? x->m.target : "";
+        if (!is_layer(x))
             continue;
-        target = of[i] < made->targets.n ? made->targets.v[of[i]] : x->m.target;
-        if (target[0] != '/' || target[1] == '\0')
-            return bh_err_set(err, BH_E_INVALID, "RUN --mount: the target %s leads to %s", x->m.target, target);
-        if (x->m.type == BUILD_MOUNT_CACHE && x->wants_keep) {
-            x->separate = m->separate.n;
-            if (bh_strlist_add(&m->separate, &m->site->arena, target, err) != 0)
-                return err->code;
-        } else if (bh_strlist_add(&m->exclude, &m->site->arena, target, err) != 0) {
+        if (of[i] < made->targets.n)
+            x->where = made->targets.v[of[i]];
+        if (x->where[0] != '/' || x->where[1] == '\0')
+            return bh_err_set(err, BH_E_INVALID, "RUN --mount: the target %s leads to %s", x->m.target, x->where);
+        if (bh_strlist_add(&m->exclude, &m->site->arena, x->where, err) != 0)
             return err->code;
-        }
     }
     return 0;
 }
 
+/* The innermost mount that it lies in; NULL: none. */
+static const struct build_mounted *holder_of(const struct build_mounts *m, const struct build_mounted *x) {
+    const struct build_mounted *found = NULL;
+    size_t longest = 1;
+
+    for (const struct build_mounted *y = m->v_mounts; y < m->v_mounts + m->n; y++) {
+        size_t n = strlen(y->where);
+
+        if (n < longest || strncmp(x->where, y->where, n) != 0 || x->where[n] != '/')
+            continue;
+        found = y;
+        longest = n;
+    }
+    return found;
+}
+
+/* A cache does not get the places that are made in it for other mounts. */
+static int leave_places(struct build_mounts *m, const struct build_mounted *x, struct bh_err *err) {
+    const struct build_mounted *holder = holder_of(m, x);
+    BH_SCOPE_FREE char *path = NULL;
+    const char *copy;
+
+    if (holder == NULL || holder->same == NULL)
+        return 0;
+    path = bh_xasprintf("%s%s", holder->same->place, x->where + strlen(holder->where));
+    copy = bh_oci_strdup(&m->site->arena, path, strlen(path), err);
+    return copy == NULL ? err->code : bh_strlist_add(&m->exclude, &m->site->arena, copy, err);
+}
+
+static int leave_out(struct build_mounts *m, const struct build_composed *made, const size_t *of, struct bh_err *err) {
+    bool any = false;
+
+    if (leave_targets(m, made, of, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < m->n; i++) {
+        struct build_mounted *x = &m->v_mounts[i];
+
+        any = any || x->same != NULL;
+        x->separate = m->separate.n;
+        if (leave_places(m, x, err) != 0 ||
+            (x->wants_keep && bh_strlist_add(&m->separate, &m->site->arena, x->place, err) != 0))
+            return err->code;
+    }
+    return any ? bh_strlist_add(&m->exclude, &m->site->arena, BUILD_CACHE_ROOT, err) : 0;
+}
+
+/* The layer of mounts is the lowest of those above the stage's. */
 static int make_layer(struct build_mounts *m, struct bh_err *err) {
     struct build_job *job = m->site->job;
-    struct build_item *items = bh_oci_alloc(&m->site->arena, (2 * m->n + 1) * sizeof *items, err);
+    struct build_item *items = bh_oci_alloc(&m->site->arena, (2 * m->n + 2) * sizeof *items, err);
     struct build_compose c = {.hold = build_hold_number(job->hold),
                               .onto = {.layers = m->site->image.diff_ids, .n = m->site->image.n_diff_ids}};
     struct build_composed made = {0};
     size_t of[BUILD_MOUNTS_MAX];
 
-    if (items == NULL || enter_caches(m, err) != 0 || layer_items(m, items, &c.n_items, of, err) != 0)
+    m->above = bh_oci_alloc(&m->site->arena, (BUILD_STACK_MAX + 1) * sizeof *m->above, err);
+    if (items == NULL || m->above == NULL || build_caches_open(m, err) != 0)
         return err->code;
-    c.items = items;
+    target_items(m, items, &c.n_items, of);
     if (c.n_items == 0)
         return 0;
+    m->n_above = 1;
+    build_caches_place(m, items, &c.n_items);
+    c.items = items;
     if (build_compose(job->room->store, &c, &job->cancel, &m->site->arena, &made, err) != 0)
         return err->code;
-    m->layer = made.layer;
-    m->n_layers = !made.empty;
+    m->above[0] = made.layer;
+    if (made.empty) /* never with a cache */
+        m->n_above = 0;
     return leave_out(m, &made, of, err);
 }
 
@@ -426,72 +423,4 @@ int build_mounts_make(struct build_mounts *m, struct bh_err *err) {
     if (m->script != NULL)
         add_file(m, m->script_path, m->script, m->n_script, 0755, 0, 0);
     return 0;
-}
-
-/* ---- what caches become ------------------------------------------------------------------------ */
-
-static int join_layers(struct build_mounts *m, struct bh_digest *layers, size_t *n, struct bh_err *err) {
-    struct build_job *job = m->site->job;
-    const struct build_item item = {.has_from = true,
-                                    .from = {.layers = layers, .n = *n},
-                                    .sources = whole,
-                                    .target = "/",
-                                    .uid = -1,
-                                    .gid = -1,
-                                    .contents = true};
-    const struct build_compose c = {.hold = build_hold_number(job->hold), .items = &item, .n_items = 1};
-    struct build_composed made;
-
-    if (build_compose(job->room->store, &c, &job->cancel, &m->site->arena, &made, err) != 0)
-        return err->code;
-    layers[0] = made.layer;
-    *n = !made.empty;
-    return 0;
-}
-
-/* Somebody else may have added to a shared one meanwhile: his change stays, ours comes above it. */
-static int keep_one(struct build_mounts *m, const struct build_mounted *x, const struct bh_digest *change,
-                    struct bh_err *err) {
-    struct build_job *job = m->site->job;
-    BH_SCOPE_FREE char *text = bh_xasprintf("cache mount %s", x->m.id != NULL ? x->m.id : x->m.target);
-    struct build_cache_put p = {
-        .kind = "exec.cachemount", .description = text, .note = "1", .n_note = 1, .replace = true};
-    struct build_cached now = {0};
-    struct bh_digest *layers;
-    size_t n = 0;
-
-    if (build_cache_get(job->room->store, build_hold_number(job->hold), &x->key, &m->site->arena, &now, err) != 0)
-        return err->code;
-    layers = bh_oci_alloc(&m->site->arena, (now.n + 2) * sizeof *layers, err);
-    if (layers == NULL)
-        return err->code;
-    for (; n < now.n; n++)
-        layers[n] = now.layers[n];
-    layers[n++] = *change;
-    if (n > CACHE_LAYERS && join_layers(m, layers, &n, err) != 0)
-        return err->code;
-    p.layers = layers;
-    p.n = n;
-    return build_cache_put(job->room->store, build_hold_number(job->hold), &x->key, &p, err);
-}
-
-int build_mounts_keep(struct build_mounts *m, const struct bh_digest *separate, struct bh_err *err) {
-    struct build_caches *caches = &m->site->job->room->caches;
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < m->n; i++) {
-        const struct build_mounted *x = &m->v_mounts[i];
-
-        if (x->m.type != BUILD_MOUNT_CACHE || !x->wants_keep || separate[x->separate].alg == BH_DIGEST_NONE)
-            continue;
-        pthread_mutex_lock(&caches->write);
-        r = keep_one(m, x, &separate[x->separate], err);
-        pthread_mutex_unlock(&caches->write);
-    }
-    return r;
-}
-
-void build_mounts_leave(struct build_mounts *m) {
-    for (size_t i = 0; i < m->n; i++)
-        build_cache_leave(&m->site->job->room->caches, &m->v_mounts[i].use);
 }

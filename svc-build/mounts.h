@@ -1,19 +1,21 @@
 /*
  * mounts.h - RUN --mount: files that a command sees and its layer does not have.
  *
- * Room: build.  bind and cache are layers above the stage's own, made by the store; what is below their targets is
- * left out of the step's layer.  tmpfs, secrets and scripts are mounts of the container; a secret's value is never
+ * Room: build.  bind and cache are layers above the stage's own; what is below their targets is left out of the step's
+ * layer.  tmpfs, secrets and scripts are mounts of the container; a secret's value is never
  * part of a key, a record or an event.
  */
 #ifndef BUILD_MOUNTS_H
 #define BUILD_MOUNTS_H
 
+#include "cache_layers.h"
 #include "caches.h"
 #include "job.h"
 #include "key.h"
 #include "runner.h"
 
 #define BUILD_MOUNTS_MAX 64 /* of one RUN */
+#define BUILD_STACK_MAX  96 /* layers of a RUN's container, if caches can help it: launch names them all in one page */
 
 /* One of them. */
 struct build_mounted {
@@ -24,12 +26,17 @@ struct build_mounted {
     const struct build_secret *secret;
     const struct build_agent *agent;
 
+    const char *where; /* the target, of what is in a layer once links are followed; "": it is not mounted */
+
     /* cache */
     struct bh_digest key;
+    struct build_mounted *same; /* the first of this RUN that is this cache: it has all that follows */
     struct build_cache_use use;
-    struct build_cached kept;
-    bool entered, own; /* own: nobody else has a private one */
+    bool own; /* nobody else has a private one */
     bool wants_keep;
+    const char *place;
+    struct build_cache_layers layers;
+    bool fresh;      /* they are in no record yet */
     size_t separate; /* its number in the list */
 };
 
@@ -45,8 +52,8 @@ struct build_mounts {
     const char *agent_path; /* of the first that is there */
 
     /* made by build_mounts_make */
-    struct bh_digest layer; /* to be put above the stage's */
-    size_t n_layers;        /* 0 or 1 */
+    struct bh_digest *above; /* layers to be put above the stage's */
+    size_t n_above;
     struct build_exec_mount *exec;
     size_t n_exec;
     struct bh_strlist exclude, separate;
@@ -61,8 +68,8 @@ void build_mounts_key(const struct build_mounts *m, struct build_key *k);
 int build_mounts_make(struct build_mounts *m, struct bh_err *err);
 /* Secrets that are variables, and where the agent is. */
 int build_mounts_env(const struct build_mounts *m, struct bh_strlist *env, struct bh_err *err);
-/* After success: what the caches are now.  separate: as m->separate, BH_DIGEST_NONE where nothing has changed. */
-int build_mounts_keep(struct build_mounts *m, const struct bh_digest *separate, struct bh_err *err);
+/* After success: what the caches are now.  separate: as m->separate. */
+int build_mounts_keep(struct build_mounts *m, const struct build_exec_change *separate, struct bh_err *err);
 /* Gives the locks back; in any case. */
 void build_mounts_leave(struct build_mounts *m);
 

@@ -15,8 +15,8 @@ struct build_runner;
 int build_runner_open(const char *dir, struct build_runner **out, struct bh_err *err);
 
 struct build_exec_mount {
-    const char *type; /* "tmpfs", "file", "socket", "layer" */
-    const char *target;
+    const char *type;            /* "tmpfs", "file", "socket", "layer" */
+    const char *target, *source; /* the second: layer, NULL: the target */
     uint64_t size;
     const void *data;
     size_t n_data;
@@ -39,11 +39,16 @@ struct build_exec {
     struct bh_strlist exclude, separate;
 };
 
-struct build_exec_result {
-    int exit_code;
+struct build_exec_change {
     bool changed;
     struct bh_digest layer;
-    struct bh_digest *separate; /* as many as asked for, BH_DIGEST_NONE: no change there; in the arena */
+    uint64_t size; /* of its tar */
+};
+
+struct build_exec_result {
+    int exit_code;
+    struct build_exec_change change;
+    struct build_exec_change *separate; /* as many as asked for; in the arena */
 };
 
 typedef void build_exec_output(void *arg, unsigned stream, const void *data, size_t n);

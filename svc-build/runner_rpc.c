@@ -44,6 +44,7 @@ static int mounts_msg(const struct build_exec *x, struct bh_arena *arena, RT_MSG
         bulkhead__runtime__v1__step_mount__init(&all[i]);
         all[i].type = (char *)m->type;
         all[i].target = (char *)m->target;
+        all[i].source = (char *)(m->source != NULL ? m->source : "");
         all[i].size = m->size;
         all[i].data = (ProtobufCBinaryData){.len = m->n_data, .data = (uint8_t *)m->data};
         all[i].mode = m->mode;
@@ -109,20 +110,25 @@ static int request_msg(const struct build_exec *x, struct bh_arena *arena, RT_MS
     return ulimits_msg(x->ask, arena, req, err);
 }
 
+static int change_of(const char *diff_id, uint64_t size, struct build_exec_change *out, struct bh_err *err) {
+    *out = (struct build_exec_change){.changed = diff_id[0] != '\0', .size = size};
+    return out->changed ? bh_digest_parse(diff_id, &out->layer, err) : 0;
+}
+
 static int take_done(const RT_MSG(StepEvent) * e, const struct build_exec *x, struct bh_arena *arena,
                      struct build_exec_result *out, struct bh_err *err) {
-    struct build_exec_result r = {.exit_code = e->exit_code, .changed = e->diff_id[0] != '\0'};
+    struct build_exec_result r = {.exit_code = e->exit_code};
 
-    if (r.changed && bh_digest_parse(e->diff_id, &r.layer, err) != 0)
+    if (change_of(e->diff_id, e->tar_size, &r.change, err) != 0)
         return err->code;
-    if (r.exit_code == 0 && e->n_separate != x->separate.n)
+    if (r.exit_code == 0 && (e->n_separate != x->separate.n || e->n_separate_size != x->separate.n))
         return bh_err_set(err, BH_E_INTERNAL, "the runtime gave %zu layers of caches, not %zu", e->n_separate,
                           x->separate.n);
     r.separate = bh_oci_alloc(arena, (x->separate.n + 1) * sizeof *r.separate, err);
     if (r.separate == NULL)
         return err->code;
-    for (size_t i = 0; i < e->n_separate && i < x->separate.n; i++)
-        if (e->separate[i][0] != '\0' && bh_digest_parse(e->separate[i], &r.separate[i], err) != 0)
+    for (size_t i = 0; r.exit_code == 0 && i < x->separate.n; i++)
+        if (change_of(e->separate[i], e->separate_size[i], &r.separate[i], err) != 0)
             return err->code;
     *out = r;
     return 0;

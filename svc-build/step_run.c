@@ -94,12 +94,12 @@ static void on_output(void *arg, unsigned stream, const void *data, size_t n) {
     build_vertex_output(x->v, stream, data, n);
 }
 
-/* The image that the container is made of: the stage as it stands, with the files of mounts above it. */
+/* The image that the container is made of: the stage as it stands, with what mounts bring above it. */
 static int step_image(struct running *x, struct build_made *out, struct bh_err *err) {
     struct build_site *site = x->site;
     struct bh_image_config config = site->image;
     const struct build_make make = {.config = &config, .parent = ""};
-    size_t n = config.n_diff_ids + x->mounts.n_layers;
+    size_t n = config.n_diff_ids + x->mounts.n_above;
     struct bh_digest *layers = bh_oci_alloc(&site->arena, (n + 1) * sizeof *layers, err);
 
     if (layers == NULL)
@@ -111,8 +111,8 @@ static int step_image(struct running *x, struct build_made *out, struct bh_err *
     }
     for (size_t i = 0; i < config.n_diff_ids; i++)
         layers[i] = config.diff_ids[i];
-    for (size_t i = 0; i < x->mounts.n_layers; i++)
-        layers[config.n_diff_ids + i] = x->mounts.layer;
+    for (size_t i = 0; i < x->mounts.n_above; i++)
+        layers[config.n_diff_ids + i] = x->mounts.above[i];
     config.diff_ids = layers;
     config.n_diff_ids = n;
     config.history = NULL; /* nobody reads it */
@@ -171,8 +171,8 @@ static int execute(struct running *x, const struct build_made *image, struct bui
         return err->code;
     if (done.exit_code != 0)
         return step_failed(x, done.exit_code, err);
-    *out = (struct build_result){.has_layer = true, .layer = done.layer, .created_ns = bh_now_ns()};
-    if (!done.changed && build_nothing(site->job, &out->layer, err) != 0)
+    *out = (struct build_result){.has_layer = true, .layer = done.change.layer, .created_ns = bh_now_ns()};
+    if (!done.change.changed && build_nothing(site->job, &out->layer, err) != 0)
         return err->code;
     return build_mounts_keep(&x->mounts, done.separate, err);
 }

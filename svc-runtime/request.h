@@ -21,7 +21,7 @@ struct rt_caller {
 };
 
 struct rt_req_mount {
-    bool self;        /* of a step: what the layers have at the target; type says so in messages */
+    bool self;        /* of a step: what the layers have at the source, or else the target; type says so in messages */
     const char *type; /* "bind", "tmpfs" */
     const char *source;
     const char *target;

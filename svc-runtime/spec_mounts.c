@@ -160,11 +160,11 @@ static int make_tmpfs(const struct rt_req_mount *m, struct bh_arena *arena, stru
     return 0;
 }
 
-static int make_self(const struct rt_req_mount *m, struct rt_mount *out) {
+static int make_self(const struct rt_req_mount *m, struct bh_arena *arena, struct rt_mount *out, struct bh_err *err) {
     out->kind = RT_MOUNT_SELF;
     out->flags = m->read_only ? (uint32_t)RT_MOUNT_RO : 0;
-    out->source = (char *)"";
-    return 0;
+    out->source = out->target;
+    return *m->source == 0 ? 0 : rt_path_clean(m->source, "source of a mount", arena, &out->source, err);
 }
 
 static int make_mount(const struct rt_req_mount *m, struct bh_arena *arena, struct rt_mount *out, struct bh_err *err) {
@@ -177,7 +177,7 @@ static int make_mount(const struct rt_req_mount *m, struct bh_arena *arena, stru
     if (strcmp(out->target, "/") == 0)
         return bad_mount(err, m, "invalid specification: destination can't be '/'");
     if (m->self)
-        return make_self(m, out);
+        return make_self(m, arena, out, err);
     if (strcmp(m->type, "bind") == 0)
         return make_bind(m, arena, out, err);
     if (strcmp(m->type, "tmpfs") == 0)

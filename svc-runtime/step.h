@@ -39,7 +39,7 @@ struct rt_step {
     unsigned n_doors;
     uint64_t memory, nano_cpus; /* 0: no limit */
     struct bh_strlist exclude;  /* absolute paths that the layer leaves out */
-    struct bh_strlist separate; /* paths whose change is a layer of its own */
+    struct bh_strlist separate; /* paths whose change is a layer of its own, without what is excluded inside them */
     bool clamp;                 /* no time in a layer is later than clamp_ns */
     int64_t clamp_ns;
     const void *input; /* for its standard input; n 0: none */
@@ -49,11 +49,15 @@ struct rt_step {
     void *arg;
 };
 
-struct rt_step_result {
-    int exit_code;
+struct rt_step_change {
     char diff_id[RT_DIFF_ID_SIZE]; /* "": nothing was changed, or the command failed */
     uint64_t tar_size;
-    char (*separate)[RT_DIFF_ID_SIZE]; /* as many as asked for; in the arena */
+};
+
+struct rt_step_result {
+    int exit_code;
+    struct rt_step_change change;
+    struct rt_step_change *separate; /* as many as asked for; in the arena */
 };
 
 /* Nothing of the container is left when it returns, or is about to go. */

@@ -84,20 +84,19 @@ static int first_block(struct tar *t, bool *out_empty, struct bh_err *err) {
     return 0;
 }
 
-static int keep(struct rt_room *room, const struct rt_step *step, struct tar *t, char out[RT_DIFF_ID_SIZE],
-                uint64_t *out_size, struct bh_err *err) {
+static int keep(struct rt_room *room, const struct rt_step *step, struct tar *t, struct rt_step_change *out,
+                struct bh_err *err) {
     bool empty = false;
 
     if (first_block(t, &empty, err) != 0)
         return err->code;
-    out[0] = 0;
-    *out_size = 0;
-    return empty ? 0 : rt_store_layer_tar(room->store, step->hold, write_tar, t, out, out_size, err);
+    *out = (struct rt_step_change){.tar_size = 0};
+    return empty ? 0 : rt_store_layer_tar(room->store, step->hold, write_tar, t, out->diff_id, &out->tar_size, err);
 }
 
 /* A reader that gives up early makes the walker fail on a pipe that nobody reads: its own error is the one to tell. */
-static int one_layer(struct rt_room *room, const struct rt_step *step, int filter, char out[RT_DIFF_ID_SIZE],
-                     uint64_t *out_size, struct bh_err *err) {
+static int one_layer(struct rt_room *room, const struct rt_step *step, int filter, struct rt_step_change *out,
+                     struct bh_err *err) {
     struct walk w = {.room = room, .id = step->id, .filter = filter};
     struct tar t;
     int p[2], r, e;
@@ -114,7 +113,7 @@ static int one_layer(struct rt_room *room, const struct rt_step *step, int filte
         close(p[1]);
         return bh_err_errno(err, e, "make a thread");
     }
-    r = keep(room, step, &t, out, out_size, err);
+    r = keep(room, step, &t, out, err);
     close(p[0]);
     pthread_join(thread, NULL);
     if (w.result != 0 && (r == 0 || r == BH_E_DATA_LOSS)) {
@@ -132,14 +131,21 @@ static void add_record(struct bh_buf *b, char kind, const char *text) {
     bh_buf_addc(b, 0);
 }
 
+static bool is_inside(const char *path, const char *folder) {
+    size_t n = strlen(folder);
+
+    return strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
 /* below: NULL for the layer itself. */
 static int filter_fd(const struct rt_step *step, const char *below, int *out, struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf b = BH_BUF_INIT_MAX((size_t)128 << 10);
     BH_SCOPE_CLOSE int fd = -1;
     char number[32];
 
-    for (size_t i = 0; below == NULL && i < step->exclude.n; i++)
-        add_record(&b, '-', step->exclude.v[i]);
+    for (size_t i = 0; i < step->exclude.n; i++)
+        if (below == NULL || is_inside(step->exclude.v[i], below))
+            add_record(&b, '-', step->exclude.v[i]);
     for (size_t i = 0; below == NULL && i < step->separate.n; i++)
         add_record(&b, '-', step->separate.v[i]);
     if (below != NULL)
@@ -158,25 +164,22 @@ static int filter_fd(const struct rt_step *step, const char *below, int *out, st
     return 0;
 }
 
-static int part(struct rt_room *room, const struct rt_step *step, const char *below, char out[RT_DIFF_ID_SIZE],
-                uint64_t *out_size, struct bh_err *err) {
+static int part(struct rt_room *room, const struct rt_step *step, const char *below, struct rt_step_change *out,
+                struct bh_err *err) {
     BH_SCOPE_CLOSE int filter = -1;
 
     if (filter_fd(step, below, &filter, err) != 0)
         return err->code;
-    return one_layer(room, step, filter, out, out_size, err);
+    return one_layer(room, step, filter, out, err);
 }
 
 int rt_step_layers(struct rt_room *room, const struct rt_step *step, struct bh_arena *arena, struct rt_step_result *out,
                    struct bh_err *err) {
     out->separate = bh_oci_alloc(arena, (step->separate.n + 1) * sizeof *out->separate, err);
-    if (out->separate == NULL || part(room, step, NULL, out->diff_id, &out->tar_size, err) != 0)
+    if (out->separate == NULL || part(room, step, NULL, &out->change, err) != 0)
         return err->code;
-    for (size_t i = 0; i < step->separate.n; i++) {
-        uint64_t size;
-
-        if (part(room, step, step->separate.v[i], out->separate[i], &size, err) != 0)
+    for (size_t i = 0; i < step->separate.n; i++)
+        if (part(room, step, step->separate.v[i], &out->separate[i], err) != 0)
             return err->code;
-    }
     return 0;
 }

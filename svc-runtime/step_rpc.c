@@ -28,7 +28,7 @@ static int send_output(void *arg, unsigned stream, const void *data, size_t n, s
 
 static struct rt_req_mount folder_of(const RT_MSG(StepMount) * x) {
     return (struct rt_req_mount){.type = x->type,
-                                 .source = "",
+                                 .source = x->source,
                                  .target = x->target,
                                  .propagation = "",
                                  .tmpfs_size = x->size,
@@ -166,16 +166,20 @@ static int say_done(struct bh_call *call, const struct rt_step *step, const stru
                     struct bh_err *err) {
     RT_MSG(StepEvent) event = BULKHEAD__RUNTIME__V1__STEP_EVENT__INIT;
     char *separate[MAX_PATHS + 1];
+    uint64_t sizes[MAX_PATHS + 1];
 
     event.done = true;
     event.exit_code = result->exit_code;
-    event.diff_id = (char *)result->diff_id;
-    event.tar_size = result->tar_size;
+    event.diff_id = (char *)result->change.diff_id;
+    event.tar_size = result->change.tar_size;
     if (result->separate != NULL) {
-        for (size_t i = 0; i < step->separate.n; i++)
-            separate[i] = result->separate[i];
+        for (size_t i = 0; i < step->separate.n; i++) {
+            separate[i] = result->separate[i].diff_id;
+            sizes[i] = result->separate[i].tar_size;
+        }
         event.separate = separate;
-        event.n_separate = step->separate.n;
+        event.separate_size = sizes;
+        event.n_separate = event.n_separate_size = step->separate.n;
     }
     return bh_call_send_msg(call, &event.base, err);
 }

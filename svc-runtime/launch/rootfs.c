@@ -302,11 +302,11 @@ static int attach_inside(const struct lnc_mounts *m, int mount, const char *targ
     return 0;
 }
 
-/* The layers' own files at the target, as a mount that can be read-only where others are not. */
+/* The layers' own files at the source, as a mount that can be read-only where others are not. */
 static int self_make(const struct lnc_mounts *m, const struct rt_mount *b, int *out, struct bh_err *err) {
-    BH_SCOPE_CLOSE int at = open_inside(m, b->target);
+    BH_SCOPE_CLOSE int at = open_inside(m, b->source);
 
-    return at < 0 ? bh_err_errno(err, errno, "open %s in the container", b->target)
+    return at < 0 ? bh_err_errno(err, errno, "open %s in the container", b->source)
                   : lnc_idmapped(at, "", -1, b->flags & RT_MOUNT_RO ? MOUNT_ATTR_RDONLY : 0, out, err);
 }
 

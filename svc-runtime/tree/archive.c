@@ -222,19 +222,6 @@ static void clamp_time(const struct tree_filter *f, struct timespec *t) {
         *t = most;
 }
 
-/* The folder that everything is named from: gone means that nothing of it is left. */
-static int item_of_root(struct archive *a, struct tree_item *it, struct bh_err *err) {
-    if (it->whiteout) {
-        it->st = (struct stat){.st_mode = S_IFDIR | 0755};
-        it->opaque = true;
-    }
-    if (!S_ISDIR(it->st.st_mode))
-        return TREE_SKIP; /* replaced by something that cannot be mounted again */
-    if (it->opaque)
-        return whiteout(a, "", 0, ".wh..opq", err);
-    return 0;
-}
-
 static int item(void *arg, const struct tree_item *seen, struct bh_err *err) {
     struct archive *a = arg;
     struct tree_item it = *seen;
@@ -246,9 +233,6 @@ static int item(void *arg, const struct tree_item *seen, struct bh_err *err) {
         return 0;
     if (a->filter.clamp)
         clamp_time(&a->filter, &it.st.st_mtim);
-    it.path = tree_filter_name(&a->filter, it.path);
-    if (a->filter.below != NULL && it.path[0] == 0)
-        return item_of_root(a, &it, err);
     if (part == TREE_HOLDS_OUT) {
         xattrs_read(a, &it);
         if (may_wait(a, &it)) {
@@ -264,7 +248,7 @@ static int leave(void *arg, const struct tree_item *it, struct bh_err *err) {
 
     (void)err;
     if (a->n_waiting > 0 && tree_filter_part(&a->filter, it->path) == TREE_HOLDS_OUT &&
-        strcmp(a->waiting[a->n_waiting - 1].path, tree_filter_name(&a->filter, it->path)) == 0)
+        strcmp(a->waiting[a->n_waiting - 1].path, it->path) == 0)
         free(a->waiting[--a->n_waiting].path);
     return 0;
 }

@@ -86,9 +86,3 @@ enum tree_part tree_filter_part(const struct tree_filter *f, const char *path) {
     }
     return part;
 }
-
-const char *tree_filter_name(const struct tree_filter *f, const char *path) {
-    size_t n = f->below != NULL ? strlen(f->below) : 0;
-
-    return n == 0 ? path : path + n + (path[n] == '/');
-}

@@ -74,7 +74,7 @@ int tree_tar_end(struct tree_tar *t, struct bh_err *err);
 void tree_pax_add(struct bh_buf *b, const char *key, const void *value, size_t n);
 
 /* filter.c: a part of an upper, as a RUN of a build wants it.  Records, each with a NUL at its end:
- * "-/path" leave it out, "+/path" only what is in it, named from there, "T<ns>" no time is later than this. */
+ * "-/path" leave it out, "+/path" only it and what is in it, "T<ns>" no time is later than this. */
 #define TREE_FILTER_MAX 256
 struct tree_filter {
     char *text;                           /* the records; what follows points into it */
@@ -94,8 +94,6 @@ enum tree_part {
 int tree_filter_read(int fd, struct tree_filter *out, struct bh_err *err);
 void tree_filter_fini(struct tree_filter *f);
 enum tree_part tree_filter_part(const struct tree_filter *f, const char *path);
-/* The path as the archive shall have it, of an item that is in. */
-const char *tree_filter_name(const struct tree_filter *f, const char *path);
 
 int tree_archive(bool overlay, struct bh_err *err); /* commit, export */
 int tree_diff(struct bh_err *err);

@@ -31,7 +31,7 @@ struct rt_strings {
 enum rt_mount_kind {
     RT_MOUNT_BIND = 1,
     RT_MOUNT_TMPFS = 2,
-    RT_MOUNT_SELF = 3 /* what the layers have at the target, as a mount of its own: read-only, or above one that is */
+    RT_MOUNT_SELF = 3 /* what the layers have at the source, as a mount of its own: read-only, or above one that is */
 };
 enum rt_mount_flags {
     RT_MOUNT_RO = 1 << 0,
@@ -59,7 +59,7 @@ struct rt_mount {
     uint32_t propagation;
     uint32_t mode; /* tmpfs, 0: 1777 */
     uint64_t size; /* tmpfs, 0: no limit of its own */
-    char *source;  /* bind: absolute path on the host */
+    char *source;  /* absolute path: bind on the host, SELF in the container before anything is mounted there */
     char *target;  /* absolute path in the container, cleaned */
 };
 

@@ -1,9 +1,10 @@
 """RUN --mount from outside: what may be written where, and the agent of the caller's keys."""
-import os, re, shutil, signal, socket, struct, subprocess, sys, threading, time
+import os, re, shutil, signal, socket, sqlite3, struct, subprocess, sys, tarfile, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
 from builds import build, context, folders, good, layers, rows, setup, sh  # noqa: E402
+from calls import as_room  # noqa: E402
 from cases import Skip, case, has, inspect, lacks, out, run, same, until  # noqa: E402
 
 AGENT = "RUN --mount=type=ssh{} {}\n"
@@ -40,6 +41,139 @@ RUN --mount=type=bind,source=more,target=/same --mount=type=bind,target=/same ls
 """, files={"f": "f\n", "more/g": "", "out/a": "", "deep/b": ""}))
     same(sh(e, "cat /one /two /three /four /five; ls -A /src; ls -d /t 2>&1; true"),
          "f\ng\nw\n3\ntouch: new: Read-only file system\nbuilt\nf\nbuilt\ntouch: /t/b/y: Read-only file system\nDockerfile\ndeep\nf\nmore\nout\nls: /t: No such file or directory\n")
+
+
+# ---- caches ----
+
+class Highest:
+    """The most that the layer files of an engine take while something runs, beyond what they took before."""
+
+    def __init__(self, e):
+        self.folder, self.done = f"{e.root}/state/store", threading.Event()
+        self.before = self.high = self.size()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+
+    def size(self):
+        total = 0
+        for folder in ("layers", "ingest"):
+            for path, _, names in os.walk(f"{self.folder}/{folder}"):
+                for name in names:
+                    try:
+                        total += os.stat(os.path.join(path, name)).st_size
+                    except FileNotFoundError:
+                        pass
+        return total
+
+    def watch(self):
+        while not self.done.wait(0.005):
+            self.high = max(self.high, self.size())
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+        self.grown = self.high - self.before
+
+
+PLACE = "$(grep ' {} ' /proc/self/mountinfo | cut -d' ' -f4)"
+
+
+def cache_rows(e):
+    db = sqlite3.connect(f"file:{e.root}/state/store/meta.db?mode=ro", uri=True)
+    try:
+        return db.execute("SELECT key, note, (SELECT count(*) FROM cache_layer WHERE cache=k) FROM cache"
+                          " WHERE kind='exec.cachemount' ORDER BY k").fetchall()
+    finally:
+        db.close()
+
+
+@case("mounts: what a step writes is as large as what it changes in a cache, also where it is mounted elsewhere")
+def _(e):
+    fill = "FROM bb\nRUN --mount=type=cache,id=big,target=/c dd if=/dev/urandom of=/c/big bs=1M count=48 2>/dev/null; sha256sum < /c/big > /sum\n"
+    good(build(e, fill, tag="fill:1"))
+    for i, target in enumerate(["/c", "/root/.cache/deep", *["/c"] * 9]):
+        with Highest(e) as highest:
+            good(build(e, f"FROM bb\nRUN --mount=type=cache,id=big,target={target} echo {i} > {target}/small{i}; ls {target} | wc -l > /n; sha256sum < {target}/big > /sum; sleep 0.1\n"))
+        assert highest.grown < 1 << 20, f"step {i} wrote {highest.grown} bytes"
+        same(sh(e, "cat /n /sum; ls -A / | grep -c '^c$'; true"), f"{i + 2}\n{sh(e, 'cat /sum', 'fill:1')}0\n")
+    assert cache_rows(e)[-1][2] <= 8, "layers pile up"
+    good(build(e, "FROM bb\nRUN --mount=type=cache,id=big,target=/c rm /c/small*; mv /c/big /c/other; mkdir /c/small1\n"))
+    good(build(e, "FROM bb\nRUN --mount=type=cache,id=big,target=/c sh -c 'ls -F /c; sha256sum < /c/other' > /sum\n"))
+    same(sh(e, "cat /sum"), f"other\nsmall1/\n{sh(e, 'cat /sum', 'fill:1')}")
+    same(cache_rows(e)[-1][2], 1)  # much was written over: it is one again
+    out(e, "builder", "prune", "-af")
+    same(cache_rows(e), [])
+
+
+@case("mounts: a cache keeps mode and owner of its folder, is one for two targets, and does not get the places of other mounts")
+def _(e):
+    stat = "stat -c '%a %u:%g'"
+    good(build(e, f"FROM bb\nRUN --mount=type=cache,id=own,target=/c,mode=0750,uid=5,gid=6 {stat} /c > /one; chmod 1711 /c; chown 7:8 /c; ln -s x /c/link\n"
+                  f"RUN --mount=type=cache,id=own,target=/c,mode=0700 {stat} /c > /two\n"
+                  f"RUN --mount=type=cache,id=own,target=/a --mount=type=cache,id=own,target=/b,ro echo x > /a/x; cat /b/x > /three; touch /b/y 2>>/three; rm /a/x\n"))
+    same(sh(e, "cat /one /two /three"), "750 5:6\n1711 7:8\nx\ntouch: /b/y: Read-only file system\n")
+    secret = os.path.join(e.folder, "token")
+    mk.write(secret, b"s3cr3t")
+    good(build(e, "FROM bb\nRUN --mount=type=cache,target=/h --mount=type=cache,target=/h/in/side --mount=type=tmpfs,target=/h/tmp"
+                  " --mount=type=bind,target=/h/src --mount=type=secret,id=t,target=/h/token cat /h/src/f /h/token > /one; echo a > /h/mine; echo b > /h/in/side/deep\n"
+                  "RUN --mount=type=cache,target=/h --mount=type=cache,id=/h/in/side,target=/s sh -c 'ls -A /h /s' > /two\n", "--secret", f"id=t,src={secret}", files={"f": "file\n"}))
+    same(sh(e, "cat /one /two; ls -A / | grep -c -e '^h$' -e '^s$'; true"), "file\ns3cr3t/h:\nmine\n\n/s:\ndeep\n0\n")
+
+
+@case("mounts: a cache with from= keeps what it began with; source= takes a part of it")
+def _(e):
+    base = "FROM bb AS st\nRUN mkdir -p /f/sub && echo one > /f/sub/a && echo two > /f/b\nFROM bb\nARG N\n"
+    file = base + "RUN --mount=type=cache,id=from,target=/c,from=st,source=/f ls -R /c > /said; echo $N >> /c/sub/a; cat /c/sub/a >> /said\n"
+    good(build(e, file, "--build-arg", "N=1"))
+    same(sh(e, "cat /said"), "/c:\nb\nsub\n\n/c/sub:\na\none\n1\n")
+    good(build(e, file, "--build-arg", "N=2"))
+    same(sh(e, "cat /said"), "/c:\nb\nsub\n\n/c/sub:\na\none\n1\n2\n")
+
+
+@case("mounts: nothing of an image shows in a cache, and nothing of a cache in an image")
+def _(e):
+    good(build(e, f"FROM bb\nRUN --mount=type=cache,id=seen,target=/c echo {PLACE.format('/c')} > /place; cat /place > /c/x\n"))
+    place = sh(e, "cat /place").strip()
+    assert re.fullmatch("/proc/[0-9a-f]{64}", place), place
+    good(build(e, f"FROM bb AS one\nCOPY f {place}/f\nRUN --mount=type=cache,id=seen,target=/c sh -c 'ls -A /c {place}' > /said 2>&1; touch /c/y\n"
+                  f"FROM bb\nRUN mkdir /evil\nCOPY --link ln /\nRUN --mount=type=cache,target=/c,id=fresh sh -c 'ls -A /c /evil' > /said2; touch /c/z\nCOPY --from=one /said /\n",
+               files={"f": "", "ln/x": ""}))
+    same(sh(e, "cat /said /said2"), f"ls: {place}: No such file or directory\n/c:\nx\n/c:\n\n/evil:\n")
+    for row in layers(e)[len(layers(e, "bb:latest")):]:
+        with open(f"{e.root}/state/store/layers/sha256/{row[7:9]}/{row[7:]}", "rb") as f:
+            f.seek(4096)
+            lacks(" ".join(tarfile.open(fileobj=f).getnames()), "proc")
+
+
+@case("mounts: a cache whose layers would make the stack too high is copied")
+def _(e):
+    many = "FROM bb AS high\n" + "".join(f"COPY f /f{i}\n" for i in range(96)) + "FROM {}\nRUN --mount=type=cache,id=high,target=/c,mode=0711 sh -c 'ls -ld /c | cut -c1-10; ls /c' > /said; echo > /c/{}\n"
+    for base, name, want in (("bb", "a", ""), ("high", "b", "a\n"), ("high", "c", "a\nb\n"), ("bb", "d", "a\nb\nc\n")):
+        good(build(e, many.format(base, name), files={"f": ""}))
+        same(sh(e, "cat /said"), f"drwx--x--x\n{want}")
+
+
+def put_old_cache(calls, key):
+    hold = calls.open("store", "Hold", {"owner": 0, "purpose": "build"})
+    number = int(hold.next()["hold"])
+    made = calls.call("store", "LayerCompose", {"hold": number, "item": [{"data": b"old\n", "target": b"/d/x", "uid": 3}]})
+    calls.call("store", "CachePut", {"hold": number, "key": key, "kind": "exec.cachemount", "diff_id": [made["diff_id"]], "note": b"1", "replace": True})
+    hold.cancel()
+    hold.close()
+
+
+@case("mounts: a cache that an earlier version has left is taken over")
+def _(e):
+    good(build(e, "FROM bb\nRUN --mount=type=cache,id=old,target=/c touch /c/new\n"))
+    as_room(e, "build", put_old_cache, cache_rows(e)[-1][0])
+    good(build(e, "FROM bb\nRUN --mount=type=cache,id=old,target=/c,mode=0711 sh -c 'stat -c %a /c; ls -A /c; stat -c %u /c/d/x; cat /c/d/x' > /said\n"))
+    same(sh(e, "cat /said"), "711\nd\n3\nold\n")
+    assert cache_rows(e)[-1][1].startswith(b"2 "), cache_rows(e)
+    good(build(e, "FROM bb\nRUN --mount=type=cache,id=old,target=/c rm /c/d/x; touch /c/d/y\nRUN --mount=type=cache,id=old,target=/z ls -A /c/d > /said || true\nRUN --mount=type=cache,id=old,target=/c ls -A /c/d > /said\n"))
+    same(sh(e, "cat /said"), "y\n")
 
 
 # ---- ssh ----

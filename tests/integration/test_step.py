@@ -43,6 +43,8 @@ def _(e):
                                 {"mount": [{"type": "file", "target": "/a/b/s", "data": b"top\0", "mode": 0o440, "uid": 5, "gid": 6},
                                            {"type": "file", "target": "/dev/pipes/x", "data": b"#!/bin/sh\necho ran\n", "mode": 0o755}]},
                                 (1, b"top\0-r--r-----    1 5        6    \n1\nran\n", b"")),
+                               ("cat /x/a; touch /x/n; ls /srv; exit 1", {"mount": [{"type": "layer", "target": "/x", "source": "/srv", "read_only": True}]},
+                                (1, b"a\na\nb\n", b"touch: /x/n: Read-only file system\n")),
                                ("ulimit -n; exit 1", {"ulimit": [{"name": "nofile", "soft": 77, "hard": 99}]}, (1, b"77\n", b""))):
         last, o, err = as_room(e, "build", step, request(script, **more))
         same((script, last.get("exit_code", 0), o, err), (script, *want))

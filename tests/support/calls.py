@@ -83,6 +83,8 @@ class Calls:
         lib, m, key = self.lib, ctypes.c_void_p(m), key.encode()
         if isinstance(v, bool):
             lib.bulkhead_set_bool(m, key, v)
+        elif isinstance(v, int) and v >= 1 << 63:
+            lib.bulkhead_set_uint(m, key, ctypes.c_uint64(v))
         elif isinstance(v, int):
             lib.bulkhead_set_int(m, key, ctypes.c_int64(v))
         elif isinstance(v, str):

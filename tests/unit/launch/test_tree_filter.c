@@ -56,7 +56,7 @@ static void test_parts(void **state) {
 }
 
 static void test_below(void **state) {
-    static const char text[] = "+/root/.cache\0T1500000000";
+    static const char text[] = "+/root/.cache\0-/root/.cache/a/x\0T1500000000";
     struct tree_filter f;
 
     (void)state;
@@ -65,10 +65,10 @@ static void test_below(void **state) {
     assert_int_equal(tree_filter_part(&f, "root"), TREE_ABOVE);
     assert_int_equal(tree_filter_part(&f, "etc"), TREE_OUT);
     assert_int_equal(tree_filter_part(&f, "root/.cachex"), TREE_OUT);
-    assert_int_equal(tree_filter_part(&f, "root/.cache"), TREE_IN);
+    assert_int_equal(tree_filter_part(&f, "root/.cache"), TREE_HOLDS_OUT);
     assert_int_equal(tree_filter_part(&f, "root/.cache/a/b"), TREE_IN);
-    assert_string_equal(tree_filter_name(&f, "root/.cache"), "");
-    assert_string_equal(tree_filter_name(&f, "root/.cache/a/b"), "a/b");
+    assert_int_equal(tree_filter_part(&f, "root/.cache/a"), TREE_HOLDS_OUT);
+    assert_int_equal(tree_filter_part(&f, "root/.cache/a/x/y"), TREE_OUT);
     assert_true(f.clamp);
     assert_int_equal(f.clamp_ns, 1500000000);
     tree_filter_fini(&f);

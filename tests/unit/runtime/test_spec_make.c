@@ -538,6 +538,27 @@ static void good_mounts(void **state) {
     assert_string_equal(made.spec.mounts[3].target, "/run/x/y");
 }
 
+/* Of a step: what the layers have somewhere, here or elsewhere. */
+static void mounts_of_layers(void **state) {
+    struct rt_req_mount m[2] = {mount("layer", "", "/b/", ""), mount("layer", "/proc/../x//y", "/c", "")};
+    struct bh_image_config img = image();
+    struct rt_request req = request();
+    struct rt_made made;
+
+    (void)state;
+    m[0].self = m[1].self = true;
+    m[1].read_only = true;
+    req.mounts = m;
+    req.n_mounts = 2;
+    must(&req, &img, &made);
+    assert_int_equal(made.spec.mounts[0].kind, RT_MOUNT_SELF);
+    assert_int_equal(made.spec.mounts[0].flags, 0);
+    assert_string_equal(made.spec.mounts[0].source, "/b");
+    assert_int_equal(made.spec.mounts[1].flags, RT_MOUNT_RO);
+    assert_string_equal(made.spec.mounts[1].source, "/x/y");
+    assert_string_equal(made.spec.mounts[1].target, "/c");
+}
+
 static void bad_mounts(void **state) {
     static const struct {
         const char *type, *source, *target, *options, *text;
@@ -711,6 +732,7 @@ int main(void) {
                                        T(sysctls),
                                        T(logging),
                                        T(good_mounts),
+                                       T(mounts_of_layers),
                                        T(bad_mounts),
                                        T(labels_and_config),
                                        T(platforms),
