@@ -1,28 +1,22 @@
 /*
  * cmd_manifest.c - `manifest inspect|create|annotate|push|rm`: what a registry has, and lists of several platforms.
  *
- * Room: client.  A list in the making is a file of the user below the configuration folder
- * (manifests/NAME, one JSON document of ours), until it is pushed.
+ * Room: client.  A list in the making is the user's (manifest_list.h), until it is pushed.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
+#include "cli/manifest_list.h"
 #include "cli/remote.h"
+#include "cli/shape.h"
 #include "oci/json.h"
-
-#define LIST_MAX             ((size_t)4 << 20)
-#define INDEX_TYPE           "application/vnd.oci.image.index.v1+json"
-#define DOCKER_LIST_TYPE     "application/vnd.docker.distribution.manifest.list.v2+json"
-#define DOCKER_MANIFEST_TYPE "application/vnd.docker.distribution.manifest.v2+json"
 
 #define INSECURE                                                                                                       \
     { .name = "insecure", .kind = CLI_BOOL, .help = "Do not require HTTPS and a certificate" }
@@ -79,134 +73,17 @@ static int look(struct cli_ctx *ctx, const struct cli_args *args, const char *na
     return cli_call_take(ctx, "registry", "RemoteInspect", request, out_reply);
 }
 
-/* ---- inspect ------------------------------------------------------------------------------- */
-
-static json_t *platform_of(const bulkhead_value *desc) {
-    const bulkhead_value *p = bulkhead_get(desc, "platform");
-    json_t *out = json_object();
-
-    json_object_set_new(out, "architecture", json_string(bulkhead_get_str(p, "architecture")));
-    json_object_set_new(out, "os", json_string(bulkhead_get_str(p, "os")));
-    if (bulkhead_get_str(p, "variant")[0] != '\0')
-        json_object_set_new(out, "variant", json_string(bulkhead_get_str(p, "variant")));
-    if (bulkhead_get_str(p, "os_version")[0] != '\0')
-        json_object_set_new(out, "os.version", json_string(bulkhead_get_str(p, "os_version")));
-    return out;
-}
-
-static json_t *descriptor_of(const bulkhead_value *desc) {
-    json_t *out = json_object();
-
-    json_object_set_new(out, "mediaType", json_string(bulkhead_get_str(desc, "media_type")));
-    json_object_set_new(out, "digest", json_string(bulkhead_get_str(desc, "digest")));
-    json_object_set_new(out, "size", json_integer((json_int_t)bulkhead_get_uint(desc, "size")));
-    if (bulkhead_type_of(bulkhead_get(desc, "platform")) == BULKHEAD_MAP)
-        json_object_set_new(out, "platform", platform_of(desc));
-    return out;
-}
-
-static int parse_document(const bulkhead_value *document, json_t **out, struct bh_err *err) {
-    size_t n = 0;
-    const void *data = bulkhead_get_bytes(document, "data", &n);
-
-    return bh_json_parse(data, n, LIST_MAX, "manifest", out, err);
-}
-
-static int verbose_rows(const bulkhead_value *reply, json_t *rows, struct bh_err *err) {
-    const bulkhead_value *list = bulkhead_get(reply, "manifest");
-    size_t n = bulkhead_count(list);
-
-    for (size_t i = 0; i < (n > 0 ? n : 1); i++) {
-        const bulkhead_value *document = n > 0 ? bulkhead_at(list, i) : bulkhead_get(reply, "top");
-        const bulkhead_value *desc = bulkhead_get(document, "desc");
-        json_t *manifest = NULL, *row;
-        char ref[BH_REF_TEXT_SIZE];
-
-        if (parse_document(document, &manifest, err) != 0)
-            return err->code;
-        snprintf(ref, sizeof ref, "%s@%s", bulkhead_get_str(reply, "reference"), bulkhead_get_str(desc, "digest"));
-        row = json_object();
-        json_object_set_new(row, "Ref", json_string(n > 0 ? ref : bulkhead_get_str(reply, "reference")));
-        json_object_set_new(row, "Descriptor", descriptor_of(desc));
-        json_object_set_new(row,
-                            strcmp(bulkhead_get_str(desc, "media_type"), DOCKER_MANIFEST_TYPE) == 0 ? "SchemaV2Manifest"
-                                                                                                    : "OCIManifest",
-                            manifest);
-        json_array_append_new(rows, row);
-    }
-    return 0;
-}
-
-static int put_verbose(struct cli_ctx *ctx, const bulkhead_value *reply) {
-    json_t *rows = json_array();
-    struct bh_err err = BH_ERR_INIT;
-    int r = verbose_rows(reply, rows, &err);
-
-    if (r == 0)
-        cli_put_json(ctx->out, json_array_size(rows) == 1 ? json_array_get(rows, 0) : rows);
-    json_decref(rows);
-    return r == 0 ? 0 : cli_fail(ctx->out, &err);
-}
-
 /* ---- the list in the making ---------------------------------------------------------------- */
-
-/* "docker.io/library/x:1" -> one file name. */
-static int path_of(const struct cli_ctx *ctx, const char *name, char **out, struct bh_err *err) {
-    const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
-    char text[BH_REF_TEXT_SIZE];
-    struct bh_ref ref;
-
-    if (bh_ref_parse_tagged(name, &ref, err) != 0)
-        return err->code;
-    bh_ref_format(&ref, text);
-    for (char *p = text; *p != '\0'; p++)
-        if (*p == '/')
-            *p = '_';
-    if (ctx->config != NULL)
-        *out = bh_xasprintf("%s/manifests/%s", ctx->config, text);
-    else if (xdg != NULL && xdg[0] == '/')
-        *out = bh_xasprintf("%s/bulkhead/manifests/%s", xdg, text);
-    else if (home != NULL && home[0] == '/')
-        *out = bh_xasprintf("%s/.config/bulkhead/manifests/%s", home, text);
-    else
-        return bh_err_set(err, BH_E_INVALID, "no place for manifest lists: HOME is not set");
-    return 0;
-}
-
-static int read_list(const char *path, const char *name, json_t **out, struct bh_err *err) {
-    struct bh_buf text BH_SCOPE_BUF = BH_BUF_INIT;
-
-    if (access(path, F_OK) != 0) {
-        bh_err_set(err, BH_E_NOT_FOUND, "No such manifest: %s", name);
-        return bh_err_hint(err, "make it with `manifest create`");
-    }
-    if (bh_file_read(AT_FDCWD, path, LIST_MAX, &text, err) != 0)
-        return err->code;
-    if (bh_json_parse(bh_buf_str(&text), text.len, LIST_MAX, path, out, err) != 0)
-        return err->code;
-    if (json_is_array(*out))
-        return 0;
-    json_decref(*out);
-    return bh_err_set(err, BH_E_INVALID, "%s: expected a list", path);
-}
-
-static int write_list(const char *path, const json_t *list, struct bh_err *err) {
-    char *text BH_SCOPE_FREE = json_dumps(list, JSON_INDENT(4));
-
-    if (bh_make_parents(path, 0700) != 0)
-        return bh_err_errno(err, errno, "make the folder of %s", path);
-    return bh_file_replace(AT_FDCWD, path, text, strlen(text), 0600, false, err);
-}
 
 /* Entries remember where they came from: "repository" and "name" beside the descriptor. */
 static int add_entry(struct cli_ctx *ctx, const struct cli_args *args, const char *name, json_t *list) {
     bulkhead_value *reply = NULL;
     int status = look(ctx, args, name, false, true, &reply);
-    const bulkhead_value *desc, *platform;
+    const bulkhead_value *desc;
     struct bh_err ignored = BH_ERR_INIT;
     char text[BH_REF_TEXT_SIZE] = "";
     struct bh_ref ref;
-    json_t *entry, *p;
+    json_t *entry;
 
     if (status != 0)
         return status;
@@ -215,16 +92,9 @@ static int add_entry(struct cli_ctx *ctx, const struct cli_args *args, const cha
         return cli_failf(ctx->out, CLI_EXIT_FAILED, "%s is a manifest list, a list holds manifests of images", name);
     }
     desc = bulkhead_get(bulkhead_get(reply, "top"), "desc");
-    platform = bulkhead_get(bulkhead_get(reply, "image_config"), "platform");
     if (bh_ref_parse(bulkhead_get_str(reply, "reference"), &ref, &ignored) == 0)
         bh_ref_name(&ref, text);
-    entry = descriptor_of(desc);
-    p = json_object();
-    json_object_set_new(p, "architecture", json_string(bulkhead_get_str(platform, "architecture")));
-    json_object_set_new(p, "os", json_string(bulkhead_get_str(platform, "os")));
-    if (bulkhead_get_str(platform, "variant")[0] != '\0')
-        json_object_set_new(p, "variant", json_string(bulkhead_get_str(platform, "variant")));
-    json_object_set_new(entry, "platform", p);
+    entry = shape_descriptor(desc, shape_platform(bulkhead_get(reply, "image_config")));
     json_object_set_new(entry, "repository", json_string(text));
     json_object_set_new(entry, "name", json_string(name));
     for (size_t i = json_array_size(list); i > 0; i--)
@@ -242,17 +112,17 @@ int cmd_manifest_create(struct cli_ctx *ctx, const struct cli_args *args) {
     json_t *list = NULL;
     int status = 0;
 
-    if (path_of(ctx, name, &path, &err) != 0)
+    if (cli_manifest_list_path(ctx, name, &path, &err) != 0)
         return cli_fail(ctx->out, &err);
     if (access(path, F_OK) == 0 && !cli_bool(args, "amend"))
         return cli_failf(ctx->out, CLI_EXIT_FAILED, "refusing to amend an existing manifest list with no --amend flag");
-    if (access(path, F_OK) == 0 && read_list(path, name, &list, &err) != 0)
+    if (access(path, F_OK) == 0 && cli_manifest_list_read(path, name, &list, &err) != 0)
         return cli_fail(ctx->out, &err);
     if (list == NULL)
         list = json_array();
     for (int i = 1; status == 0 && i < args->operand_count; i++)
         status = add_entry(ctx, args, args->operands[i], list);
-    if (status == 0 && write_list(path, list, &err) != 0)
+    if (status == 0 && cli_manifest_list_write(path, list, &err) != 0)
         status = cli_fail(ctx->out, &err);
     json_decref(list);
     if (status == 0) {
@@ -289,88 +159,151 @@ int cmd_manifest_annotate(struct cli_ctx *ctx, const struct cli_args *args) {
     char *path BH_SCOPE_FREE = NULL;
     BH_SCOPE_JSON json_t *list = NULL;
     struct bh_err err = BH_ERR_INIT;
+    json_t *entry;
 
-    if (path_of(ctx, name, &path, &err) != 0 || read_list(path, name, &list, &err) != 0)
+    if (cli_manifest_list_path(ctx, name, &path, &err) != 0 || cli_manifest_list_read(path, name, &list, &err) != 0)
         return cli_fail(ctx->out, &err);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        json_t *entry = json_array_get(list, i);
+    entry = cli_manifest_list_find(list, of);
+    if (entry == NULL)
+        return cli_failf(ctx->out, CLI_EXIT_FAILED, "manifest for image %s does not exist in %s", of, name);
+    annotate(args, entry);
+    return cli_manifest_list_write(path, list, &err) == 0 ? 0 : cli_fail(ctx->out, &err);
+}
 
-        if (!bh_str_eq(json_string_value(json_object_get(entry, "name")), of) &&
-            !bh_str_eq(json_string_value(json_object_get(entry, "digest")), of))
-            continue;
-        annotate(args, entry);
-        return write_list(path, list, &err) == 0 ? 0 : cli_fail(ctx->out, &err);
+/* ---- inspect ------------------------------------------------------------------------------- */
+
+static int parse_document(const bulkhead_value *document, json_t **out, struct bh_err *err) {
+    size_t n = 0;
+    const void *data = bulkhead_get_bytes(document, "data", &n);
+
+    return bh_json_parse(data, n, CLI_MANIFEST_LIST_MAX, "manifest", out, err);
+}
+
+/* Of an index each manifest with the platform that its entry tells, else the one with that of its config. */
+static int verbose_rows(const bulkhead_value *reply, json_t *rows, struct bh_err *err) {
+    const bulkhead_value *list = bulkhead_get(reply, "manifest"), *top = bulkhead_get(reply, "top");
+    const char *reference = bulkhead_get_str(reply, "reference");
+    BH_SCOPE_JSON json_t *index = NULL;
+    json_t *row = NULL;
+
+    if (bulkhead_count(list) == 0) {
+        if (shape_manifest(reference, top, shape_platform(bulkhead_get(reply, "image_config")), &row, err) != 0)
+            return err->code;
+        json_array_append_new(rows, row);
+        return 0;
     }
-    return cli_failf(ctx->out, CLI_EXIT_FAILED, "manifest for image %s does not exist in %s", of, name);
-}
+    if (parse_document(top, &index, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < bulkhead_count(list); i++) {
+        const bulkhead_value *document = bulkhead_at(list, i);
+        char *ref BH_SCOPE_FREE =
+            bh_xasprintf("%s@%s", reference, bulkhead_get_str(bulkhead_get(document, "desc"), "digest"));
+        json_t *platform = shape_platform_entry(json_array_get(json_object_get(index, "manifests"), i));
 
-/* ---- push ---------------------------------------------------------------------------------- */
-
-/* All manifests docker's: its list; else an OCI index. */
-static const char *type_of(const json_t *list) {
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!bh_str_eq(json_string_value(json_object_get(json_array_get(list, i), "mediaType")), DOCKER_MANIFEST_TYPE))
-            return INDEX_TYPE;
-    return DOCKER_LIST_TYPE;
-}
-
-static char *document_of(const json_t *list, const char *type) {
-    json_t *root = json_object(), *manifests = json_array();
-    char *text;
-
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        json_t *entry = json_copy(json_array_get(list, i));
-
-        json_object_del(entry, "repository");
-        json_object_del(entry, "name");
-        json_array_append_new(manifests, entry);
+        if (shape_manifest(ref, document, platform, &row, err) != 0)
+            return err->code;
+        json_array_append_new(rows, row);
     }
-    json_object_set_new(root, "schemaVersion", json_integer(2));
-    json_object_set_new(root, "mediaType", json_string(type));
-    json_object_set_new(root, "manifests", manifests);
-    text = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    json_decref(root);
-    return text;
+    return 0;
 }
 
-/* A list in the making goes before what the registry has, as with docker. */
-static int put_local(struct cli_ctx *ctx, const char *name, bool *out_here) {
-    char *path BH_SCOPE_FREE = NULL, *text BH_SCOPE_FREE = NULL;
+/* A manifest stands alone, those of an index in a list, even when there is one. */
+static void put_rows(struct cli_ctx *ctx, const json_t *rows, bool list) {
+    cli_put_json_html(ctx->out, list ? rows : json_array_get(rows, 0), "\t");
+}
+
+static int put_verbose(struct cli_ctx *ctx, const bulkhead_value *reply) {
+    BH_SCOPE_JSON json_t *rows = json_array();
     struct bh_err err = BH_ERR_INIT;
-    json_t *list = NULL, *document;
 
-    if (path_of(ctx, name, &path, &err) != 0 || access(path, F_OK) != 0)
-        return 0; /* the engine says what is wrong with a name */
-    if (read_list(path, name, &list, &err) != 0)
+    if (verbose_rows(reply, rows, &err) != 0)
         return cli_fail(ctx->out, &err);
+    put_rows(ctx, rows, bulkhead_count(bulkhead_get(reply, "manifest")) > 0);
+    return 0;
+}
+
+/* Of a list in the making: the manifest that an entry names, with the platform that the list gives it. */
+static int add_local_row(struct cli_ctx *ctx, const struct cli_args *args, const json_t *entry, json_t *rows) {
+    const char *name = json_string_value(json_object_get(entry, "name"));
+    const char *repository = json_string_value(json_object_get(entry, "repository"));
+    const char *digest = json_string_value(json_object_get(entry, "digest"));
+    char *pinned BH_SCOPE_FREE =
+        bh_xasprintf("%s@%s", repository != NULL ? repository : "", digest != NULL ? digest : "");
+    char ref[BH_REF_TEXT_SIZE] = "";
+    bulkhead_value *reply = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_ref named;
+    json_t *row = NULL;
+    int status = look(ctx, args, pinned, false, false, &reply);
+
+    if (status != 0)
+        return status;
+    if (name != NULL && bh_ref_parse_tagged(name, &named, &err) == 0)
+        bh_ref_format(&named, ref);
+    bh_err_clear(&err);
+    if (shape_manifest(ref, bulkhead_get(reply, "top"), shape_platform_entry(entry), &row, &err) != 0)
+        status = cli_fail(ctx->out, &err);
+    else
+        json_array_append_new(rows, row);
+    bulkhead_value_free(reply);
+    return status;
+}
+
+/* only NULL: all of the list. */
+static int put_local_verbose(struct cli_ctx *ctx, const struct cli_args *args, const json_t *list, const json_t *only) {
+    BH_SCOPE_JSON json_t *rows = json_array();
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < json_array_size(list); i++)
+        if (only == NULL || json_array_get(list, i) == only)
+            status = add_local_row(ctx, args, json_array_get(list, i), rows);
+    if (status == 0)
+        put_rows(ctx, rows, only == NULL);
+    return status;
+}
+
+/* A list in the making goes before what the registry has, as with docker: [LIST] NAME. */
+static int put_local(struct cli_ctx *ctx, const struct cli_args *args, bool *out_here) {
+    const char *name = args->operands[0], *of = args->operands[1];
+    char *path BH_SCOPE_FREE = NULL, *text BH_SCOPE_FREE = NULL;
+    BH_SCOPE_JSON json_t *list = NULL, *document = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    const json_t *only = NULL;
+
+    if (cli_manifest_list_path(ctx, name, &path, &err) != 0 || access(path, F_OK) != 0)
+        return 0; /* the engine says what is wrong with a name */
+    if (cli_manifest_list_read(path, name, &list, &err) != 0)
+        return cli_fail(ctx->out, &err);
+    only = of != NULL ? cli_manifest_list_find(list, of) : NULL;
+    if (of != NULL && (only == NULL || !cli_bool(args, "verbose")))
+        return 0; /* what it is without the list */
     *out_here = true;
-    text = document_of(list, type_of(list));
-    json_decref(list);
+    if (cli_bool(args, "verbose"))
+        return put_local_verbose(ctx, args, list, only);
+    text = cli_manifest_list_document(list, cli_manifest_list_type(list));
     document = json_loads(text, 0, NULL);
     cli_put_json(ctx->out, document);
-    json_decref(document);
     return 0;
 }
 
 int cmd_manifest_inspect(struct cli_ctx *ctx, const struct cli_args *args) {
-    /* docker: [LIST] NAME; the list is only where a local one would be looked for */
     const char *name = args->operands[args->operand_count - 1];
+    bool here = false, verbose = cli_bool(args, "verbose");
     struct bh_err err = BH_ERR_INIT;
     bulkhead_value *reply = NULL;
     json_t *top = NULL;
-    bool here = false;
-    int status = put_local(ctx, name, &here);
+    int status = put_local(ctx, args, &here);
 
     if (here || status != 0)
         return status;
-    if ((status = look(ctx, args, name, cli_bool(args, "verbose"), false, &reply)) != 0)
+    if ((status = look(ctx, args, name, verbose, verbose, &reply)) != 0)
         return status;
     if (cli_bool(args, "raw")) {
         size_t n = 0;
         const void *data = bulkhead_get_bytes(bulkhead_get(reply, "top"), "data", &n);
 
         cli_put_text(ctx->out, data, n);
-    } else if (cli_bool(args, "verbose")) {
+    } else if (verbose) {
         status = put_verbose(ctx, reply);
     } else if (parse_document(bulkhead_get(reply, "top"), &top, &err) == 0) {
         cli_put_json(ctx->out, top);
@@ -382,9 +315,11 @@ int cmd_manifest_inspect(struct cli_ctx *ctx, const struct cli_args *args) {
     return status;
 }
 
+/* ---- push ---------------------------------------------------------------------------------- */
+
 static int push(struct cli_ctx *ctx, const struct cli_args *args, const char *name, const json_t *list) {
-    const char *type = type_of(list);
-    char *text BH_SCOPE_FREE = document_of(list, type);
+    const char *type = cli_manifest_list_type(list);
+    char *text BH_SCOPE_FREE = cli_manifest_list_document(list, type);
     bulkhead_value *request, *desc, *from, *remote = NULL, *reply = NULL;
     int status = remote_of(ctx, args, CLI_REMOTE_PUSH, name, &remote);
 
@@ -417,7 +352,7 @@ int cmd_manifest_push(struct cli_ctx *ctx, const struct cli_args *args) {
     struct bh_err err = BH_ERR_INIT;
     int status;
 
-    if (path_of(ctx, name, &path, &err) != 0 || read_list(path, name, &list, &err) != 0)
+    if (cli_manifest_list_path(ctx, name, &path, &err) != 0 || cli_manifest_list_read(path, name, &list, &err) != 0)
         return cli_fail(ctx->out, &err);
     status = push(ctx, args, name, list);
     if (status == 0 && cli_bool(args, "purge") && unlink(path) != 0)
@@ -432,7 +367,7 @@ int cmd_manifest_rm(struct cli_ctx *ctx, const struct cli_args *args) {
     for (int i = 0; i < args->operand_count; i++) {
         char *path BH_SCOPE_FREE = NULL;
 
-        if (path_of(ctx, args->operands[i], &path, &err) != 0)
+        if (cli_manifest_list_path(ctx, args->operands[i], &path, &err) != 0)
             return cli_fail(ctx->out, &err);
         if (unlink(path) != 0)
             status = cli_failf(ctx->out, CLI_EXIT_FAILED, "No such manifest: %s", args->operands[i]);

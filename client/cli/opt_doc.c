@@ -201,7 +201,7 @@ void cli_doc_json(const struct cli_app *app, struct bh_buf *out) {
         json_array_append_new(commands, json_command(c));
     all = json_pack("{s:s,s:s,s:o,s:o}", "name", app->name, "version", app->version, "options",
                     json_opts(cli_global_command()), "commands", commands);
-    bh_tmpl_print_json_indent(out, all, false);
+    bh_tmpl_print_json_indent(out, all, "    ");
     bh_buf_addc(out, '\n');
     json_decref(all);
 }

@@ -121,14 +121,33 @@ void cli_put_word(struct cli_out *o, const char *s) {
     flush_if_full(o);
 }
 
+static void put_document(struct cli_out *o, struct bh_buf *b) {
+    bh_buf_addc(b, '\n');
+    if (bh_buf_failed(b) && o->write_errno == 0)
+        o->write_errno = ENOMEM;
+    cli_put_text(o, bh_buf_str(b), b->len);
+}
+
 void cli_put_json(struct cli_out *o, const json_t *value) {
     struct bh_buf b BH_SCOPE_BUF = BH_BUF_INIT_MAX(PENDING_MAX);
 
-    bh_tmpl_print_json_indent(&b, value, false);
-    bh_buf_addc(&b, '\n');
-    if (bh_buf_failed(&b) && o->write_errno == 0)
-        o->write_errno = ENOMEM;
-    cli_put_text(o, bh_buf_str(&b), b.len);
+    bh_tmpl_print_json_indent(&b, value, "    ");
+    put_document(o, &b);
+}
+
+void cli_put_json_html(struct cli_out *o, const json_t *value, const char *indent) {
+    struct bh_buf plain BH_SCOPE_BUF = BH_BUF_INIT_MAX(PENDING_MAX), b BH_SCOPE_BUF = BH_BUF_INIT_MAX(PENDING_MAX);
+
+    bh_tmpl_print_json_indent(&plain, value, indent);
+    for (size_t i = 0; i < plain.len; i++) { /* such characters stand in strings only */
+        char c = plain.data[i];
+
+        if (c == '<' || c == '>' || c == '&')
+            bh_buf_addf(&b, "\\u%04x", (unsigned)c);
+        else
+            bh_buf_addc(&b, c);
+    }
+    put_document(o, &b);
 }
 
 /* ---- talk ---- */

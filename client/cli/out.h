@@ -40,6 +40,8 @@ void cli_put_text(struct cli_out *o, const char *s, size_t n);
 /* Foreign text that is one word of a line: always escaped, newlines too. */
 void cli_put_word(struct cli_out *o, const char *s);
 void cli_put_json(struct cli_out *o, const json_t *value); /* four spaces of indent, newline at the end */
+/* With another indent, and <, > and & written as Go's encoder does: \u003c. */
+void cli_put_json_html(struct cli_out *o, const json_t *value, const char *indent);
 /* 0 or BH_E_* with the error of the first failed write; commands that stream check it. */
 int cli_out_flush(struct cli_out *o, struct bh_err *err);
 

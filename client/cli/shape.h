@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/err.h"
 #include "bulkhead/bulkhead.h"
 
 /* Repeated strings -> array; NULL or absent -> null. */
@@ -26,6 +27,14 @@ json_t *shape_run_config(const bulkhead_value *run_config);
 json_t *shape_image(const bulkhead_value *reply); /* ImageInspectReply */
 /* RemoteInspectReply with a config; the names it has there, tag NULL: none. */
 json_t *shape_remote_image(const bulkhead_value *reply, const char *tag, const char *digest);
+/* A descriptor and, when it is not NULL, its platform. */
+json_t *shape_descriptor(const bulkhead_value *desc, json_t *take_platform);
+/* The platform of a config; of an entry of an index, as that writes it. */
+json_t *shape_platform(const bulkhead_value *image_config);
+json_t *shape_platform_entry(const json_t *entry);
+/* `manifest inspect -v`: of a manifest its Ref, Descriptor, Raw, and its own members by its kind. */
+int shape_manifest(const char *ref, const bulkhead_value *document, json_t *take_platform, json_t **out,
+                   struct bh_err *err);
 json_t *shape_container(const bulkhead_value *reply, bool size); /* ContainerInspectReply */
 
 #endif

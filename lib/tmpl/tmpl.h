@@ -91,7 +91,7 @@ void bh_tmpl_free(struct bh_tmpl *t);
 /* One value as {{.}} prints it, and as {{json .}} does (compact, no HTML escapes). */
 void bh_tmpl_print(struct bh_buf *out, const json_t *value);
 void bh_tmpl_print_json(struct bh_buf *out, const json_t *value, bool sort_keys);
-/* A whole document with four spaces of indent, as `docker inspect` writes it; no newline at the end. */
-void bh_tmpl_print_json_indent(struct bh_buf *out, const json_t *value, bool sort_keys);
+/* A whole document, as `docker inspect` writes it with an indent of four spaces; no newline at the end. */
+void bh_tmpl_print_json_indent(struct bh_buf *out, const json_t *value, const char *indent);
 
 #endif

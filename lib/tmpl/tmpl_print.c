@@ -226,8 +226,9 @@ void tmpl_print_quoted(struct bh_buf *out, const char *s, size_t n, char quote) 
 /* ---- JSON ---- */
 
 struct json_style {
-    bool sort, indent;
-    bool sort_here; /* this object is one whose keys users choose: Go's maps come out sorted */
+    bool sort;
+    const char *indent; /* NULL: all on one line */
+    bool sort_here;     /* this object is one whose keys users choose: Go's maps come out sorted */
 };
 
 static void json_at(struct bh_buf *out, const json_t *j, struct json_style style, unsigned depth);
@@ -244,7 +245,7 @@ static void json_break(struct bh_buf *out, struct json_style style, unsigned dep
         return;
     bh_buf_addc(out, '\n');
     for (unsigned i = 0; i < depth; i++)
-        bh_buf_adds(out, "    ");
+        bh_buf_adds(out, style.indent);
 }
 
 static void json_member(struct bh_buf *out, const char *key, const json_t *value, bool first, struct json_style style,
@@ -324,6 +325,6 @@ void bh_tmpl_print_json(struct bh_buf *out, const json_t *value, bool sort_keys)
     json_at(out, value, (struct json_style){.sort = sort_keys}, 0);
 }
 
-void bh_tmpl_print_json_indent(struct bh_buf *out, const json_t *value, bool sort_keys) {
-    json_at(out, value, (struct json_style){.sort = sort_keys, .indent = true}, 0);
+void bh_tmpl_print_json_indent(struct bh_buf *out, const json_t *value, const char *indent) {
+    json_at(out, value, (struct json_style){.indent = indent}, 0);
 }

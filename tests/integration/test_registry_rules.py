@@ -885,6 +885,64 @@ def _(e):
         has(done.stderr, "name unknown")
 
 
+DOCKER = "application/vnd.docker.distribution.manifest."
+
+
+def docker_document(r, repo, image):
+    """The manifest of an image in docker's types."""
+    document = r.document(repo, image)
+    document["mediaType"] = DOCKER + "v2+json"
+    document["config"]["mediaType"] = "application/vnd.docker.container.image.v1+json"
+    for layer in document["layers"]:
+        layer["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    return document
+
+
+def fill(r):
+    """One of each kind; their names."""
+    one = mk.Image([mk.tar_of([("one", b"1", 0o644)])])
+    old = mk.Image([mk.tar_of([("old", b"2", 0o644)])], architecture="arm", variant="v7", **{"os.version": "10", "os.features": ["x"]})
+
+    def entry(document, **more):
+        return {**r.manifest(f"team/all@{mk.sha(json.dumps(document, indent=1).encode())}", document), **more}
+    r.put(one, "team/oci:1")
+    r.manifest("team/docker:1", docker_document(r, "team/docker", old))
+    bare = {**r.document("team/bare", old), "annotations": {"z": "<&>", "a": "b"}}
+    del bare["mediaType"]
+    r.manifest("team/bare:1", bare, mk.MANIFEST)
+    plain, docker = r.document("team/all", one), docker_document(r, "team/all", old)
+    odd = {"architecture": "arm", "variant": "v7", "os": "linux", "os.features": ["x", "y"], "os.version": "10"}
+    r.manifest("team/all:index", {"schemaVersion": 2, "mediaType": mk.INDEX, "annotations": {"top": "t"}, "manifests": [
+        entry(plain, platform={"architecture": "amd64", "os": "linux"}, annotations={"x": "y"}), entry(docker, platform=odd), entry(r.document("team/all", old))]})
+    r.manifest("team/all:list", {"schemaVersion": 2, "mediaType": DOCKER + "list.v2+json", "manifests": [entry(docker, platform=odd)]})
+    return ["team/oci:1", "team/docker:1", "team/bare:1", "team/all:index", "team/all:list", f"team/oci@{r.digest('team/oci:1')}"]
+
+
+@case("manifest inspect -v: byte for byte what docker prints, of manifests, indexes and lists in the making")
+def _(e):
+    if not DockerRegistry.program() or not shutil.which("docker"):
+        raise Skip("docker-registry or docker is not installed")
+    env = {**os.environ, "DOCKER_CONFIG": f"{e.folder}/docker-manifests"}
+    os.makedirs(env["DOCKER_CONFIG"])
+
+    def docker(*words):
+        done = subprocess.run(["docker", "manifest", *words], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return done.stdout if done.returncode == 0 else f"{done.returncode}: {done.stderr}"
+
+    def ours(*words):
+        return out(e, "manifest", *words, env=env)
+    with DockerRegistry(f"{e.folder}/kinds") as r:
+        for name in fill(r):
+            same(ours("inspect", "-v", f"{r.host}/{name}"), docker("inspect", "-v", "--insecure", f"{r.host}/{name}"))
+        made, parts = f"{r.host}/team/made:1", [f"{r.host}/team/docker:1", f"{r.host}/team/oci:1"]
+        for tool in (ours, docker):
+            tool("create", made, *parts, *(["--insecure"] if tool == docker else []))
+            tool("annotate", "--os-version", "11", "--variant", "v8", "--os-features", "f", made, parts[1])
+        same(ours("inspect", "-v", made), docker("inspect", "-v", made))
+        same(ours("inspect", "-v", made, parts[1]), docker("inspect", "-v", made, parts[1]))
+        same(json.loads(ours("inspect", made, parts[1])), json.loads(docker("inspect", made, parts[1])))
+
+
 # ---- ADD of an address ----
 
 def most_memory(e):

@@ -39,7 +39,7 @@ static void test_indent(void **state) {
     json_t *j = json_pack("[{s:i,s:[],s:{},s:[s,s]}]", "b", 1, "e", "m", "a", "x", "y");
 
     (void)state;
-    bh_tmpl_print_json_indent(&out, j, false);
+    bh_tmpl_print_json_indent(&out, j, "    ");
     assert_string_equal(bh_buf_str(&out),
                         "[\n    {\n        \"b\": 1,\n        \"e\": [],\n        \"m\": {},\n"
                         "        \"a\": [\n            \"x\",\n            \"y\"\n        ]\n    }\n]");
@@ -63,7 +63,7 @@ static void test_deep(void **state) {
     }
     bh_tmpl_print(&out, j);
     bh_tmpl_print_json(&out, j, false);
-    bh_tmpl_print_json_indent(&out, j, true);
+    bh_tmpl_print_json_indent(&out, j, "\t");
     assert_false(bh_buf_failed(&out));
     bh_buf_fini(&out);
     json_decref(j);
