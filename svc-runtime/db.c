@@ -61,6 +61,12 @@ struct rt_db {
 static int db_error(struct rt_db *db, const char *act, struct bh_err *err) {
     int code = sqlite3_errcode(db->h) == SQLITE_FULL ? BH_E_LIMIT : BH_E_INTERNAL;
 
+    if (sqlite3_extended_errcode(db->h) ==
+        SQLITE_CONSTRAINT_UNIQUE) { /* a rename is under way: the table was asked before */
+        bh_err_set(err, BH_E_CONFLICT,
+                   "Conflict. The container name is already in use by a container that is renamed now.");
+        return bh_err_reason(err, "name-in-use");
+    }
     bh_err_set(err, code, "%s the container's row: %s", act, sqlite3_errmsg(db->h));
     if (code == BH_E_LIMIT)
         bh_err_hint(err, "the file system of the engine's state folder is full: remove images or containers");
@@ -207,8 +213,8 @@ int rt_db_set_oci(struct rt_db *db, const char *id, int oci, struct bh_err *err)
     return finish(db, ST_OCI, "change", err);
 }
 
-int rt_db_rename(struct rt_db *db, const char *id, const char *name, struct bh_err *err) {
-    sqlite3_stmt *st = begin(db, ST_RENAME, true);
+int rt_db_rename(struct rt_db *db, const char *id, const char *name, bool durable, struct bh_err *err) {
+    sqlite3_stmt *st = begin(db, ST_RENAME, durable);
 
     bind_text(st, 1, id);
     bind_text(st, 2, name);

@@ -43,10 +43,11 @@ struct rt_record {
 int rt_db_open(const char *path, struct rt_db **out, struct bh_err *err);
 void rt_db_close(struct rt_db *db);
 
+/* Like rt_db_rename: BH_E_CONFLICT, reason name-in-use, when another row of the owner has the name. */
 int rt_db_insert(struct rt_db *db, const struct rt_record *r, struct bh_err *err);
 int rt_db_set_status(struct rt_db *db, const char *id, const struct rt_status *s, bool durable, struct bh_err *err);
 int rt_db_set_oci(struct rt_db *db, const char *id, int oci, struct bh_err *err);
-int rt_db_rename(struct rt_db *db, const char *id, const char *name, struct bh_err *err);
+int rt_db_rename(struct rt_db *db, const char *id, const char *name, bool durable, struct bh_err *err);
 int rt_db_delete(struct rt_db *db, const char *id, struct bh_err *err);
 /* Oldest first.  A code from row() ends it. */
 int rt_db_load(struct rt_db *db, int (*row)(void *arg, const struct rt_record *r, struct bh_err *err), void *arg,

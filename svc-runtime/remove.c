@@ -150,11 +150,12 @@ int rt_remove(struct rt_container *c, bool force, struct bh_err *err) {
     return r;
 }
 
-/* Should the files not go, the row stays and the next start of the room tries again. */
+/* Its client sees the end before the files have gone, and may take the name for the next container at once: the row has
+ * the id for a name meanwhile.  Should the files not go, it stays and the next start of the room tries again. */
 static int auto_remove_locked(struct rt_container *c, struct bh_err *err) {
     if (begin_removal(c, false, err) != 0)
         return err->code;
-    if (mark_removing(c, err) != 0)
+    if (mark_removing(c, err) != 0 || rt_db_rename(c->room->db, c->id, c->id, false, err) != 0)
         return removal_failed(c, err);
     out_of_sight(c);
     return free_all(c, err);
@@ -225,7 +226,7 @@ static int rename_locked(struct rt_container *c, const char *name, struct bh_err
         return bh_err_set(err, BH_E_INVALID, "Renaming a container with the same name as its current name");
     if (rt_table_rename(c->room->table, c, name, err) != 0)
         return err->code;
-    if (rt_db_rename(c->room->db, c->id, name, err) == 0)
+    if (rt_db_rename(c->room->db, c->id, name, true, err) == 0)
         return 0;
     if (rt_table_rename(c->room->table, c, old, &undo) != 0)
         bh_log_err("rename-undo", &undo);

@@ -144,6 +144,13 @@ def _(e):
     until("--rm removes it", lambda: gone(e, cid))
 
 
+@case("run --rm: when the client has ended the name is free, however long the files take to go")
+def _(e):
+    many = "i=0; while [ $i -lt 3000 ]; do : > /srv/$i; i=$((i+1)); done"
+    for i in range(6):
+        same(out(e, "run", "--rm", "--name", "again", "bb", "sh", "-c", f"{many}; echo {i}"), f"{i}\n")
+
+
 # ---- life ----
 
 @case("create, start, stop, kill, wait, restart, rename, rm and their rules")

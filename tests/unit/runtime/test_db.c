@@ -150,10 +150,12 @@ static void names_are_unique_by_owner(void **state) {
     (void)state;
     assert_int_equal(rt_db_insert(db, &a, &err), 0);
     assert_int_equal(rt_db_insert(db, &b, &err), 0);
-    assert_int_not_equal(rt_db_insert(db, &c, &err), 0);
+    assert_int_equal(rt_db_insert(db, &c, &err), BH_E_CONFLICT);
+    assert_string_equal(err.reason, "name-in-use");
     bh_err_clear(&err);
-    assert_int_equal(rt_db_rename(db, "id1", "old", &err), 0);
+    assert_int_equal(rt_db_rename(db, "id1", "old", true, &err), 0);
     assert_int_equal(rt_db_insert(db, &c, &err), 0);
+    assert_int_equal(rt_db_rename(db, "id1", "web", true, &err), BH_E_CONFLICT);
     rt_db_close(db);
 }
 
