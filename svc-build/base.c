@@ -123,6 +123,11 @@ static int from_stage(struct build_site *site, size_t index, struct bh_err *err)
     build_scope_init(&site->scope, &site->job->globals, &site->image.config.env, &site->arena);
     site->scope.args = base->scope.args; /* never changed in place */
     site->scope.n_args = base->scope.n_args;
+    site->n_records = site->cap_records = base->n_records;
+    if (base->n_records > 0) {
+        site->records = bh_xcalloc(base->n_records, sizeof *site->records);
+        memcpy(site->records, base->records, base->n_records * sizeof *site->records);
+    }
     return 0;
 }
 
@@ -157,6 +162,7 @@ static int from_image(struct build_site *site, const char *name, struct bh_err *
     if (r != 0)
         return hint_name(&site->link->base, err);
     site->image = image.config;
+    site->image.build_cache = (struct bh_strlist){0}; /* of its own steps, not of ours */
     site->base_history = image.config.n_history;
     site->base_layers = image.config.n_diff_ids;
     return need_path(site, err);

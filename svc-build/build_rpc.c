@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "build.pb-c.h"
+#include "cache_spec.h"
 #include "convert_rpc.h"
 #include "job.h"
 #include "log.h"
@@ -22,6 +23,7 @@
 #include "rpc/server.h"
 
 #define MAX_AGENTS 16
+#define MAX_FDS    64
 #define MIN_MEMORY ((uint64_t)6 << 20)
 #define MIN_CPUS   UINT64_C(10000000)
 
@@ -134,6 +136,7 @@ static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct b
                               .tags = list_of(m->tag, m->n_tag),
                               .extra_hosts = list_of(m->extra_host, m->n_extra_host),
                               .cache_from = list_of(m->cache_from, m->n_cache_from),
+                              .cache_to = list_of(m->cache_to, m->n_cache_to),
                               .no_cache_filter = list_of(m->no_cache_filter, m->n_no_cache_filter),
                               .security_opts = list_of(m->security_opt, m->n_security_opt),
                               .cap_add = list_of(m->cap_add, m->n_cap_add),
@@ -182,37 +185,74 @@ static int make_id(char out[24], struct bh_err *err) {
     return 0;
 }
 
-/* The output's first, then one for each agent.  What has come is the call's to close, also when it is too little. */
+/* What has come in one message, and how far it has been given away. */
+struct taken {
+    int fds[MAX_FDS];
+    unsigned n, at;
+};
+
+static int next_fd(struct taken *t) {
+    return t->at < t->n ? t->fds[t->at++] : -1;
+}
+
+static unsigned locals(const struct bh_strlist *texts) {
+    unsigned n = 0;
+
+    for (size_t i = 0; i < texts->n; i++)
+        n += build_cache_spec_local(texts->v[i]);
+    return n;
+}
+
+static int *cache_fds(struct taken *t, const struct bh_strlist *texts, struct bh_arena *arena, struct bh_err *err) {
+    int *fds = bh_oci_alloc(arena, (texts->n + 1) * sizeof *fds, err);
+
+    for (size_t i = 0; fds != NULL && i < texts->n; i++)
+        fds[i] = build_cache_spec_local(texts->v[i]) ? next_fd(t) : -1;
+    return fds;
+}
+
+static void give_agents(struct taken *t, const BD_MSG(BuildRequest) * m, struct build_ask *ask) {
+    for (size_t i = 0; i < m->n_ssh && t->at < t->n; i++)
+        ask->agents[ask->n_agents++] = (struct build_agent){.id = m->ssh[i], .fd = next_fd(t)};
+}
+
+/* In the order of build.proto.  What has come is the call's to close, also when it is too little. */
 static int take_fds(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *ask,
                     struct bh_err *err) {
-    unsigned n = 0, want = (unsigned)m->output_fd + (unsigned)m->n_ssh, at = 0;
-    int fds[1 + MAX_AGENTS];
+    const unsigned want =
+        (unsigned)m->output_fd + (unsigned)m->n_ssh + locals(&ask->cache_from) + locals(&ask->cache_to);
+    struct taken t = {.n = 0};
 
     if (m->n_ssh > MAX_AGENTS)
         return bh_err_set(err, BH_E_LIMIT, "%zu ssh agents: at most %d can be given", m->n_ssh, MAX_AGENTS);
+    if (want > MAX_FDS)
+        return bh_err_set(err, BH_E_LIMIT, "more than %d outputs, agents and caches", MAX_FDS);
+    if (want > 0 && bh_call_take_fds(call, t.fds, MAX_FDS, &t.n, err) != 0)
+        return err->code;
     ask->agents = bh_oci_alloc(arena, (m->n_ssh + 1) * sizeof *ask->agents, err);
-    if (ask->agents == NULL)
-        return err->code;
-    if (want == 0)
-        return 0;
-    if (bh_call_take_fds(call, fds, 1 + MAX_AGENTS, &n, err) != 0)
-        return err->code;
-    if (m->output_fd && n > 0)
-        ask->output_fd = fds[at++];
-    for (; at < n && ask->n_agents < m->n_ssh; at++) {
-        ask->agents[ask->n_agents] = (struct build_agent){.id = m->ssh[ask->n_agents], .fd = fds[at]};
-        ask->n_agents++;
+    if (ask->agents != NULL) {
+        if (m->output_fd)
+            ask->output_fd = next_fd(&t);
+        give_agents(&t, m, ask);
+        ask->cache_from_fd = cache_fds(&t, &ask->cache_from, arena, err);
+        ask->cache_to_fd = cache_fds(&t, &ask->cache_to, arena, err);
     }
-    bh_fdpass_close(fds + at, n - at);
-    return n == want
+    bh_fdpass_close(t.fds + t.at, t.n - t.at);
+    if (err->code != 0)
+        return err->code;
+    return t.n == want
                ? 0
-               : bh_err_set(err, BH_E_INVALID, "%u descriptors came for the output and the agents, not %u", n, want);
+               : bh_err_set(err, BH_E_INVALID, "%u descriptors came for outputs, agents and caches, not %u", t.n, want);
 }
 
 static void close_fds(struct build_ask *ask) {
     bh_fdpass_close(&ask->output_fd, 1);
     for (size_t i = 0; i < ask->n_agents; i++)
         bh_fdpass_close(&ask->agents[i].fd, 1);
+    if (ask->cache_from_fd != NULL)
+        bh_fdpass_close(ask->cache_from_fd, (unsigned)ask->cache_from.n);
+    if (ask->cache_to_fd != NULL)
+        bh_fdpass_close(ask->cache_to_fd, (unsigned)ask->cache_to.n);
 }
 
 static int run(struct build_room *room, struct bh_call *call, const struct build_ask *ask, struct bh_arena *arena,

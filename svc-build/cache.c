@@ -36,7 +36,16 @@ static bool read_note(const struct build_cached *c, struct build_result *out) {
     return true;
 }
 
-int build_cache_look(struct build_site *site, const struct bh_digest *key, bool *out_found, struct build_result *out,
+/* For the caches that go out. */
+static void note(struct build_site *site, const struct bh_digest *key, const struct build_result *r) {
+    if (site->n_records == site->cap_records) {
+        site->cap_records = site->cap_records == 0 ? 32 : 2 * site->cap_records;
+        site->records = bh_xrealloc(site->records, site->cap_records * sizeof *site->records);
+    }
+    site->records[site->n_records++] = (struct build_record){*key, *r};
+}
+
+static int look_here(struct build_site *site, const struct bh_digest *key, bool *out_found, struct build_result *out,
                      struct bh_err *err) {
     struct build_cached c = {0};
 
@@ -50,8 +59,8 @@ int build_cache_look(struct build_site *site, const struct bh_digest *key, bool 
     return 0;
 }
 
-int build_cache_keep(struct build_site *site, const struct bh_digest *key, struct build_result *r,
-                     const char *description, struct bh_err *err) {
+static int keep(struct build_site *site, const struct bh_digest *key, struct build_result *r, const char *description,
+                struct bh_err *err) {
     struct build_cache_put p = {.layers = &r->layer,
                                 .n = r->has_layer,
                                 .kind = "regular",
@@ -68,9 +77,40 @@ int build_cache_keep(struct build_site *site, const struct bh_digest *key, struc
     if (p.replace)
         return 0;
     /* two builds may do the same step at a time: the first one's result counts for both */
-    if (build_cache_look(site, key, &found, &kept, err) != 0)
+    if (look_here(site, key, &found, &kept, err) != 0)
         return err->code;
     if (found)
         *r = kept;
+    return 0;
+}
+
+/* What comes from elsewhere is found here the next time. */
+static int look_elsewhere(struct build_site *site, const struct bh_digest *key, bool *out_found,
+                          struct build_result *out, struct bh_err *err) {
+    BH_SCOPE_FREE char *text = NULL;
+    const char *name = NULL;
+
+    if (!build_cache_from_key(site, key, out, &name))
+        return 0;
+    *out_found = true;
+    text = bh_xasprintf("imported from %s", name);
+    return keep(site, key, out, text, err);
+}
+
+int build_cache_look(struct build_site *site, const struct bh_digest *key, bool *out_found, struct build_result *out,
+                     struct bh_err *err) {
+    if (look_here(site, key, out_found, out, err) != 0 ||
+        (!*out_found && look_elsewhere(site, key, out_found, out, err) != 0))
+        return err->code;
+    if (*out_found)
+        note(site, key, out);
+    return 0;
+}
+
+int build_cache_keep(struct build_site *site, const struct bh_digest *key, struct build_result *r,
+                     const char *description, struct bh_err *err) {
+    if (keep(site, key, r, description, err) != 0)
+        return err->code;
+    note(site, key, r);
     return 0;
 }

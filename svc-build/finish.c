@@ -142,9 +142,9 @@ static int squash(struct build_site *site, struct bh_err *err) {
 
 /* The image's config is final: labels, times, layers. */
 static int prepare(struct build_site *site, struct bh_err *err) {
-    if (set_labels(site, err) != 0 || set_times(site, err) != 0)
+    if (set_labels(site, err) != 0 || set_times(site, err) != 0 || (site->job->ask->squash && squash(site, err) != 0))
         return err->code;
-    return site->job->ask->squash ? squash(site, err) : 0;
+    return build_cache_to_inline(site, err);
 }
 
 /* ---- results --------------------------------------------------------------------------------- */
@@ -276,6 +276,8 @@ int build_finish_all(struct build_site **targets, size_t n, struct bh_err *err) 
     build_vertex_end(x.v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
     if (r == 0 && job->ask->push)
         r = push_names(&x, err);
+    if (r == 0)
+        r = build_cache_to_export(targets, n, err);
     if (r == 0)
         tell_result(&x);
     return r;

@@ -23,6 +23,7 @@
 #include "store.h"
 
 struct build_room;
+struct build_import;
 
 /* ---- what was asked for ---------------------------------------------------------------------- */
 
@@ -56,7 +57,8 @@ struct build_ask {
     size_t n_named;
     const char *target, *network, *output;
     struct bh_strlist platforms; /* one round of the build for each; none: this host's */
-    struct bh_strlist tags, extra_hosts, cache_from, no_cache_filter, security_opts, cap_add;
+    struct bh_strlist tags, extra_hosts, cache_from, cache_to, no_cache_filter, security_opts, cap_add;
+    int *cache_from_fd, *cache_to_fd;                /* one for each; -1: none */
     struct bh_pairs build_args, labels, annotations; /* build_args: with the proxies */
     bool no_cache, pull, squash, push, classic;
     bool has_epoch;
@@ -77,6 +79,16 @@ struct build_ask {
 
 /* ---- stages on their way ---------------------------------------------------------------------- */
 
+struct build_result { /* of a step */
+    struct bh_digest layer;
+    bool has_layer;
+    int64_t created_ns;
+};
+struct build_record { /* what a cache that goes out tells of a step */
+    struct bh_digest key;
+    struct build_result result;
+};
+
 struct build_site {
     struct build_job *job;
     size_t index;
@@ -92,6 +104,8 @@ struct build_site {
     bool cmd_set;    /* CMD was given in this stage: ENTRYPOINT keeps it */
     int64_t *row_ns; /* of own history rows: when their layer was made, 0 for rows without */
     size_t n_rows, cap_rows;
+    struct build_record *records; /* of its steps, and of those of the stages that it is built on */
+    size_t n_records, cap_records;
 
     const char *label; /* "builder", "stage-1", "" */
     unsigned command, n_commands;
@@ -125,8 +139,8 @@ struct build_job {
     struct build_hold *hold; /* ended by who made the job: the log is kept under it */
     struct build_progress *progress;
     struct build_cancel cancel;
-    struct build_image *cache_from; /* read only once the stages run */
-    size_t n_cache_from;
+    struct build_import *imports; /* of --cache-from; read only once the stages run */
+    size_t n_imports;
     struct build_site *sites; /* one for each stage; those that are not needed stay empty */
 
     pthread_mutex_t lock;
@@ -203,13 +217,9 @@ int build_shell_args(struct build_site *site, const struct build_command *c, con
 int build_path_join(const char *folder, const char *path, struct bh_arena *arena, const char **out, struct bh_err *err);
 
 /* ---- cache.c --------------------------------------------------------------------------------- */
-struct build_result { /* of a step */
-    struct bh_digest layer;
-    bool has_layer;
-    int64_t created_ns;
-};
 /* May this stage take results of earlier builds? */
 bool build_cache_on(const struct build_site *site);
+/* Here, or in an image of --cache-from. */
 int build_cache_look(struct build_site *site, const struct bh_digest *key, bool *out_found, struct build_result *out,
                      struct bh_err *err);
 /* r becomes what the cache has: when another build has just done the same, its result. */
@@ -220,6 +230,17 @@ int build_cache_keep(struct build_site *site, const struct bh_digest *key, struc
 int build_cache_from_load(struct build_job *job, struct bh_err *err);
 /* The layer that a RUN with this row in the history has in one of those images. */
 bool build_cache_from(const struct build_site *site, const char *text, struct build_result *out);
+/* What one of those images tells of the step with this key; its layer is here then.  *out_name: of the image. */
+bool build_cache_from_key(const struct build_site *site, const struct bh_digest *key, struct build_result *out,
+                          const char **out_name);
+
+/* ---- cache_to.c ------------------------------------------------------------------------------ */
+/* Before anything is done: is what --cache-to says possible? */
+int build_cache_to_check(const struct build_ask *ask, struct bh_arena *arena, struct bh_err *err);
+/* type=inline: the image itself tells of the steps it is made of.  Its config is final but for that. */
+int build_cache_to_inline(struct build_site *target, struct bh_err *err);
+/* All others. */
+int build_cache_to_export(struct build_site **targets, size_t n, struct bh_err *err);
 
 /* ---- history.c: rows of the image's history --------------------------------------------------- */
 /* Text as docker has it, without "# buildkit". */

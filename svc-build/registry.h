@@ -27,6 +27,32 @@ int build_push(struct build_registry *r, const struct build_ask *ask, const stru
                struct build_cancel *cancel, struct build_vertex_ref v, char digest[BH_DIGEST_TEXT_SIZE],
                struct bh_err *err);
 
+/* What a name means at its registry: no image comes here. */
+struct build_remote {
+    struct bh_image_config config; /* in the arena */
+    const char *pinned;            /* the image by its manifest's digest, for build_layers_pull */
+    bool is_image;
+    bool foreign; /* BuildKit has left a cache in it, or it is nothing but one */
+};
+int build_remote_look(struct build_registry *r, const struct build_ask *ask, const char *reference,
+                      const char *platform, struct bh_arena *arena, struct build_remote *out, struct bh_err *err);
+/* One layer of a pinned image, under the hold. */
+struct build_layer_pull {
+    const char *pinned;
+    uint64_t hold;
+    const struct bh_digest *layer;
+};
+int build_layer_pull(struct build_registry *r, const struct build_ask *ask, const struct build_layer_pull *what,
+                     struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err);
+/* An image without a name goes out under one. */
+struct build_cache_push {
+    const char *id, *destination, *compression;
+    uint32_t level;
+    bool force_compression;
+};
+int build_push_cache(struct build_registry *r, const struct build_ask *ask, const struct build_cache_push *what,
+                     struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err);
+
 struct build_fetched {
     const char *digest, *filename;
     int64_t mtime_ns;

@@ -10,10 +10,18 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "imageconf/imageconf.h"
+#include "oci/ref.h"
 #include "registry.pb-c.h"
 #include "rpc/client.h"
 
-#define SERVICE "bulkhead.registry.v1.Registry/"
+#define SERVICE     "bulkhead.registry.v1.Registry/"
+#define INSPECT_MS  120000
+#define EVENT_ARENA ((size_t)64 << 10)
+
+/* Of the documents that BuildKit leaves its caches in. */
+#define BUILDKIT_CACHE  "application/vnd.buildkit.cacheconfig."
+#define BUILDKIT_INLINE "\"moby.buildkit.cache."
 
 #define RG_MSG(name) Bulkhead__Registry__V1__##name
 
@@ -167,6 +175,121 @@ int build_push(struct build_registry *r, const struct build_ask *ask, const stru
     if (f.digest[0] != '\0')
         memcpy(digest, f.digest, sizeof f.digest);
     return 0;
+}
+
+/* ---- caches ------------------------------------------------------------------------------------ */
+
+static bool holds(const RG_MSG(RemoteDocument) * doc, const char *text) {
+    return doc != NULL && doc->data.len > 0 && memmem(doc->data.data, doc->data.len, text, strlen(text)) != NULL;
+}
+
+static const RG_MSG(RemoteDocument) * manifest_of(const RG_MSG(RemoteInspectReply) * reply) {
+    return reply->n_manifest > 0 ? reply->manifest[0] : reply->top;
+}
+
+static int pin(const RG_MSG(RemoteInspectReply) * reply, struct bh_arena *arena, struct build_remote *out,
+               struct bh_err *err) {
+    const RG_MSG(RemoteDocument) *m = manifest_of(reply);
+    char text[BH_REF_TEXT_SIZE];
+    struct bh_ref ref;
+
+    if (m == NULL || m->desc == NULL || bh_ref_parse(reply->reference, &ref, err) != 0)
+        return err->code != 0 ? err->code : bh_err_set(err, BH_E_INTERNAL, "the registry room told no manifest");
+    ref.tag[0] = '\0';
+    if (!bh_str_copy(ref.digest, sizeof ref.digest, m->desc->digest))
+        return bh_err_set(err, BH_E_INTERNAL, "the registry room told a digest that is none");
+    bh_ref_format(&ref, text);
+    out->pinned = bh_oci_strdup(arena, text, strlen(text), err);
+    return out->pinned == NULL ? err->code : 0;
+}
+
+static int keep_remote(const RG_MSG(RemoteInspectReply) * reply, struct bh_arena *arena, struct build_remote *out,
+                       struct bh_err *err) {
+    struct bh_image_config shared;
+
+    out->foreign = holds(reply->top, BUILDKIT_CACHE) || holds(manifest_of(reply), BUILDKIT_CACHE) ||
+                   holds(reply->config, BUILDKIT_INLINE);
+    out->is_image = reply->image_config != NULL;
+    if (!out->is_image)
+        return 0;
+    if (bh_imageconf_from_msg(reply->image_config, arena, &shared, err) != 0 ||
+        bh_image_config_copy(&shared, arena, &out->config, err) != 0)
+        return err->code;
+    return pin(reply, arena, out, err);
+}
+
+static int inspect(struct build_registry *r, const RG_MSG(RemoteInspectRequest) * req, struct bh_arena *arena,
+                   struct build_remote *out, struct bh_err *err) {
+    BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
+
+    if (bh_conn_call(r->conn, SERVICE "RemoteInspect", &req->base,
+                     &bulkhead__registry__v1__remote_inspect_reply__descriptor, INSPECT_MS, BH_CALL_IDEMPOTENT, &reply,
+                     err) != 0)
+        return err->code;
+    return keep_remote((const RG_MSG(RemoteInspectReply) *)reply, arena, out, err);
+}
+
+/* BuildKit has written caches as an index whose entries are layers: nothing can be chosen from it. */
+int build_remote_look(struct build_registry *r, const struct build_ask *ask, const char *reference,
+                      const char *platform, struct bh_arena *arena, struct build_remote *out, struct bh_err *err) {
+    RG_MSG(RemoteInspectRequest) req = BULKHEAD__REGISTRY__V1__REMOTE_INSPECT_REQUEST__INIT;
+    RG_MSG(RemoteOptions) remote = remote_of(ask);
+    struct bh_err ignored = BH_ERR_INIT;
+
+    *out = (struct build_remote){.pinned = ""};
+    req.reference = (char *)reference;
+    req.platform = (char *)platform;
+    req.config = true;
+    req.remote = &remote;
+    if (inspect(r, &req, arena, out, err) == 0)
+        return 0;
+    req.platform = (char *)"";
+    req.config = false;
+    if (err->code == BH_E_UNAVAILABLE || inspect(r, &req, arena, out, &ignored) != 0 || !out->foreign)
+        return err->code;
+    bh_err_clear(err);
+    return 0;
+}
+
+int build_layer_pull(struct build_registry *r, const struct build_ask *ask, const struct build_layer_pull *what,
+                     struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err) {
+    RG_MSG(PullRequest) req = BULKHEAD__REGISTRY__V1__PULL_REQUEST__INIT;
+    char diff_id[BH_DIGEST_TEXT_SIZE];
+    RG_MSG(RemoteOptions) remote = remote_of(ask);
+    char *names[] = {(char *)what->pinned}, *layers[] = {diff_id};
+    struct bh_arena arena;
+    struct follow f = {.v = v, .arena = &arena};
+    int code;
+
+    bh_digest_format(what->layer, diff_id);
+    req.reference = names;
+    req.n_reference = 1;
+    req.remote = &remote;
+    req.hold = what->hold;
+    req.diff_id = layers;
+    req.n_diff_id = 1;
+    bh_arena_init(&arena, EVENT_ARENA);
+    code = stream_call(r, SERVICE "Pull", &req.base, pull_event, cancel, &f, err);
+    bh_arena_fini(&arena);
+    return code;
+}
+
+int build_push_cache(struct build_registry *r, const struct build_ask *ask, const struct build_cache_push *what,
+                     struct build_cancel *cancel, struct build_vertex_ref v, struct bh_err *err) {
+    RG_MSG(PushRequest) req = BULKHEAD__REGISTRY__V1__PUSH_REQUEST__INIT;
+    RG_MSG(RemoteOptions) remote = remote_of(ask);
+    struct follow f = {.v = v};
+    char *ids[] = {(char *)what->id};
+
+    req.reference = ids;
+    req.n_reference = 1;
+    req.destination = (char *)what->destination;
+    req.compression = (char *)what->compression;
+    req.level = what->level;
+    req.force_compression = what->force_compression;
+    req.kept = true;
+    req.remote = &remote;
+    return stream_call(r, SERVICE "Push", &req.base, push_event, cancel, &f, err);
 }
 
 /* ---- files ------------------------------------------------------------------------------------- */

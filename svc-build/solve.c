@@ -249,6 +249,7 @@ void build_sites_free(struct build_job *job) {
                 bh_arena_wipe(&job->sites[i].arena);
             bh_arena_fini(&job->sites[i].arena);
             free(job->sites[i].row_ns);
+            free(job->sites[i].records);
         }
     free(job->sites);
     job->sites = NULL;
@@ -340,7 +341,7 @@ int build_solve(struct build_job *job, struct bh_err *err) {
     int r;
 
     if (check_names(job->ask, err) != 0 || build_output_kind(job->ask, &job->output, err) != 0 ||
-        build_context(job, err) != 0)
+        build_cache_to_check(job->ask, job->arena, err) != 0 || build_context(job, err) != 0)
         return err->code;
     if (job->ask->platforms.n > 1)
         return build_platforms(job, err);

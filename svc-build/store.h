@@ -74,6 +74,15 @@ struct build_save_ask {
 int build_save(struct build_store *s, const struct build_save_ask *ask, int fd, struct build_cancel *cancel,
                struct bh_err *err);
 
+/* The image of an OCI archive, without a name; it lives as long as the hold.  fd: a file, which stays the caller's. */
+struct build_load_ask {
+    uint64_t hold;
+    const char *platform; /* "": whatever there is */
+    int fd;
+};
+int build_load(struct build_store *s, const struct build_load_ask *ask, struct build_cancel *cancel,
+               char out_id[BH_DIGEST_TEXT_SIZE], struct bh_err *err);
+
 /* ---- layers ---- */
 struct build_stack {                /* where files come from */
     const struct bh_digest *layers; /* lowest first */

@@ -256,6 +256,51 @@ int build_save(struct build_store *s, const struct build_save_ask *ask, int fd, 
     return r;
 }
 
+static int take_loaded(const void *data, size_t n, char out_id[BH_DIGEST_TEXT_SIZE], struct bh_err *err) {
+    ST_MSG(LoadEvent) *e = bulkhead__store__v1__load_event__unpack(NULL, n, data);
+    int r = 0;
+
+    if (e == NULL)
+        return no_answer("an archive", err);
+    if (e->is_id && out_id[0] == '\0')
+        r = take_digest(e->loaded, out_id, err);
+    bulkhead__store__v1__load_event__free_unpacked(e, NULL);
+    return r;
+}
+
+static int follow_load(struct bh_stream *stream, int fd, char out_id[BH_DIGEST_TEXT_SIZE], struct bh_err *err) {
+    const void *data = NULL;
+    size_t n = 0;
+
+    if (bh_stream_send_fds(stream, &fd, 1, err) != 0 || bh_stream_close_send(stream, err) != 0)
+        return err->code;
+    while (bh_stream_recv(stream, &data, &n, err) == 0 && data != NULL)
+        if (take_loaded(data, n, out_id, err) != 0)
+            return err->code;
+    return err->code != 0 ? err->code : bh_stream_finish(stream, NULL, NULL, err);
+}
+
+int build_load(struct build_store *s, const struct build_load_ask *ask, struct build_cancel *cancel,
+               char out_id[BH_DIGEST_TEXT_SIZE], struct bh_err *err) {
+    const struct bh_stream_options options = {.announce_fds = true};
+    ST_MSG(LoadRequest) req = BULKHEAD__STORE__V1__LOAD_REQUEST__INIT;
+    struct bh_stream *stream = NULL;
+    struct build_wait wait;
+    int r;
+
+    out_id[0] = '\0';
+    req.quiet = true;
+    req.hold = ask->hold;
+    req.platform = (char *)ask->platform;
+    if (bh_stream_open(s->conn, SERVICE "Load", &req.base, &options, &stream, err) != 0)
+        return err->code;
+    build_wait_begin(cancel, &wait, stream);
+    r = follow_load(stream, ask->fd, out_id, err);
+    build_wait_end(cancel, &wait);
+    bh_stream_free(stream);
+    return r == 0 && out_id[0] == '\0' ? bh_err_set(err, BH_E_NOT_FOUND, "the archive holds no image") : r;
+}
+
 /* ---- layers ------------------------------------------------------------------------------------ */
 
 static char **digest_texts(const struct bh_digest *v, size_t n, struct bh_arena *arena, struct bh_err *err) {

@@ -336,6 +336,8 @@ static int prepare(struct reg_pulling *p, struct bh_err *err) {
         p->jobs = REG_PULL_LIVE;
     p->caller = p->ask->caller;
     p->caller.cancel_fd = p->stop.fd;
+    if (p->ask->hold != 0)
+        p->hold = reg_hold_of(p->room->store, p->ask->hold);
     if (p->caller.tries == 0)
         p->caller.tries = p->settings->tries;
     if (p->ask->platform[0] != '\0')

@@ -149,6 +149,8 @@ static int bring(struct reg_pull_image *im, struct reg_manifest *top, struct bh_
         return err->code;
     if (begin_hold(im->p, err) != 0 || reg_pull_documents(im, top, err) != 0 || reg_pull_layers(im, err) != 0)
         return err->code;
+    if (im->p->ask->hold != 0)
+        return 0; /* there is no image to tell of */
     return put_image(im, im->manifest_digest, im->top_is_index ? im->top : "", err);
 }
 
@@ -168,6 +170,17 @@ static int from_registry(struct reg_pull_image *im, bool here, struct bh_err *er
     return r;
 }
 
+/* For a build, whose hold they come under: what the owner has as images does not matter. */
+static int layers_alone(struct reg_pull_image *im, struct bh_err *err) {
+    struct reg_manifest top = {0};
+    int r = resolve(im, false, &top, err);
+
+    if (r == 0)
+        r = bring(im, &top, err);
+    reg_manifest_fini(&top);
+    return r;
+}
+
 static int keep_local(struct reg_pull_image *im, const struct reg_known *k, struct bh_err *err) {
     bh_str_copy(im->top, sizeof im->top, k->index_digest[0] != '\0' ? k->index_digest : k->manifest_digest);
     return tell_end(im, k->id, false, err);
@@ -178,6 +191,8 @@ static int by_policy(struct reg_pull_image *im, struct bh_err *err) {
     struct reg_known local = {0};
     int r;
 
+    if (im->p->ask->hold != 0)
+        return layers_alone(im, err);
     if (look_up_name(im->p, &im->ref, &im->arena, &local, err) != 0)
         return err->code;
     if (local.known && (policy == REG_PULL_MISSING || policy == REG_PULL_NEVER))

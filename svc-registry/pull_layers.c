@@ -62,6 +62,10 @@ static bool seen_before(const struct reg_pull_layer *all, size_t n, const struct
     return false;
 }
 
+static bool wanted_layer(const struct reg_pull *ask, const char *diff_id) {
+    return ask->diff_ids.n == 0 || bh_strlist_has(&ask->diff_ids, diff_id);
+}
+
 static size_t list(struct reg_pull_image *im, struct reg_pull_layer *all) {
     const struct reg_document_info *m = &im->manifest;
     size_t n = 0;
@@ -73,7 +77,7 @@ static size_t list(struct reg_pull_image *im, struct reg_pull_layer *all) {
     for (size_t i = 0; i < m->n_layers; i++) {
         const char *diff_id = im->diff_ids.n > 0 ? im->diff_ids.v[i] : "";
 
-        if (seen_before(all, n, &m->layers[i], diff_id))
+        if (!wanted_layer(im->p->ask, diff_id) || seen_before(all, n, &m->layers[i], diff_id))
             continue;
         all[n] = (struct reg_pull_layer){.im = im, .desc = &m->layers[i], .diff_id = diff_id};
         n++;

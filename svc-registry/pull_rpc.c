@@ -46,6 +46,11 @@ int reg_rpc_pull(void *room, struct bh_call *call, const ProtobufCMessage *reque
                            .platform = req->platform,
                            .jobs = req->jobs};
 
+    if ((bh_call_peer(call)->roles & BH_ROLE_BUILD) != 0 && req->hold != 0) {
+        ask.hold = req->hold;
+        ask.diff_ids = (struct bh_strlist){.n = req->n_diff_id, .v = (const char **)req->diff_id};
+    }
+
     if (reg_pull_policy_parse(req->policy, &ask.policy, err) != 0 ||
         reg_caller_of(call, req->remote, &ask.caller, err) != 0)
         return err->code;

@@ -101,6 +101,7 @@ static int open_image(struct reg_push_image_state *im, struct bh_err *err) {
                                       .compression = ask->compression,
                                       .level = ask->level,
                                       .force_compression = ask->force_compression,
+                                      .kept = ask->kept,
                                       .repository = repository};
 
     bh_ref_name(&im->target, repository);

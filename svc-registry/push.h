@@ -21,6 +21,7 @@ struct reg_push {
     unsigned level;
     bool force_compression;
     const char *destination; /* "" = where the name says */
+    bool kept;               /* also an image that only a hold keeps */
     struct reg_caller caller;
 };
 int reg_push(struct reg_room *room, const struct reg_push *ask, const struct reg_listener *listener,

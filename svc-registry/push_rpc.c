@@ -40,7 +40,8 @@ int reg_rpc_push(void *room, struct bh_call *call, const ProtobufCMessage *reque
                            .compression = req->compression,
                            .level = req->level,
                            .force_compression = req->force_compression,
-                           .destination = req->destination};
+                           .destination = req->destination,
+                           .kept = req->kept && (bh_call_peer(call)->roles & BH_ROLE_BUILD) != 0};
 
     if (reg_caller_of(call, req->remote, &ask.caller, err) != 0)
         return err->code;

@@ -26,7 +26,7 @@ struct reg_hold;
 int reg_hold_begin(struct reg_store *s, uid_t owner, const char *purpose, struct reg_hold **out, struct bh_err *err);
 void reg_hold_end(struct reg_hold *h);
 uint64_t reg_hold_id(const struct reg_hold *h);
-/* A hold that somebody else keeps (Fetch for a build). */
+/* A hold that somebody else keeps: layers for a build. */
 struct reg_hold *reg_hold_of(struct reg_store *s, uint64_t id);
 
 struct reg_document {
@@ -112,7 +112,7 @@ int reg_hold_image(struct reg_hold *h, const struct reg_image_put *put, struct b
 struct reg_push_ask {
     const char *name, *platform, *compression, *repository;
     uint32_t level;
-    bool force_compression;
+    bool force_compression, kept;
 };
 struct reg_push_layer {
     struct bh_desc desc;

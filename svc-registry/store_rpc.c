@@ -475,6 +475,7 @@ int reg_hold_push(struct reg_hold *h, const struct reg_push_ask *ask,
     req.compression = (char *)ask->compression;
     req.level = ask->level;
     req.force_compression = ask->force_compression;
+    req.kept = ask->kept;
     req.repository = (char *)ask->repository;
     if (bh_stream_open(h->store->conn, SERVICE "PushOpen", &req.base, &options, &stream, err) != 0)
         return err->code;

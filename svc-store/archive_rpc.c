@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "hold.h"
 #include "import.h"
 #include "load.h"
 #include "methods.h"
@@ -93,6 +94,33 @@ static void load_event(void *arg, const struct store_load_event *e) {
         t->deaf = true;
 }
 
+static int load_archive(struct store *s, struct bh_call *call, struct store_load *load, struct bh_err *err) {
+    struct incoming in;
+    int r = receive(s, call, &in, err);
+
+    if (r == 0) {
+        load->fd = incoming_fd(&in);
+        load->cancel_fd = bh_call_cancel_fd(call);
+        r = store_load(s, load, err);
+    }
+    incoming_end(s, &in);
+    return r;
+}
+
+/* For a build, whose hold keeps what comes. */
+static int load_held(struct store *s, struct bh_call *call, uint64_t hold, struct store_load *load,
+                     struct bh_err *err) {
+    struct store_hold *h;
+
+    if (store_hold_use(s, hold, bh_call_peer(call)->uid, &h, err) != 0)
+        return err->code;
+    load->who = h->who;
+    load->lease = h->lease;
+    load_archive(s, call, load, err);
+    store_hold_done(s, h);
+    return err->code;
+}
+
 int store_rpc_load(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const MSG(LoadRequest) *req = (const MSG(LoadRequest) *)request;
     struct telling telling = {.call = call, .quiet = req->quiet};
@@ -102,16 +130,10 @@ int store_rpc_load(void *room, struct bh_call *call, const ProtobufCMessage *req
         .event = load_event,
         .arg = &telling,
     };
-    struct incoming in;
-    int r = receive(room, call, &in, err);
 
-    if (r == 0) {
-        load.fd = incoming_fd(&in);
-        load.cancel_fd = bh_call_cancel_fd(call);
-        r = store_load(room, &load, err);
-    }
-    incoming_end(room, &in);
-    return r;
+    if ((bh_call_peer(call)->roles & BH_ROLE_BUILD) != 0)
+        return load_held(room, call, req->hold, &load, err);
+    return load_archive(room, call, &load, err);
 }
 
 /* ---- import -------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /*
  * content_rpc.c - handlers for content that comes in pieces: hold, documents, layers, images.
  *
- * Room: store.  Only registry and build may call these (methods.c).  A hold is the caller's own: its
- * number alone opens nothing.
+ * Room: store.  Only registry and build may call these (methods.c).  A hold is the caller's own, or one that a build
+ * has lent to the registry: its number alone opens nothing.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -23,7 +23,12 @@
 
 static int use_hold(struct store *s, const struct bh_call *call, uint64_t id, struct store_hold **out,
                     struct bh_err *err) {
-    return store_hold_use(s, id, bh_call_peer(call)->uid, out, err);
+    const struct bh_peer *p = bh_call_peer(call);
+
+    if (store_hold_use(s, id, p->uid, out, err) != BH_E_NOT_FOUND || (p->roles & BH_ROLE_REGISTRY) == 0)
+        return err->code;
+    bh_err_clear(err); /* layers of a cache come under the hold of the build that wants them */
+    return store_hold_use_lent(s, id, out, err);
 }
 
 /* ---- hold ---------------------------------------------------------------------------------- */

@@ -27,7 +27,7 @@ struct store_hold {
     struct store_hold *next;
     uint64_t id;
     uid_t caller;
-    bool lent; /* of a build: the runtime brings layers of its steps under it */
+    bool lent; /* of a build: the runtime brings layers of its steps under it, the registry those of caches */
     struct store_who who;
     int64_t lease;
     int end_fd; /* readable once the hold has ended: calls under it give up */
@@ -46,7 +46,7 @@ void store_hold_close(struct store *s, struct store_hold *take_hold);
 
 /* For one call: BH_E_NOT_FOUND (reason "no-hold") when there is none of that number for that uid. */
 int store_hold_use(struct store *s, uint64_t id, uid_t caller, struct store_hold **out, struct bh_err *err);
-/* For the runtime, which knows the number from the build that lends it. */
+/* For runtime and registry, which know the number from the build that lends it. */
 int store_hold_use_lent(struct store *s, uint64_t id, struct store_hold **out, struct bh_err *err);
 void store_hold_done(struct store *s, struct store_hold *h);
 

@@ -205,6 +205,17 @@ static int tar_sizes(struct loading *l, const struct store_plan_image *p, uint64
     return 0;
 }
 
+/* Without its names; and before it has a row, so that no collection takes it in between. */
+static int under_hold(struct loading *l, struct store_publish_image *im, struct bh_err *err) {
+    STORE_SCOPE_WRITE struct store_db *db = NULL;
+
+    im->n_names = 0;
+    if (store_write_begin(l->s->index, STORE_LAZY, &db, err) != 0 ||
+        store_lease_add(db, l->lease, STORE_LEASE_IMAGE, im->image.id, err) != 0)
+        return err->code;
+    return store_write_commit(&db, err);
+}
+
 static int new_image(struct loading *l, const struct store_chosen *c, struct store_publish_image *out,
                      struct bh_err *err) {
     const struct store_plan_image *p = c->image;
@@ -223,7 +234,7 @@ static int new_image(struct loading *l, const struct store_chosen *c, struct sto
         .parent = "",
         .other = c->index != NULL ? c->index->digest : "",
         .other_media = c->index != NULL ? c->index->media : "",
-        .part = c->part,
+        .part = c->part || l->load->lease != STORE_LEASE_NONE,
     };
     uint64_t *sizes;
 
@@ -235,7 +246,7 @@ static int new_image(struct loading *l, const struct store_chosen *c, struct sto
         return err->code;
     }
     *out = (struct store_publish_image){.image = n, .names = c->names, .n_names = c->n_names};
-    return 0;
+    return l->load->lease == STORE_LEASE_NONE ? 0 : under_hold(l, out, err);
 }
 
 static int put_index(struct loading *l, const struct store_plan_index *x, struct bh_err *err) {
@@ -259,11 +270,13 @@ static void moved(void *arg, const struct bh_ref *name, const char *old_id) {
 static void tell_loaded(struct loading *l, const struct store_chosen *c) {
     char text[BH_REF_TEXT_SIZE];
 
-    for (size_t i = 0; i < c->n_names; i++) {
+    bool named = l->load->lease == STORE_LEASE_NONE;
+
+    for (size_t i = 0; named && i < c->n_names; i++) {
         bh_ref_familiar(&c->names[i], text);
         tell(l, &(struct store_load_event){.loaded = text});
     }
-    if (c->n_names == 0 && !c->part)
+    if ((c->n_names == 0 || !named) && !c->part)
         tell(l, &(struct store_load_event){.loaded = c->image->config_digest, .is_id = true});
 }
 
@@ -284,7 +297,9 @@ static int publish_all(struct loading *l, struct bh_err *err) {
         if (new_image(l, &c->images[i], &v[i], err) != 0)
             return err->code;
     }
-    if (store_publish(l->s, l->load->who.owner, &l->lease, v, c->n_images, moved, l, err) != 0)
+    if ((l->load->lease != STORE_LEASE_NONE
+             ? store_publish_under(l->s, l->load->who.owner, l->lease, v, c->n_images, NULL, NULL, err)
+             : store_publish(l->s, l->load->who.owner, &l->lease, v, c->n_images, moved, l, err)) != 0)
         return err->code;
     for (size_t i = 0; i < l->n_notes; i++)
         if (l->notes[i] != NULL)
@@ -298,7 +313,10 @@ static int publish_all(struct loading *l, struct bh_err *err) {
 
 static int load_all(struct loading *l, struct bh_err *err) {
     if (store_temp_open(&l->s->place, &l->spool, err) != 0 || make_plan(l, err) != 0 || check_source(l, err) != 0 ||
-        check_room(l, err) != 0 || store_lease_take(l->s, l->load->who.owner, "load", &l->lease, err) != 0)
+        check_room(l, err) != 0)
+        return err->code;
+    l->lease = l->load->lease;
+    if (l->lease == STORE_LEASE_NONE && store_lease_take(l->s, l->load->who.owner, "load", &l->lease, err) != 0)
         return err->code;
     if (make_layers(l, err) != 0)
         return err->code;
@@ -313,7 +331,8 @@ int store_load(struct store *s, const struct store_load *load, struct bh_err *er
     bh_arena_init(&l.arena, PLAN_ARENA);
     r = load_all(&l, err);
     store_temp_drop(&s->place, &l.spool);
-    if (l.lease != STORE_LEASE_NONE) { /* nothing was published: take away what was made for it */
+    if (l.lease != STORE_LEASE_NONE &&
+        load->lease == STORE_LEASE_NONE) { /* nothing was published: take away what was made for it */
         store_lease_drop(s, &l.lease);
         store_gc_now(s);
     }

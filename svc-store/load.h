@@ -21,6 +21,7 @@ struct store_load_event {
 
 struct store_load {
     struct store_who who;
+    int64_t lease;        /* of a hold that keeps the images, without names; 0: they go into the list */
     int fd;               /* regular file */
     const char *platform; /* "": whatever is there, this machine's first where there is a choice */
     int cancel_fd;

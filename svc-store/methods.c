@@ -29,7 +29,7 @@ static const struct bh_method methods[] = {
     {"ImagePrune", BH_UNARY, PEOPLE, 0, 0, NOTED, store_rpc_image_prune},
     {"ImageDiff", BH_SERVER_STREAM, PEOPLE, 0, 0, AGAIN, store_rpc_image_diff},
 
-    {"Load", BH_BIDI_STREAM, PEOPLE, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_load},
+    {"Load", BH_BIDI_STREAM, PEOPLE | BH_ROLE_BUILD, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_load},
     {"Import", BH_BIDI_STREAM, PEOPLE, 0, 0, NOTED | BH_METHOD_FDS, store_rpc_import},
     {"Save", BH_SERVER_STREAM, PEOPLE | BH_ROLE_BUILD, 0, 0, BH_METHOD_FDS, store_rpc_save},
 

@@ -132,6 +132,7 @@ static int push(struct store *s, struct bh_call *call, struct store_hold *h, con
         .level = req->level,
         .force = req->force_compression,
         .repository = req->repository,
+        .kept = req->kept,
         .cancel_fd = bh_call_cancel_fd(call),
         .progress = progress,
         .arg = &telling,

@@ -8,6 +8,7 @@
 #define BH_CLI_BUILD_INT_H
 
 #include "cli/build_agent.h"
+#include "cli/build_cache.h"
 #include "cli/build_input.h"
 #include "cli/build_output.h"
 #include "cli/build_view.h"
@@ -21,6 +22,7 @@ struct build {
     struct build_input input;
     struct build_output output;
     struct build_agents agents;
+    struct build_caches caches;
     struct build_view *view;
     bulkhead_value *check; /* CheckReply */
     char *context_id;

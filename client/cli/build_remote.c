@@ -46,21 +46,33 @@ static size_t pulled_names(const struct build *x, const char **out) {
     return n;
 }
 
-/* Credentials for the images it is made of and, when it is pushed, for its names. */
+static size_t cache_names(const struct build_cache_side *s, const char **out) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        if (s->ref[i][0] != '\0')
+            out[n++] = s->ref[i];
+    return n;
+}
+
+/* Credentials for the images it is made of, for caches and, when it is pushed, for its names. */
 int build_remote_set(struct build *x, bulkhead_value *request) {
     bulkhead_value *tags = build_tags_of(x), *remote = NULL;
-    size_t n_tags = bulkhead_count(tags), n_from;
+    size_t n_tags = bulkhead_count(tags), n_from, n_to = 0;
     size_t most = bulkhead_count(bulkhead_get(x->check, "stage")) +
-                  bulkhead_count(bulkhead_get(x->check, "context_name")) + cli_count(x->args, "build-context");
+                  bulkhead_count(bulkhead_get(x->check, "context_name")) + cli_count(x->args, "build-context") +
+                  2 * BUILD_CACHES_MAX;
     const char **names BH_SCOPE_FREE = bh_xcalloc(most + n_tags + 1, sizeof *names);
     bool push = cli_bool(x->args, "push") || x->output.push;
     int status;
 
     n_from = pulled_names(x, names);
-    for (size_t i = 0; i < n_tags; i++)
-        names[n_from + i] = bulkhead_str(bulkhead_at(tags, i));
+    n_from += cache_names(&x->caches.from, names + n_from);
+    for (size_t i = 0; push && i < n_tags; i++)
+        names[n_from + n_to++] = bulkhead_str(bulkhead_at(tags, i));
+    n_to += cache_names(&x->caches.to, names + n_from + n_to);
     const struct cli_remote_names groups[] = {{CLI_REMOTE_PULL, names, n_from, NULL},
-                                              {CLI_REMOTE_PUSH, names + n_from, push ? n_tags : 0, NULL}};
+                                              {CLI_REMOTE_PUSH, names + n_from, n_to, NULL}};
     status = cli_remote_make_all(x->ctx, x->args, groups, BH_ARRAY_LEN(groups), &remote);
     if (status == 0)
         bulkhead_set(request, "remote", remote);

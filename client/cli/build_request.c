@@ -106,7 +106,7 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     bulkhead_set(request, "tag", build_tags_of(x));
     bulkhead_set(request, "platform", build_platforms_of(args));
     cli_set_list(args, "no-cache-filter", request, "no_cache_filter");
-    cli_set_list(args, "cache-from", request, "cache_from");
+    build_caches_set(&x->caches, request);
     cli_set_list(args, "ulimit", request, "ulimit");
     cli_set_list(args, "cap-add", request, "cap_add");
     cli_set_pairs(args, "label", request, "label");

@@ -44,7 +44,10 @@ static int write_metadata(struct build *x) {
 
 int build_result_finish(struct build *x) {
     int status = build_output_finish(&x->output, x->ctx);
+    struct bh_err err = BH_ERR_INIT;
 
+    if (status == 0 && build_caches_finish(&x->caches, &err) != 0)
+        status = cli_fail(x->ctx->out, &err);
     if (status == 0 && x->image_id != NULL)
         status = write_file(x, cli_str(x->args, "iidfile"), x->image_id);
     if (status == 0)

@@ -12,14 +12,20 @@
 #include "cli/build_int.h"
 #include "cli/engine.h"
 
-/* In the order of the protocol: the output, then the agents. */
-static unsigned descriptors(const struct build *x, int fds[1 + BUILD_AGENTS_MAX]) {
+#define FDS_MAX (1 + BUILD_AGENTS_MAX + 2 * BUILD_CACHES_MAX)
+
+/* In the order of the protocol. */
+static unsigned descriptors(const struct build *x, int fds[FDS_MAX]) {
     unsigned n = 0;
 
     if (x->output.fd >= 0)
         fds[n++] = x->output.fd;
     for (size_t i = 0; i < x->agents.n; i++)
         fds[n++] = build_agents_fd(&x->agents, i);
+    for (size_t i = 0; i < x->caches.from.n_fds; i++)
+        fds[n++] = x->caches.from.fd[i];
+    for (size_t i = 0; i < x->caches.to.n_fds; i++)
+        fds[n++] = x->caches.to.fd[i];
     return n;
 }
 
@@ -52,7 +58,7 @@ int build_run(struct build *x, bulkhead_value *take_request) {
     struct bulkhead_error error = {0};
     bulkhead *b = cli_engine(x->ctx);
     bulkhead_stream *s = NULL;
-    int fds[1 + BUILD_AGENTS_MAX];
+    int fds[FDS_MAX];
     unsigned n_fds = descriptors(x, fds);
     int r;
 
@@ -64,6 +70,7 @@ int build_run(struct build *x, bulkhead_value *take_request) {
     bulkhead_value_free(take_request);
     build_output_given(&x->output);
     build_agents_given(&x->agents);
+    build_caches_given(&x->caches);
     if (r == 0)
         r = follow(x, s, &error);
     bulkhead_stream_free(s);

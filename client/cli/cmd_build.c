@@ -28,8 +28,12 @@ const struct cli_opt cmd_build_opts[] = {
      .kind = CLI_LIST,
      .help = "Add a named context, as NAME=FOLDER, NAME=ARCHIVE or NAME=docker-image://IMAGE"},
     {.name = "builder", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Use another builder"},
-    {.name = "cache-from", .kind = CLI_LIST, .help = "Look for cached layers in this image too"},
-    {.name = "cache-to", .kind = CLI_LIST, .flags = CLI_OPT_LATER, .help = "Send the cache somewhere"},
+    {.name = "cache-from",
+     .kind = CLI_LIST,
+     .help = "Take results of steps from here too: an image, or type=registry|local,ref=..|src=.."},
+    {.name = "cache-to",
+     .kind = CLI_LIST,
+     .help = "Send results of steps there: type=inline|registry|local,ref=..|dest=..,mode=min|max"},
     {.name = "call",
      .kind = CLI_STRING,
      .help = "What to do",
@@ -121,6 +125,7 @@ static void build_fini(struct build *x) {
     build_input_fini(&x->input);
     build_output_fini(&x->output);
     build_agents_fini(&x->agents);
+    build_caches_fini(&x->caches);
     build_view_free(x->view);
     bulkhead_value_free(x->check);
     free(x->context_id);
@@ -222,9 +227,11 @@ int cmd_build(struct cli_ctx *ctx, const struct cli_args *args) {
     if (cli_bool(args, "quiet"))
         mode = BUILD_VIEW_QUIET;
     build_output_init(&x.output);
+    build_caches_init(&x.caches);
     if (check_options(args, &err) != 0 ||
         build_input_open(&x.input, args->operands[0], cli_str(args, "file"), cli_str(args, "ignorefile"), &err) != 0 ||
-        build_output_open(&x.output, cli_str(args, "output"), &err) != 0 || open_agents(&x, &err) != 0)
+        build_output_open(&x.output, cli_str(args, "output"), &err) != 0 || open_agents(&x, &err) != 0 ||
+        build_caches_open(&x.caches, ctx, args, &err) != 0)
         status = cli_fail(ctx->out, &err);
     else
         status = build(&x, mode);

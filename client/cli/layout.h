@@ -36,6 +36,9 @@ void cli_layout_close(struct cli_layout *l);
 /* The entry of index.json with this tag; tag "": the only one.  Lives in the arena. */
 int cli_layout_find(const struct cli_layout *l, const char *tag, struct bh_arena *arena, struct bh_desc *out,
                     struct bh_err *err);
+/* The same by digest. */
+int cli_layout_find_digest(const struct cli_layout *l, const char *digest, struct bh_arena *arena, struct bh_desc *out,
+                           struct bh_err *err);
 /* A manifest or index. */
 int cli_layout_read(const struct cli_layout *l, const struct bh_desc *desc, struct bh_buf *out, struct bh_err *err);
 /* Any blob, whose bytes have been checked; the caller closes. */

@@ -61,6 +61,21 @@ int cli_layout_find(const struct cli_layout *l, const char *tag, struct bh_arena
     return 0;
 }
 
+int cli_layout_find_digest(const struct cli_layout *l, const char *digest, struct bh_arena *arena, struct bh_desc *out,
+                           struct bh_err *err) {
+    struct bh_buf text BH_SCOPE_BUF = BH_BUF_INIT;
+    struct bh_index index;
+
+    if (cli_layout_read_file(l, INDEX, &text, err) != 0 || parse(l, &text, arena, &index, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < index.n_entries; i++)
+        if (strcmp(index.entries[i].digest_text, digest) == 0) {
+            *out = index.entries[i];
+            return 0;
+        }
+    return bh_err_set(err, BH_E_NOT_FOUND, "%s/%s names no image %.100s", l->path, INDEX, digest);
+}
+
 /* ---- an entry more --------------------------------------------------------------------------------------- */
 
 static int load(const struct cli_layout *l, json_t **out, struct bh_err *err) {

@@ -120,6 +120,7 @@ int bh_imageconf_from_msg(const config_msg *m, struct bh_arena *arena, struct bh
         c.os_version = m->platform->os_version;
     }
     c.os_features = list_from(m->n_os_features, m->os_features, false);
+    c.build_cache = list_from(m->n_build_cache, m->build_cache, false);
     if (m->config != NULL && bh_imageconf_run_from_msg(m->config, arena, &c.config, err) != 0)
         return err->code;
     if (diff_ids_from(m, arena, &c, err) != 0 || history_from(m, arena, &c, err) != 0)

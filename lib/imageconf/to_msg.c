@@ -163,6 +163,8 @@ int bh_imageconf_to_msg(const struct bh_image_config *c, struct bh_arena *arena,
     m->comment = str(c->comment);
     m->n_os_features = c->os_features.n;
     m->os_features = (char **)c->os_features.v;
+    m->n_build_cache = c->build_cache.n;
+    m->build_cache = (char **)c->build_cache.v;
     m->platform = platform_msg(arena, c->os, c->architecture, c->variant, c->os_version, err);
     if (m->platform == NULL || bh_imageconf_run_to_msg(&c->config, arena, &m->config, err) != 0 ||
         diff_ids_to_msg(c, arena, m, err) != 0 || history_to_msg(c, arena, m, err) != 0)

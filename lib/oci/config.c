@@ -191,8 +191,9 @@ static int check_platform_text(const struct bh_json_at *root, const char *key, c
 
 static int parse_top(const struct bh_json_at *root, struct bh_arena *arena, struct bh_image_config *c,
                      struct bh_err *err) {
-    static const char *const known[] = {"created",    "author",      "comment", "architecture", "variant", "os",
-                                        "os.version", "os.features", "config",  "rootfs",       "history", NULL};
+    static const char *const known[] = {"created", "author",           "comment",     "architecture", "variant",
+                                        "os",      "os.version",       "os.features", "config",       "rootfs",
+                                        "history", BH_BUILD_CACHE_KEY, NULL};
     struct bh_platform *p = NULL;
 
     if (bh_json_need_object(root, err) != 0 || bh_json_check_keys(root, known, false, err) != 0 ||
@@ -203,7 +204,8 @@ static int parse_top(const struct bh_json_at *root, struct bh_arena *arena, stru
         bh_json_str(root, "variant", BH_TEXT_LINE, arena, &c->variant, err) != 0 ||
         bh_json_str(root, "os", BH_TEXT_LINE, arena, &c->os, err) != 0 ||
         bh_json_str(root, "os.version", BH_TEXT_LINE, arena, &c->os_version, err) != 0 ||
-        bh_json_strlist(root, "os.features", BH_TEXT_LINE, LIST_MAX, arena, &c->os_features, err) != 0)
+        bh_json_strlist(root, "os.features", BH_TEXT_LINE, LIST_MAX, arena, &c->os_features, err) != 0 ||
+        bh_json_strlist(root, BH_BUILD_CACHE_KEY, BH_TEXT_LINE, BH_BUILD_CACHE_MAX, arena, &c->build_cache, err) != 0)
         return err->code;
     if (!parse_created(c->created, &c->created_ns))
         return bh_json_fail(root, err, "created: \"%.64s\" is no time as in RFC 3339", c->created);

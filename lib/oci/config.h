@@ -77,7 +77,11 @@ struct bh_image_config {
     size_t n_diff_ids;
     struct bh_history *history;
     size_t n_history;
+    struct bh_strlist build_cache; /* steps of a build that its layers are the results of: docs/store-format.md */
 };
+
+#define BH_BUILD_CACHE_KEY "bulkhead.build.cache.v1"
+#define BH_BUILD_CACHE_MAX 2000 /* lines */
 
 /* All fields empty ("" and 0): the start for an image that is made here. */
 void bh_image_config_init(struct bh_image_config *c);

@@ -113,6 +113,7 @@ int bh_image_config_copy(const struct bh_image_config *src, struct bh_arena *are
     c.os = copy_text(&k, src->os);
     c.os_version = copy_text(&k, src->os_version);
     c.os_features = copy_list(&k, &src->os_features);
+    c.build_cache = copy_list(&k, &src->build_cache);
     copy_run_config(&k, &src->config, &c.config);
     c.diff_ids = copy_room(&k, src->n_diff_ids, sizeof *src->diff_ids);
     if (c.diff_ids != NULL && src->n_diff_ids > 0)

@@ -123,5 +123,6 @@ void bh_image_config_write(const struct bh_image_config *c, struct bh_buf *out) 
     write_run_config(out, &c->config);
     write_rootfs(out, c);
     write_history(out, c);
+    bh_write_strlist(out, BH_BUILD_CACHE_KEY, &c->build_cache);
     bh_buf_addc(out, '}');
 }
