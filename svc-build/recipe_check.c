@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "oci/config.h"
 #include "oci/platform.h"
+#include "oci/port.h"
 #include "oci/ref.h"
 #include "recipe_mode.h"
 #include "recipe_rules.h"
@@ -406,12 +407,12 @@ static void check_workdir(struct checker *c, const struct build_instruction *in)
 static void check_expose(struct checker *c, const struct build_instruction *in) {
     for (size_t i = 0; i < in->words.n; i++) {
         const struct build_word *w = &in->words.v[i];
-        const char *colon = strrchr(w->s, ':'), *slash = strchr(colon != NULL ? colon : w->s, '/');
+        const char *port = bh_ports_exposed(w->s), *slash = strchr(port, '/');
 
         if (slash != NULL && !is_lower(slash))
             warn(c, BUILD_CHECK_ExposeProtoCasing, w->at, w->length, NULL,
                  "Defined protocol '%s' in EXPOSE instruction should be lowercase", w->s);
-        if (colon != NULL)
+        if (port != w->s)
             warn(c, BUILD_CHECK_ExposeInvalidFormat, w->at, w->length, NULL,
                  "EXPOSE instruction should not define an IP address or host-port mapping, found '%s'", w->s);
     }
@@ -490,14 +491,11 @@ static void check_mode(struct checker *c, const struct build_word *w) {
 }
 
 static void check_ports(struct checker *c, const struct build_instruction *in) {
-    struct bh_strlist ports = {0};
-
     for (size_t i = 0; i < in->words.n; i++) {
-        const char *word = in->words.v[i].s, *colon = strrchr(word, ':'); /* what is mapped does not count */
         struct bh_err err = BH_ERR_INIT;
+        struct bh_ports ports;
 
-        if (is_fixed(&in->words.v[i]) &&
-            bh_expose_add(&ports, c->arena, colon != NULL ? colon + 1 : word, &err) == BH_E_INVALID)
+        if (is_fixed(&in->words.v[i]) && bh_ports_parse(bh_ports_exposed(in->words.v[i].s), &ports, &err) != 0)
             refuse_word(c, &in->words.v[i], &err);
     }
 }

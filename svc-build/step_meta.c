@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "job.h"
+#include "oci/port.h"
 
 #define TEXT_MAX ((size_t)4 << 20)
 
@@ -170,22 +171,15 @@ static int step_shell(struct build_site *site, const struct build_instruction *i
     return row(site, b, err);
 }
 
-/* "80:81" and "127.0.0.1:80:81" are 81: a mapping is warned of, and not kept. */
-static const char *port_of(const char *word) {
-    const char *colon = strrchr(word, ':');
-
-    return colon != NULL ? colon + 1 : word;
-}
-
 static int step_expose(struct build_site *site, const struct build_instruction *in, struct bh_buf *b,
                        struct bh_err *err) {
     struct bh_strlist own = {0};
 
     for (size_t i = 0; i < in->words.n; i++) {
-        const char *port = port_of(in->words.v[i].s);
+        const char *port = bh_ports_exposed(in->words.v[i].s);
 
-        if (bh_expose_add(&own, &site->arena, port, err) != 0 ||
-            bh_expose_add(&site->image.config.exposed_ports, &site->arena, port, err) != 0)
+        if (bh_ports_add(&own, &site->arena, port, err) != 0 ||
+            bh_ports_add(&site->image.config.exposed_ports, &site->arena, port, err) != 0)
             return bh_err_prefix(err, "line %u", in->at.line);
     }
     bh_buf_adds(b, "EXPOSE map[");

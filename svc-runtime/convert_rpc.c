@@ -123,6 +123,7 @@ static void lists_of(const RT_MSG(ContainerSpec) * m, struct rt_request *out) {
     out->cap_drop = rt_list_of(m->cap_drop, m->n_cap_drop);
     out->security_opt = rt_list_of(m->security_opt, m->n_security_opt);
     out->sysctls = rt_list_of(m->sysctl, m->n_sysctl);
+    out->expose = rt_list_of(m->expose, m->n_expose);
     out->extra_hosts = rt_list_of(m->extra_host, m->n_extra_host);
     out->dns = rt_list_of(m->dns, m->n_dns);
     out->dns_search = rt_list_of(m->dns_search, m->n_dns_search);

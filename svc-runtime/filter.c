@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "oci/port.h"
 
 #define MAX_ROWS    64
 #define MAX_PATTERN 256
@@ -198,39 +199,15 @@ static bool match_label(const char *want, const struct bh_pairs *labels) {
     return false;
 }
 
-struct port_range {
-    uint64_t first, last;
-    const char *proto;
-};
-
-static bool read_number(const char *s, size_t n, uint64_t *out) {
-    char digits[8];
-
-    if (n >= sizeof digits)
-        return false;
-    memcpy(digits, s, n);
-    digits[n] = '\0';
-    return bh_str_u64(digits, out) && *out <= UINT16_MAX;
-}
-
 /* "80", "80/tcp", "80-90/udp" */
-static bool read_ports(const char *s, struct port_range *out) {
-    size_t n = strcspn(s, "/"), first = strcspn(s, "-/");
-
-    out->proto = s[n] == '/' ? s + n + 1 : "tcp";
-    if (!read_number(s, first, &out->first))
-        return false;
-    out->last = out->first;
-    return first == n || read_number(s + first + 1, n - first - 1, &out->last);
-}
-
 static bool match_port(const char *text, const struct bh_strlist *ports) {
-    struct port_range want, have;
+    struct bh_err ignored = BH_ERR_INIT;
+    struct bh_ports want, have;
 
-    if (!read_ports(text, &want))
+    if (bh_ports_parse(text, &want, &ignored) != 0)
         return false;
     for (size_t i = 0; i < ports->n; i++)
-        if (read_ports(ports->v[i], &have) && have.first >= want.first && have.last <= want.last &&
+        if (bh_ports_parse(ports->v[i], &have, &ignored) == 0 && have.first >= want.first && have.last <= want.last &&
             strcmp(want.proto, have.proto) == 0)
             return true;
     return false;

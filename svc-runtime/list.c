@@ -100,6 +100,13 @@ static int resolve(struct rt_room *room, const struct rt_caller *who, struct rt_
 
 /* ---- selection ------------------------------------------------------------------------------- */
 
+const struct bh_strlist *rt_item_ports(const struct rt_item *it) {
+    static const struct bh_strlist none = {0};
+    const struct rt_facts *facts = it->c->facts;
+
+    return rt_status_running(&it->status) && strcmp(facts->network, "host") != 0 ? &facts->ports : &none;
+}
+
 static bool matches(const struct rt_filter *f, const struct rt_item *it) {
     const struct rt_facts *facts = it->c->facts;
     struct rt_filter_item view = {.id = it->c->id,
@@ -111,7 +118,7 @@ static bool matches(const struct rt_filter *f, const struct rt_item *it) {
                                   .created_ns = it->c->created_ns,
                                   .labels = &facts->labels,
                                   .volumes = &facts->volumes,
-                                  .ports = &facts->ports};
+                                  .ports = rt_item_ports(it)};
 
     return rt_filter_match(f, &view);
 }

@@ -73,8 +73,8 @@ static int summary(struct rt_item *it, struct bh_arena *arena, RT_MSG(ContainerS
     m->size_rw = it->size_rw;
     m->size_root = it->size_root;
     m->owner = c->owner;
-    m->port = (char **)c->facts->ports.v;
-    m->n_port = c->facts->ports.n;
+    m->port = (char **)rt_item_ports(it)->v;
+    m->n_port = rt_item_ports(it)->n;
     m->restart_count = it->status.restarts;
     if (bh_imageconf_pairs_to_msg(&c->facts->labels, arena, &m->n_label, &m->label, err) != 0 ||
         mounts_msg(c->facts, arena, m, err) != 0)

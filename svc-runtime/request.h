@@ -64,6 +64,7 @@ struct rt_request {
     struct bh_strlist sysctls;
     uint64_t shm_size;
     int32_t oom_score_adj;
+    struct bh_strlist expose; /* "80", "8000-8010/udp" */
     struct bh_strlist extra_hosts, dns, dns_search, dns_option;
     struct bh_pairs labels;
     struct bh_pairs log_opts;

@@ -126,6 +126,8 @@ struct rt_list_want {
 /* Newest first; references until rt_items_free. */
 int rt_list(struct rt_room *room, const struct rt_caller *who, const struct rt_list_want *want, struct bh_arena *arena,
             struct rt_item **out, size_t *out_n, struct bh_err *err);
+/* Those that are exposed, as docker: while it runs, and not in the host's network, where nothing needs to be. */
+const struct bh_strlist *rt_item_ports(const struct rt_item *it);
 /* Fills the sizes; what cannot be told any more stays 0. */
 void rt_item_measure(struct rt_item *it, struct bh_arena *arena);
 void rt_items_free(struct rt_item *items, size_t n);

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "oci/port.h"
 #include "svc-runtime/caps.h"
 #include "svc-runtime/signal_name.h"
 
@@ -105,6 +106,14 @@ static int make_labels(const struct rt_request *req, struct bh_run_config *out, 
     return 0;
 }
 
+static int make_ports(const struct rt_request *req, struct bh_run_config *out, struct bh_arena *arena,
+                      struct bh_err *err) {
+    for (size_t i = 0; i < req->expose.n; i++)
+        if (bh_ports_add(&out->exposed_ports, arena, req->expose.v[i], err) != 0)
+            return bh_err_prefix(err, "--expose");
+    return 0;
+}
+
 static int make_process(const struct rt_request *req, const struct bh_run_config *image, struct bh_run_config *config,
                         struct bh_arena *arena, struct rt_spec *spec, struct bh_err *err) {
     choose_command(req, image, config);
@@ -113,7 +122,7 @@ static int make_process(const struct rt_request *req, const struct bh_run_config
     if (join_args(config, arena, &spec->args, err) != 0 ||
         rt_env_merge(&image->env, &req->env, arena, &config->env, err) != 0 ||
         process_env(&config->env, arena, &spec->env, err) != 0 || make_labels(req, config, arena, err) != 0 ||
-        rt_strings_of(&req->group_add, arena, &spec->group_add, err) != 0)
+        make_ports(req, config, arena, err) != 0 || rt_strings_of(&req->group_add, arena, &spec->group_add, err) != 0)
         return err->code;
     spec->user = (char *)config->user;
     if (*config->working_dir == 0)

@@ -14,6 +14,7 @@
 #include "cli/ps.h"
 #include "cli/shape.h"
 #include "cli/table.h"
+#include "oci/port.h"
 
 const struct cli_opt cmd_ps_opts[] = {
     {.name = "all", .letter = 'a', .kind = CLI_BOOL, .help = "Show all containers, not only running ones"},
@@ -85,16 +86,48 @@ static char *command_text(const bulkhead_value *command, bool no_trunc) {
     return quoted;
 }
 
-static char *joined(const bulkhead_value *list_, const char *key, const char *separator) {
+static int by_port(const void *a, const void *b) {
+    const struct bh_ports *x = a, *y = b;
+
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return strcmp(x->proto, y->proto);
+}
+
+static void add_range(struct bh_buf *text, const struct bh_ports *p) {
+    bh_buf_addf(text, "%s%u", text->len > 0 ? ", " : "", p->first);
+    if (p->last > p->first)
+        bh_buf_addf(text, "-%u", p->last);
+    bh_buf_addf(text, "/%s", p->proto);
+}
+
+/* Neighbours as ranges, in docker's order: of each protocol all ranges but the last, then the last ones. */
+static char *ports_text(const bulkhead_value *list) {
+    struct bh_ports *ports BH_SCOPE_FREE = bh_xcalloc(bulkhead_count(list) + 1, sizeof *ports);
+    struct bh_ports last[3]; /* one for each protocol */
     struct bh_buf text = BH_BUF_INIT;
+    size_t n = 0, n_last = 0;
 
-    for (size_t i = 0; i < bulkhead_count(list_); i++) {
-        const bulkhead_value *item = bulkhead_at(list_, i);
+    for (size_t i = 0; i < bulkhead_count(list); i++) {
+        struct bh_err ignored = BH_ERR_INIT;
 
-        if (i > 0)
-            bh_buf_adds(&text, separator);
-        bh_buf_adds(&text, key != NULL ? bulkhead_get_str(item, key) : bulkhead_str(item));
+        n += bh_ports_parse(bulkhead_str(bulkhead_at(list, i)), &ports[n], &ignored) == 0;
     }
+    qsort(ports, n, sizeof *ports, by_port);
+    for (size_t i = 0, k; i < n; i++) {
+        for (k = 0; k < n_last && strcmp(last[k].proto, ports[i].proto) != 0; k++)
+            ;
+        if (k < n_last && ports[i].first == last[k].last + 1) {
+            last[k].last = ports[i].last;
+            continue;
+        }
+        if (k < n_last)
+            add_range(&text, &last[k]);
+        last[k] = ports[i];
+        n_last += k == n_last;
+    }
+    for (size_t k = 0; k < n_last; k++)
+        add_range(&text, &last[k]);
     return bh_buf_take(&text);
 }
 
@@ -155,7 +188,7 @@ json_t *cli_ps_row(const bulkhead_value *c, int64_t now, bool no_trunc, bool siz
     json_object_set_new(row, "Names", shape_text(bulkhead_get_str(c, "name")));
     json_object_set_new(row, "Networks", shape_text(bulkhead_get_str(c, "network")));
     json_object_set_new(row, "Platform", json_string("linux"));
-    set_taken(row, "Ports", joined(bulkhead_get(c, "port"), NULL, ", "));
+    set_taken(row, "Ports", ports_text(bulkhead_get(c, "port")));
     cli_cell_ago(cell, sizeof cell, bulkhead_get_int(c, "created_ns"), now);
     json_object_set_new(row, "RunningFor", json_string(cell));
     bh_human_size(rw, sizeof rw, bulkhead_get_uint(c, "size_rw"), 3);

@@ -290,6 +290,15 @@ static json_t *shape_config(const bulkhead_value *reply) {
     return out;
 }
 
+/* Exposed and not published: null. */
+static json_t *shape_ports(const bulkhead_value *list) {
+    json_t *out = json_object();
+
+    for (size_t i = 0; i < bulkhead_count(list); i++)
+        json_object_set_new(out, bulkhead_str(bulkhead_at(list, i)), json_null());
+    return out;
+}
+
 static json_t *shape_network(const bulkhead_value *summary) {
     const char *mode = bulkhead_get_str(summary, "network");
     json_t *out = json_object(), *networks = json_object(), *one = json_object();
@@ -300,7 +309,7 @@ static json_t *shape_network(const bulkhead_value *summary) {
     json_object_set_new(one, "MacAddress", json_string(""));
     shape_rest(one, no_endpoint);
     json_object_set_new(networks, mode[0] != '\0' ? mode : "none", one);
-    json_object_set_new(out, "Ports", json_object());
+    json_object_set_new(out, "Ports", shape_ports(bulkhead_get(summary, "port")));
     json_object_set_new(out, "Gateway", json_string(""));
     json_object_set_new(out, "IPAddress", json_string(""));
     json_object_set_new(out, "IPPrefixLen", json_integer(0));

@@ -14,6 +14,7 @@
 #include "cli/list_file.h"
 #include "cli/spec_mount.h"
 #include "cli/tty.h"
+#include "oci/port.h"
 
 #define LATER(n, k, h)                                                                                                 \
     { .name = (n), .kind = (k), .flags = CLI_OPT_LATER, .help = (h) }
@@ -60,7 +61,7 @@ const struct cli_opt cli_spec_opts[] = {
     {.name = "entrypoint", .kind = CLI_STRING, .help = "Replace the image's ENTRYPOINT"},
     {.name = "env", .letter = 'e', .kind = CLI_LIST, .help = "Set an environment variable"},
     {.name = "env-file", .kind = CLI_LIST, .help = "Read environment variables from a file", .complete = "file"},
-    LATER("expose", CLI_LIST, "Expose a port"),
+    {.name = "expose", .kind = CLI_LIST, .help = "Expose a port or a range, as PORT[-PORT][/tcp|udp|sctp]"},
     LATER("gpus", CLI_STRING, "GPUs to add"),
     {.name = "group-add", .kind = CLI_LIST, .help = "Add a supplementary group"},
     LATER("health-cmd", CLI_STRING, "Command to check health"),
@@ -263,6 +264,25 @@ static int set_ulimits(const struct cli_args *args, bulkhead_value *spec, struct
     return 0;
 }
 
+/* In docker's words; the list goes on as it is. */
+static int set_ports(const struct cli_args *args, bulkhead_value *spec, struct bh_err *err) {
+    for (size_t i = 0; i < cli_count(args, "expose"); i++) {
+        const char *text = cli_item(args, "expose", i);
+        struct bh_err why = BH_ERR_INIT;
+        struct bh_ports ports;
+
+        if (strchr(text, ':') != NULL)
+            bh_err_set(err, BH_E_INVALID, "invalid port format for --expose: %s", text);
+        else if (bh_ports_parse(text, &ports, &why) != 0)
+            bh_err_set(err, BH_E_INVALID, "invalid range format for --expose: %s, error: %s", text, why.msg);
+        else
+            continue;
+        return bh_err_reason(err, "usage");
+    }
+    cli_set_list(args, "expose", spec, "expose");
+    return 0;
+}
+
 static void set_devices(const struct cli_args *args, bulkhead_value *spec) {
     bulkhead_value *list = bulkhead_list_new();
 
@@ -428,7 +448,7 @@ int cli_spec_of(const struct cli_args *args, bulkhead_value **out, struct bh_err
     cli_set_pairs(args, "annotation", spec, "annotation");
     cli_set_pairs(args, "log-opt", spec, "log_opt");
     if (set_attach(args, spec, err) != 0 || set_labels(args, spec, err) != 0 || set_mounts(args, spec, err) != 0 ||
-        set_ulimits(args, spec, err) != 0 || cli_security_of(args, spec, err) != 0 ||
+        set_ulimits(args, spec, err) != 0 || set_ports(args, spec, err) != 0 || cli_security_of(args, spec, err) != 0 ||
         cli_hosts_of(args, spec, err) != 0) {
         bulkhead_value_free(spec);
         return err->code;

@@ -15,6 +15,7 @@
 #include "base/signame.h"
 #include "base/str.h"
 #include "oci/json.h"
+#include "oci/port.h"
 #include "oci/words.h"
 
 struct change {
@@ -198,7 +199,7 @@ static int do_expose(struct change *x, const char *text) {
         if (expand(x, words.v[i], &all) != 0 || bh_words_split(all, x->arena, &expanded, x->err) != 0)
             return x->err->code;
         for (size_t k = 0; k < expanded.n; k++) {
-            if (bh_expose_add(&x->c.exposed_ports, x->arena, expanded.v[k], x->err) != 0)
+            if (bh_ports_add(&x->c.exposed_ports, x->arena, expanded.v[k], x->err) != 0)
                 return x->err->code;
         }
     }

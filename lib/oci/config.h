@@ -105,7 +105,5 @@ int bh_image_config_add_layer(struct bh_image_config *c, const struct bh_digest 
 /* Env helpers: value of KEY or NULL; set replaces in place or appends. */
 const char *bh_env_get(const struct bh_strlist *env, const char *key);
 int bh_env_set(struct bh_strlist *env, struct bh_arena *arena, const char *key, const char *value, struct bh_err *err);
-/* "80", "80/udp", "8000-8010/tcp" -> list entries "80/tcp" .. ; BH_E_INVALID else. */
-int bh_expose_add(struct bh_strlist *ports, struct bh_arena *arena, const char *spec, struct bh_err *err);
 
 #endif

@@ -1,13 +1,11 @@
 /*
- * config_edit.c - image configs made here: empty, copied, extended; environment and ports (see config.h).
+ * config_edit.c - image configs made here: empty, copied, extended; their environment (see config.h).
  * Room: store (import, commit) and build.  Pure.  Trusts the struct: its texts are valid UTF-8.
  * Lists are never changed in place: a struct that was copied by value keeps what it had.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/str.h"
 #include "oci/config.h"
@@ -189,68 +187,4 @@ int bh_env_set(struct bh_strlist *env, struct bh_arena *arena, const char *key, 
         return 0;
     }
     return bh_strlist_add(env, arena, entry, err);
-}
-
-static int by_text(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int refuse_port(const char *spec, struct bh_err *err) {
-    bh_err_set(err, BH_E_INVALID, "invalid port \"%.64s\": expected PORT[-PORT][/tcp|udp|sctp]", spec);
-    return bh_err_hint(err, "ports are numbers from 1 to 65535");
-}
-
-/* A decimal port in s[0..n). */
-static bool parse_port(const char *s, size_t n, uint64_t *out) {
-    char text[8];
-
-    return bh_str_copy_n(text, sizeof text, s, n) && bh_str_u64(text, out) && *out >= 1 && *out <= 65535;
-}
-
-/* The list with `count` ports from `first` on, sorted, none twice; one allocation, as a range can be long. */
-static int merge_ports(struct bh_strlist *ports, struct bh_arena *arena, uint64_t first, uint64_t count,
-                       const char *proto, struct bh_err *err) {
-    struct bh_strlist l = {.present = true};
-    size_t unique = 0;
-    char text[32];
-
-    l.v = bh_oci_alloc(arena, (ports->n + count) * sizeof *l.v, err);
-    if (l.v == NULL)
-        return err->code;
-    if (ports->n > 0)
-        memcpy(l.v, ports->v, ports->n * sizeof *l.v);
-    l.n = ports->n;
-    for (uint64_t i = 0; i < count; i++) {
-        snprintf(text, sizeof text, "%" PRIu64 "/%s", first + i, proto);
-        l.v[l.n] = bh_oci_strdup(arena, text, strlen(text), err);
-        if (l.v[l.n++] == NULL)
-            return err->code;
-    }
-    qsort(l.v, l.n, sizeof *l.v, by_text);
-    for (size_t i = 0; i < l.n; i++) {
-        if (unique == 0 || strcmp(l.v[unique - 1], l.v[i]) != 0)
-            l.v[unique++] = l.v[i];
-    }
-    l.n = unique;
-    *ports = l;
-    return 0;
-}
-
-int bh_expose_add(struct bh_strlist *ports, struct bh_arena *arena, const char *spec, struct bh_err *err) {
-    static const char *const protos[] = {"tcp", "udp", "sctp"};
-    const char *slash = strchr(spec, '/'), *proto = NULL, *dash;
-    size_t n = slash != NULL ? (size_t)(slash - spec) : strlen(spec);
-    uint64_t first, last;
-
-    for (size_t i = 0; i < 3; i++) {
-        if (strcasecmp(slash != NULL ? slash + 1 : "tcp", protos[i]) == 0)
-            proto = protos[i];
-    }
-    dash = memchr(spec, '-', n);
-    if (proto == NULL || !parse_port(spec, dash != NULL ? (size_t)(dash - spec) : n, &first))
-        return refuse_port(spec, err);
-    last = first;
-    if (dash != NULL && (!parse_port(dash + 1, n - (size_t)(dash + 1 - spec), &last) || last < first))
-        return refuse_port(spec, err);
-    return merge_ports(ports, arena, first, last - first + 1, proto, err);
 }

@@ -11,11 +11,12 @@ BB = mk.busybox({"Env": ["PATH=/bin", "FROM=image"], "Cmd": ["sh", "-c", "echo d
                   ("junk", b"\1\2 no program\n", 0o755)]])
 WEB = mk.busybox({"Env": ["PATH=/bin"], "Entrypoint": ["/bin/echo", "entry"], "Cmd": ["cmd"], "User": "www", "WorkingDir": "/home/www/deep",
                   "StopSignal": "SIGINT"}, [[("web", b"", 0o644)]])
+PORTS = mk.busybox({"Env": ["PATH=/bin"], "ExposedPorts": {"8080/tcp": {}}})
 DOCKER_CAPS = 0x00000000a80425fb
 
 
 def setup(e):
-    out(e, "load", "-q", input=mk.docker_archive([(BB, ["bb:latest"]), (WEB, ["web:latest"])]), text=False)
+    out(e, "load", "-q", input=mk.docker_archive([(BB, ["bb:latest"]), (WEB, ["web:latest"]), (PORTS, ["ports:latest"])]), text=False)
 
 
 def sh(e, script, *flags, image="bb", **more):
@@ -670,6 +671,38 @@ def _(e):
         same((target, done.returncode), (target, 125 if target == "/etc" else 0), done)
     fails(e, "run", "--rm", "-v", f"{path}:/etc", "bb", "true", code=125, error="mount /etc: is a directory put onto a file, or a file onto a directory")
     same(out(e, "ps", "-aq"), "")
+
+
+@case("as docker: --expose in the config, inspect, ps and what is committed; wrong ports")
+def _(e):
+    flags = [word for port in ("80", "90-92/udp", "5/SCTP", "81/tcp", "100-102", "80/tcp") for word in ("--expose", port)]
+    out(e, "run", "-d", "--name", "exp", *flags, "ports", "sleep", "100")
+    exposed = {f"{port}": {} for port in ("80/tcp", "81/tcp", "90/udp", "91/udp", "92/udp", "5/sctp", "100/tcp", "101/tcp", "102/tcp", "8080/tcp")}
+    i = inspect(e, "exp")
+    same((i["Config"]["ExposedPorts"], i["NetworkSettings"]["Ports"]), (exposed, dict.fromkeys(exposed)))
+    ports = ("ps", "-a", "--format", "{{.Names}}|{{.Ports}}")
+    same(out(e, *ports), "exp|80-81/tcp, 100-102/tcp, 5/sctp, 8080/tcp, 90-92/udp\n")  # docker's order
+    for value, found in (("80", True), ("90-92/udp", True), ("90", False), ("5/sctp", True), ("8000-9000", True), ("7", False)):
+        same((value, out(e, "ps", "-q", "--filter", f"expose={value}") != ""), (value, found))
+    out(e, "commit", "exp", "exposing:1")
+    same(inspect(e, "exposing:1")["Config"]["ExposedPorts"], exposed)
+    out(e, "stop", "-t", "0", "exp")
+    i = inspect(e, "exp")
+    same((out(e, *ports), i["NetworkSettings"]["Ports"], i["Config"]["ExposedPorts"]), ("exp|\n", {}, exposed))
+    out(e, "rm", "exp")
+    out(e, "run", "-d", "--name", "exp", "--network", "host", "--expose", "81", "ports", "sleep", "100")
+    same((out(e, *ports), inspect(e, "exp")["NetworkSettings"]["Ports"], inspect(e, "exp")["Config"]["ExposedPorts"]), ("exp|\n", {}, {"8080/tcp": {}, "81/tcp": {}}))
+    out(e, "rm", "-f", "exp")
+    out(e, "create", "--name", "exp", "--expose", "1-65535/udp", "ports", "sleep", "100")
+    same(out(e, "inspect", "-f", "{{len .Config.ExposedPorts}}", "exp"), "65536\n")
+    out(e, "rm", "exp")
+    same(sorted(inspect(e, "ports")["Config"]["ExposedPorts"]), ["8080/tcp"])
+    for wrong, word in (("80:81", "invalid port format for --expose: 80:81"), ("x", "invalid range format for --expose: x"), ("90-80", "90-80"),
+                        ("65536", "65536"), ("", "invalid range format for --expose: , error: "), ("80-", "80-"), ("80/foo", "80/foo")):
+        done = e.cli("create", "--expose", wrong, "ports", "true", check=False)
+        same((wrong, done.returncode), (wrong, 125), done)
+        has(done.stderr, re.escape(word), done)
+    out(e, "rmi", "exposing:1")
 
 
 @case("flags of later versions say so and exit 125; wrong values too")

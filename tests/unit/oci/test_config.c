@@ -222,28 +222,6 @@ static void test_edit(void **state) {
     check_write(&before, full); /* what was copied by value is as it was */
 }
 
-static void test_expose(void **state) {
-    static const char *const refused[] = {"",    "0",     "65536", "x",       "80/xyz", "80/",     "-80",
-                                          "80-", "90-80", "1-2-3", "80 /tcp", "+80",    "80/tcp/", "999999999999"};
-    struct bh_err err = BH_ERR_INIT;
-    struct bh_strlist l = {0};
-
-    (void)state;
-    assert_int_equal(bh_expose_add(&l, &arena, "80", &err), 0);
-    assert_int_equal(bh_expose_add(&l, &arena, "80/TCP", &err), 0);
-    assert_int_equal(bh_expose_add(&l, &arena, "53/udp", &err), 0);
-    assert_int_equal(bh_expose_add(&l, &arena, "79-81/tcp", &err), 0);
-    assert_int_equal(l.n, 4);
-    assert_string_equal(l.v[0], "53/udp");
-    assert_string_equal(l.v[3], "81/tcp");
-    for (size_t i = 0; i < BH_ARRAY_LEN(refused); i++) {
-        if (bh_expose_add(&l, &arena, refused[i], &err) != BH_E_INVALID)
-            fail_msg("accepted: %s", refused[i]);
-    }
-    assert_int_equal(bh_expose_add(&l, &arena, "1-65535", &err), 0);
-    assert_int_equal(l.n, 65536);
-}
-
 static void test_memory(void **state) {
     struct bh_err err = BH_ERR_INIT;
     struct bh_image_config c, copy;
@@ -267,7 +245,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full),   cmocka_unit_test(test_write),  cmocka_unit_test(test_null_and_empty),
         cmocka_unit_test(test_bad),    cmocka_unit_test(test_limits), cmocka_unit_test(test_edit),
-        cmocka_unit_test(test_expose), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
