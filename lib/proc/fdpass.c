@@ -109,6 +109,10 @@ int bh_fdpass_recv(int sock, void *msg, size_t max, size_t *out_n, int *fds, uns
                           : (hdr.msg_flags & MSG_CTRUNC) ? "its descriptors were cut"
                                                          : "more descriptors than expected");
     }
+    if (got == 0) { /* the same as an end to who asked: what lies beside no byte at all is nobody's */
+        bh_fdpass_close(all, n);
+        n = 0;
+    }
     if (n > 0)
         memcpy(fds, all, sizeof(int) * n);
     if (out_n_fds)

@@ -24,7 +24,8 @@ int bh_fdpass_send(int sock, const void *msg, size_t n, const int *fds, unsigned
 /* Does not wait, whatever the other holders of the socket have set. */
 int bh_fdpass_try_send(int sock, const void *msg, size_t n, const int *fds, unsigned n_fds, struct bh_err *err);
 
-/* Receives one message of at most max bytes.  *out_n == 0: the peer has closed its end.
+/* Receives one message of at most max bytes.  *out_n == 0: the peer has closed its end (or sent no byte: what lay
+ * beside it is closed).
  * fds[0..*out_n_fds) belong to the caller.  With max_fds 0 fds and out_n_fds may be NULL.
  * BH_FDPASS_AGAIN: the socket is non-blocking and empty.  BH_E_INVALID: refused, see above. */
 int bh_fdpass_recv(int sock, void *msg, size_t max, size_t *out_n, int *fds, unsigned max_fds, unsigned *out_n_fds,

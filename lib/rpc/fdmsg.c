@@ -81,6 +81,10 @@ ssize_t bh_fdmsg_recv(int sock, void *data, size_t size, int *fds, unsigned max,
         errno = EMSGSIZE;
         return -1;
     }
+    if (got == 0) { /* the same as an end to who asked: what lies beside no byte at all is nobody's */
+        bh_fds_close(all, n);
+        n = 0;
+    }
     if (n > 0)
         memcpy(fds, all, n * sizeof *fds);
     *out_n = n;

@@ -130,6 +130,28 @@ static void too_long(void **state) {
     assert_memory_equal(msg, "ok", 2);
 }
 
+/* Looks like an end, and yet brings a descriptor: nobody would close it. */
+static void no_byte(void **state) {
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr head;
+    } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    const struct msghdr msg = {.msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct bh_err err = BH_ERR_INIT;
+    unsigned n_fds = 7, before = open_fds();
+    int in[1] = {-1};
+    size_t n = 9;
+    char byte;
+
+    (void)state;
+    assert_int_equal(sendmsg(pair[0], &msg, 0), 0); /* of descriptor 0 */
+    assert_int_equal(bh_fdpass_recv(pair[1], &byte, 1, &n, in, 1, &n_fds, &err), BH_FDPASS_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(n_fds, 0);
+    assert_int_equal(in[0], -1);
+    assert_int_equal(open_fds(), before);
+}
+
 static void peer_gone(void **state) {
     struct bh_err err = BH_ERR_INIT;
     char msg[4];
@@ -190,6 +212,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(as_many_as_allowed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(surplus, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_long, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_byte, set_up, tear_down),
         cmocka_unit_test_setup_teardown(peer_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(non_blocking, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_table, set_up, tear_down),
