@@ -9,11 +9,11 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine.h"
-#include "proc/fdpass.h"
 
 union message {
     uint32_t type;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "build.pb-c.h"
@@ -18,7 +19,6 @@
 #include "job.h"
 #include "log.h"
 #include "methods.h"
-#include "proc/fdpass.h"
 #include "room.h"
 #include "rpc/server.h"
 

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "cancel.h"
 #include "imageconf/imageconf.h"
-#include "proc/fdpass.h"
 #include "rpc/client.h"
 #include "store.pb-c.h"
 

@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
+#include "base/fdpass.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "rpc/server.h"
 #include "svc-runtime/convert_rpc.h"
 #include "svc-runtime/methods.h"

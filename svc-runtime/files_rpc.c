@@ -10,9 +10,9 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "rpc/server.h"
 #include "svc-runtime/convert_rpc.h"
 #include "svc-runtime/methods.h"

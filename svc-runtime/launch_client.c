@@ -18,9 +18,9 @@
 #include "base/clock.h"
 #include "base/cond.h"
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 
 #define INFO_MS 10000 /* it looks at a few files and asks a program for its version */
 

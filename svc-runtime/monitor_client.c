@@ -20,9 +20,9 @@
 
 #include "base/clock.h"
 #include "base/cond.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 
 #define ANSWER_SECONDS 10
 

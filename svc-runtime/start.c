@@ -12,9 +12,9 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "svc-runtime/room.h"
 
 /* ---- row and store behind the answer --------------------------------------------------------- */

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "svc-runtime/policy.h"
 #include "svc-runtime/room.h"
 #include "svc-runtime/spec_make.h"

@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/log.h"
-#include "proc/fdpass.h"
 #include "svc-runtime/step.h"
 
 #define ON_THE_WAY 8192 /* bytes as the kernel counts: about ten connections */

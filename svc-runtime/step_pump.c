@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "svc-runtime/step.h"
 
 #define CHUNK ((size_t)64 << 10)

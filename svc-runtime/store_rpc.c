@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "imageconf/imageconf.h"
-#include "proc/fdpass.h"
 #include "rpc/client.h"
 #include "store.pb-c.h"
 #include "svc-runtime/convert_rpc.h"

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "svc-runtime/room.h"
 
 #define MAX_PATH 65536

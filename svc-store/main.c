@@ -8,12 +8,12 @@
 #include <stdlib.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "methods.h"
 #include "oci/digest.h"
-#include "proc/fdpass.h"
 #include "serve/serve.h"
 #include "store.h"
 #include "worker.h"

@@ -16,9 +16,9 @@
 
 #include "base/clock.h"
 #include "base/cond.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "proc/fdpass.h"
 
 #define KILL_GRACE_MS 10000 /* a killed worker that is not reported by then: the supervisor is stuck */
 

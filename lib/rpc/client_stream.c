@@ -16,9 +16,9 @@
 
 #include "base/clock.h"
 #include "base/cond.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "rpc/client_priv.h"
-#include "rpc/fdmsg.h"
 
 #define WINDOW_DEFAULT 4
 #define WINDOW_MAX     8
@@ -269,8 +269,8 @@ static int connect_fds(struct bh_stream *s, const int *fds, unsigned n, struct b
         return bh_err_set(err, BH_E_INVALID, "socket path %s/fd.sock: longer than 107 bytes", s->conn->dir);
     if (connect(fd, (struct sockaddr *)&addr, sizeof addr) != 0)
         return bh_err_errno(err, errno, "connect to %s", addr.sun_path);
-    if (bh_fdmsg_send(fd, s->token, sizeof s->token, fds, n) != 0)
-        return bh_err_errno(err, errno, "send %u descriptors to %s", n, addr.sun_path);
+    if (bh_fdpass_send(fd, s->token, sizeof s->token, fds, n, err) != 0)
+        return bh_err_prefix(err, "%s", addr.sun_path);
     s->has_token = false;
     pthread_mutex_lock(&s->lock);
     s->fd_conn = bh_take_fd(&fd);
@@ -305,7 +305,7 @@ static int no_fds(struct bh_stream *s, struct bh_err *err) {
 int bh_stream_recv_fds(struct bh_stream *s, int *fds, unsigned max, unsigned *out_n, struct bh_err *err) {
     struct pollfd v = {.events = POLLIN};
     uint8_t mark;
-    ssize_t got;
+    size_t got;
 
     if ((s->fds & 2) == 0)
         return bh_err_set(err, BH_E_INVALID, "stream of %s: opened without descriptors expected", s->conn->path);
@@ -316,9 +316,8 @@ int bh_stream_recv_fds(struct bh_stream *s, int *fds, unsigned max, unsigned *ou
         if (no_fds(s, err) != 0)
             return err->code;
     }
-    got = bh_fdmsg_recv(s->fd_conn, &mark, 1, fds, max, out_n);
-    if (got < 0)
-        return bh_err_errno(err, errno, "receive descriptors from %s/fd.sock", s->conn->dir);
+    if (bh_fdpass_recv(s->fd_conn, &mark, 1, &got, fds, max, out_n, err) != 0)
+        return bh_err_prefix(err, "%s/fd.sock", s->conn->dir);
     if (got > 0)
         return 0;
     if (no_fds(s, err) != 0)

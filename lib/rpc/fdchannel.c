@@ -19,8 +19,8 @@
 
 #include "base/clock.h"
 #include "base/cond.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
-#include "rpc/fdmsg.h"
 #include "rpc/server_priv.h"
 
 #define PENDING_MAX 64
@@ -58,7 +58,7 @@ void bh_fdchannel_offer(struct bh_call *c) {
 
 void bh_fdchannel_drop(struct bh_call *c) {
     if (c->fds_in != NULL)
-        bh_fds_close(c->fds_in, c->n_fds_in);
+        bh_fdpass_close(c->fds_in, c->n_fds_in);
     free(c->fds_in);
     c->fds_in = NULL;
     if (c->fd_conn >= 0)
@@ -128,15 +128,17 @@ static void read_token(struct bh_server *s, unsigned i) {
     struct bh_fd_pending *p = &s->pending[i];
     uint8_t token[BH_TOKEN_SIZE];
     int fds[BH_CALL_MAX_FDS];
+    struct bh_err refused = BH_ERR_INIT;
     unsigned n = 0;
-    ssize_t got = bh_fdmsg_recv(p->fd, token, sizeof token, fds, BH_CALL_MAX_FDS, &n);
+    size_t got = 0;
+    int rc = bh_fdpass_recv(p->fd, token, sizeof token, &got, fds, BH_CALL_MAX_FDS, &n, &refused);
     bool ours;
 
-    if (got < 0 && errno == EAGAIN)
+    if (rc == BH_FDPASS_AGAIN)
         return;
-    ours = got == (ssize_t)sizeof token && hand_over(s, token, p->uid, p->fd, fds, n);
-    if (!ours && got >= 0)
-        bh_fds_close(fds, n);
+    ours = got == sizeof token && hand_over(s, token, p->uid, p->fd, fds, n);
+    if (!ours)
+        bh_fdpass_close(fds, n);
     forget(s, i, !ours);
 }
 
@@ -243,9 +245,9 @@ int bh_call_give_fds(struct bh_call *call, const int *fds, unsigned n, struct bh
     pthread_mutex_unlock(&call->server->lock);
     if (rc != 0)
         return rc;
-    while (bh_fdmsg_send(call->fd_conn, &mark, 1, fds, n) != 0) {
-        if (errno != EAGAIN)
-            return bh_err_errno(err, errno, "%s: send %u descriptors", call->method->name, n);
+    while ((rc = bh_fdpass_send(call->fd_conn, &mark, 1, fds, n, err)) != BH_FDPASS_OK) {
+        if (rc != BH_FDPASS_AGAIN)
+            return bh_err_prefix(err, "%s", call->method->name);
         v[0].fd = call->fd_conn;
         v[1].fd = bh_call_cancel_fd(call);
         (void)poll(v, 2, 1000);

@@ -15,12 +15,12 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "launch.h"
 #include "proc/control.h"
-#include "proc/fdpass.h"
 #include "rightless/info.h"
 
 static _Noreturn void delete_child(const struct launch *l, const struct lnc_request *r, int report) {

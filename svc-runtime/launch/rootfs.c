@@ -24,9 +24,9 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "launch.h"
-#include "proc/fdpass.h"
 #include "rightless/point.h"
 
 /* ---- user namespace ------------------------------------------------------------------------- */

@@ -25,10 +25,10 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "enter.h"
-#include "proc/fdpass.h"
 #include "wire/enter.h"
 #include "wire/spec.h"
 

@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "monitor.h"
-#include "proc/fdpass.h"
 
 static void peer_close(struct mon_peer *p) {
     if (p->fd >= 0)

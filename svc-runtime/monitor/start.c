@@ -23,10 +23,10 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "monitor.h"
-#include "proc/fdpass.h"
 
 #define RUNTIME_PATIENCE_MS 60000
 #define PIPE_SIZE           (256 << 10)

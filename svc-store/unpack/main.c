@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "proc/control.h"
-#include "proc/fdpass.h"
 #include "proc/room.h"
 #include "unpack/confine.h"
 #include "unpack/job.h"

@@ -23,10 +23,10 @@
 #include <cmocka.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "layer/layer_check.h"
 #include "proc/control.h"
-#include "proc/fdpass.h"
 
 #define BIN         BH_BINARY_DIR "/bin"
 #define MONITOR_UID "268369925"

@@ -17,8 +17,8 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "wire/log.h"
 
 /* Starts it; its monitor's connection. */

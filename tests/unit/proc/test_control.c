@@ -18,9 +18,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "proc/control.h"
-#include "proc/fdpass.h"
 
 static int supervisor = -1; /* the other end */
 static struct bh_control *control;

@@ -22,9 +22,9 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "echo.h"
 #include "rawsp.h"
-#include "rpc/fdmsg.h"
 
 typedef Bulkhead__Test__V1__EchoRequest request;
 #define REQUEST BULKHEAD__TEST__V1__ECHO_REQUEST__INIT
@@ -511,6 +511,12 @@ static int fd_connect(unsigned uid) {
     return fd;
 }
 
+static bool send_token(int to, const uint8_t *token, size_t n, int beside) {
+    struct bh_err err = BH_ERR_INIT;
+
+    return bh_fdpass_send(to, token, n, &beside, beside >= 0, &err) == BH_FDPASS_OK;
+}
+
 static bool fd_closed(int fd) {
     char c;
 
@@ -531,23 +537,23 @@ static void tokens(void **state) {
     memcpy(token, r.frame.env->token.data, 16);
     /* a wrong one, a short one */
     c = fd_connect(0);
-    assert_int_equal(bh_fdmsg_send(c, wrong, 16, &null, 1), 0);
+    assert_true(send_token(c, wrong, 16, null));
     assert_true(fd_closed(c));
     close(c);
     c = fd_connect(0);
-    assert_int_equal(bh_fdmsg_send(c, token, 15, &null, 1), 0);
+    assert_true(send_token(c, token, 15, null));
     assert_true(fd_closed(c));
     close(c);
     /* the right one, then the same again */
     c = fd_connect(0);
-    assert_int_equal(bh_fdmsg_send(c, token, 16, &null, 1), 0);
+    assert_true(send_token(c, token, 16, null));
     pull(fd, 2, 1, 0);
     assert_true(raw_recv(fd, &r));
     assert_int_equal(r.frame.env->kind, BH_KIND(DONE));
     assert_int_equal(r.frame.env->status, 0);
     close(c);
     c = fd_connect(0);
-    assert_int_equal(bh_fdmsg_send(c, token, 16, &null, 1), 0);
+    assert_true(send_token(c, token, 16, null));
     assert_true(fd_closed(c));
     close(c);
     /* nobody comes with a token: 2 s for the connection, silence is no way to hold a place */
@@ -570,7 +576,7 @@ static void *show_token_as_other(void *arg) {
     if (syscall(SYS_setresuid, 65533, 65533, 65533) != 0)
         return NULL;
     c = fd_connect(65533);
-    if (bh_fdmsg_send(c, o->token, 16, NULL, 0) == 0)
+    if (send_token(c, o->token, 16, -1))
         o->closed = fd_closed(c);
     close(c);
     return NULL;
@@ -612,7 +618,7 @@ static void token_expires(void **state) {
     sleep(10);
     c = fd_connect(0);
     usleep(50000);
-    assert_int_equal(bh_fdmsg_send(c, token, 16, NULL, 0), 0);
+    assert_true(send_token(c, token, 16, -1));
     assert_true(fd_closed(c));
     close(c);
     pull(fd, 2, 1, 0);

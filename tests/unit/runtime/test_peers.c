@@ -17,8 +17,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/fdpass.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "svc-runtime/launch_client.h"
 #include "svc-runtime/monitor_client.h"
 

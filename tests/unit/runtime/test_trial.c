@@ -19,9 +19,9 @@
 
 #include <cmocka.h>
 
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "layer/layer_check.h"
-#include "proc/fdpass.h"
 #include "svc-runtime/trial.h"
 
 struct world {

@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/mem.h"
-#include "proc/fdpass.h"
 #include "proc/room.h"
 
 struct direct {

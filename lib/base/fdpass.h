@@ -6,8 +6,8 @@
  * than the caller has room for is refused, and whatever arrived with it is closed.  What the bytes
  * mean is the caller's concern.
  */
-#ifndef BH_PROC_FDPASS_H
-#define BH_PROC_FDPASS_H
+#ifndef BH_BASE_FDPASS_H
+#define BH_BASE_FDPASS_H
 
 #include <stddef.h>
 

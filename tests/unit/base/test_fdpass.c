@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
-#include "proc/fdpass.h"
+#include "base/fdpass.h"
 
 static int pair[2];
 

@@ -4,7 +4,7 @@
  * Room: all, also the privileged ones.  Trusts the kernel, not the peer.  Must not allocate, must
  * not keep a descriptor that it does not hand to the caller.
  */
-#include "proc/fdpass.h"
+#include "base/fdpass.h"
 
 #include <errno.h>
 #include <string.h>
