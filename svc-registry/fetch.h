@@ -13,7 +13,7 @@ struct reg_fetch {
     const char *url;
     const char *checksum; /* "" = none */
     const char *etag, *last_modified;
-    int fd;    /* of the tar */
+    int fd;    /* a pipe, for the tar */
     int spool; /* an empty file, for a body whose length is not told; -1: those are refused */
     bool raw;  /* no tar: the body alone */
     /* results */

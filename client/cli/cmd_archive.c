@@ -161,31 +161,58 @@ int cmd_save(struct cli_ctx *ctx, const struct cli_args *args) {
     return cli_output_commit(&out, &err) == 0 ? 0 : cli_fail(ctx->out, &err);
 }
 
+/* All that comes through a pipe into a file.  -1 with errno. */
+static int keep(int from, int to) {
+    char chunk[65536];
+    ssize_t n;
+
+    while ((n = bh_read_full(from, chunk, sizeof chunk)) > 0) {
+        if (bh_write_all(to, chunk, (size_t)n) != 0)
+            return -1;
+    }
+    return n < 0 ? -1 : 0;
+}
+
+/* The engine writes into a pipe, and into no file of ours: a disk that hangs must not keep it waiting.  An error of the
+ * file itself is in *out_errno. */
+static int fetch_body(bulkhead *b, const char *url, const int body[2], int file, int *out_errno,
+                      struct bulkhead_error *error) {
+    bulkhead_value *request = bulkhead_map_new();
+    bulkhead_stream *s = NULL;
+    int r;
+
+    bulkhead_set_str(request, "url", url);
+    bulkhead_set_bool(request, "raw", true);
+    r = bulkhead_stream_open(b, "registry", "Fetch", request, &body[1], 1, &s, error);
+    bulkhead_value_free(request);
+    close(body[1]);
+    *out_errno = r == 0 && keep(body[0], file) != 0 ? errno : 0;
+    close(body[0]);
+    if (r == 0)
+        r = bulkhead_stream_finish(s, NULL, error);
+    bulkhead_stream_free(s);
+    return r;
+}
+
 /* What is at the address, whole, in a file without a name: half an archive must not become an image. */
 static int download(struct cli_ctx *ctx, bulkhead *b, const char *url, int *out_fd) {
     const char *folder = getenv("TMPDIR");
-    bulkhead_value *request = bulkhead_map_new();
     struct bulkhead_error error = {0};
-    bulkhead_stream *s = NULL;
     BH_SCOPE_CLOSE int fd =
         open(folder != NULL && folder[0] == '/' ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    int r;
+    int body[2], lost, r;
 
-    if (fd < 0) {
-        bulkhead_value_free(request);
+    if (fd < 0)
         return cli_failf(ctx->out, CLI_EXIT_FAILED, "import %s: make a temporary file: %s", url, strerror(errno));
-    }
-    bulkhead_set_str(request, "url", url);
-    bulkhead_set_bool(request, "raw", true);
-    r = bulkhead_stream_open(b, "registry", "Fetch", request, &fd, 1, &s, &error);
-    bulkhead_value_free(request);
-    if (r == 0)
-        r = bulkhead_stream_finish(s, NULL, &error);
-    bulkhead_stream_free(s);
-    if (r != 0)
+    if (pipe2(body, O_CLOEXEC) != 0)
+        return cli_failf(ctx->out, CLI_EXIT_FAILED, "import %s: make a pipe: %s", url, strerror(errno));
+    r = fetch_body(b, url, body, fd, &lost, &error);
+    if (lost == 0 && r != 0)
         return cli_fail_engine(ctx, &error);
-    if (lseek(fd, 0, SEEK_SET) != 0)
-        return cli_failf(ctx->out, CLI_EXIT_FAILED, "import %s: %s", url, strerror(errno));
+    if (lost == 0 && lseek(fd, 0, SEEK_SET) != 0)
+        lost = errno;
+    if (lost != 0)
+        return cli_failf(ctx->out, CLI_EXIT_FAILED, "import %s: keep what comes: %s", url, strerror(lost));
     *out_fd = bh_take_fd(&fd);
     return 0;
 }

@@ -3,7 +3,7 @@
 The registries are small servers of this file, each with its own origin, that write down every request; where a real one
 is needed, docker-registry.  Everything is on the loopback.
 """
-import base64, hashlib, http.server, io, json, os, re, shutil, signal, socket, ssl, subprocess, sys, tarfile, threading, time, urllib.parse
+import base64, fcntl, hashlib, http.server, io, json, os, re, select, shutil, signal, socket, ssl, subprocess, sys, tarfile, termios, threading, time, urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
@@ -967,7 +967,28 @@ def fetch(calls, request, spool=True):
     return reply, error, b"".join(data)
 
 
-@case("fetch: a body as a tar with its time and digest; conditions, checksums, unknown lengths; not without descriptors")
+def fetch_into_file(calls, request, pipe=False):
+    """Into a file of the caller, or with one beside the pipe."""
+    file, ends = os.open("/tmp", os.O_TMPFILE | os.O_RDWR), os.pipe()
+    calls.open("registry", "Fetch", request, [ends[1], file] if pipe else [file]).finish()
+
+
+def fetch_unread(calls, request):
+    """Into a pipe that nobody reads, and cancelled when it is full: did the room let go of it?"""
+    r, w = os.pipe()
+    stream = calls.open("registry", "Fetch", request, [w])
+    os.close(w)
+    filled, before = 0, -1
+    while filled == 0 or filled != before:
+        time.sleep(0.2)
+        before, filled = filled, int.from_bytes(fcntl.ioctl(r, termios.FIONREAD, bytes(4)), sys.byteorder)
+    stream.cancel()
+    end = select.poll()
+    end.register(r, 0)  # the end of the pipe alone
+    return filled, bool(end.poll(10000))
+
+
+@case("fetch: a body as a tar with its time and digest; conditions, checksums, unknown lengths; into pipes alone, and let go when cancelled")
 def _(e):
     body = b"content of a file\n" * 5000
     sha = "sha256:" + hashlib.sha256(body).hexdigest()
@@ -978,6 +999,8 @@ def _(e):
             return h.reply(304)
         if h.route == "/dir/file.txt":
             return h.reply(200, body, ETag='"v1"', Last_Modified="Wed, 21 Oct 2015 07:28:00 GMT")
+        if h.route == "/long":
+            return h.reply(200, bytes(8 << 20))
         if h.route == "/lost" and not lost:  # a head, and no body behind it
             lost.append(True)
             h.send_response(200)
@@ -1029,11 +1052,17 @@ def _(e):
         for url in (f"{base}/nothing", "file:///etc/passwd", "ftp://127.0.0.1/x", "x"):
             reply, error, data = as_room(e, "build", fetch, {"url": url})
             assert error and not data, url
-        try:
-            as_room(e, "", call, "Fetch", {"url": f"{base}/dir/file.txt"})
-            raise AssertionError("fetched to nowhere")
-        except CallError as no:
-            same(no.code, -3)
+        request = {"url": f"{base}/dir/file.txt", "raw": True}
+        for room, *function in (("", call, "Fetch", request), ("", fetch_into_file, request), ("", fetch_into_file, request, True),
+                                ("build", fetch_into_file, request)):
+            try:
+                as_room(e, room, *function)
+                raise AssertionError(f"fetched: {room} {function}")
+            except CallError as no:
+                same(no.code, -3)
+        for room in ("", "build"):
+            filled, gone = as_room(e, room, fetch_unread, {"url": f"{base}/long", "raw": not room})
+            assert filled >= 32768 and gone, (room, filled, gone)
 
 
 @case("no secret is in the engine's log")
