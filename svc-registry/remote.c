@@ -288,15 +288,25 @@ int reg_remote_location(struct reg_remote *r, const struct reg_http_response *an
     return 0;
 }
 
-int reg_remote_status(struct reg_remote *r, const struct reg_http_response *answer, const char *what,
+static int no_success(struct reg_remote *r, const struct reg_http_response *answer, const char *what, bool manifest,
                       struct bh_err *err) {
     const struct reg_answer_about about = {.name = what,
                                            .host = r->place.name,
-                                           .manifest = !r->writes,
+                                           .manifest = manifest,
                                            .write = r->writes,
                                            .known_user = reg_auth_has_credential(r->auth)};
 
     return reg_answer_error(answer, &about, err);
+}
+
+int reg_remote_status(struct reg_remote *r, const struct reg_http_response *answer, const char *what,
+                      struct bh_err *err) {
+    return no_success(r, answer, what, false, err);
+}
+
+int reg_remote_manifest_status(struct reg_remote *r, const struct reg_http_response *answer, const char *what,
+                               struct bh_err *err) {
+    return no_success(r, answer, what, true, err);
 }
 
 /* ---- several places ------------------------------------------------------------------------------ */

@@ -54,10 +54,13 @@ int reg_remote_send(struct reg_remote *r, const struct reg_http_request *req, co
 /* The Location header of an answer, made absolute and checked (scheme, no user part).  BH_E_INVALID. */
 int reg_remote_location(struct reg_remote *r, const struct reg_http_response *answer, char out[REG_URL_SIZE],
                         struct bh_err *err);
-/* An answer that is no success -> an error with docker's words; what = familiar reference ("debian:nosuch").
- * 404 on a manifest: "manifest for X not found: manifest unknown: ..". */
+/* An answer that is no success -> an error with docker's words; what = familiar reference ("debian:nosuch"). */
 int reg_remote_status(struct reg_remote *r, const struct reg_http_response *answer, const char *what,
                       struct bh_err *err);
+/* The same where a manifest was asked for: 404 is "manifest for X not found: manifest unknown: ..", reason
+ * "manifest-unknown". */
+int reg_remote_manifest_status(struct reg_remote *r, const struct reg_http_response *answer, const char *what,
+                               struct bh_err *err);
 
 /* After a failure at places[i]: shall the next be tried?  False for cancelled calls and errors of our own. */
 bool reg_place_next(const struct reg_places *places, size_t i, const struct bh_err *err);

@@ -67,7 +67,7 @@ int reg_remote_manifest(struct reg_remote *r, const char *tag_or_digest, const c
     if (manifest_url(tag_or_digest, below, what, err) != 0 || reg_remote_send(r, &req, below, &answer, err) != 0)
         return err->code;
     if (answer.status != 200)
-        return reg_remote_status(r, &answer, what, err);
+        return reg_remote_manifest_status(r, &answer, what, err);
     out->data = answer.body;
     answer.body = (struct bh_buf)BH_BUF_INIT;
     take_type(&answer, out);
@@ -94,7 +94,7 @@ int reg_remote_manifest_head(struct reg_remote *r, const char *tag_or_digest, co
     if (manifest_url(tag_or_digest, below, what, err) != 0 || reg_remote_send(r, &req, below, &answer, err) != 0)
         return err->code;
     if (answer.status != 200)
-        return reg_remote_status(r, &answer, what, err);
+        return reg_remote_manifest_status(r, &answer, what, err);
     if (bh_digest_parse(reg_http_header(&answer, "docker-content-digest"), &d, &ignored) != 0)
         return bh_err_set(err, BH_E_UNIMPLEMENTED, "%s: the registry tells no digest", what);
     take_type(&answer, out);

@@ -90,14 +90,9 @@ static int resolve_term(const struct reg_conf *conf, const char *text, struct bh
     return out->place ? 0 : err->code;
 }
 
-static int resolve_one(const struct reg_conf *conf, const REG_MSG(ResolveRequest) * req, const char *text,
+static int resolve_one(const struct reg_conf *conf, enum reg_use use, bool search, const char *text,
                        struct bh_arena *arena, resolved *out, struct bh_err *err) {
-    enum reg_use use;
-    bool search;
-
     bulkhead__registry__v1__resolved_reference__init(out);
-    if (use_of(req->use, &use, &search, err) != 0)
-        return err->code;
     return search ? resolve_term(conf, text, arena, out, err) : resolve_name(conf, text, use, arena, out, err);
 }
 
@@ -106,15 +101,19 @@ int reg_rpc_resolve(void *room, struct bh_call *call, const ProtobufCMessage *re
     REG_SCOPE_CONF struct reg_conf *conf = reg_room_conf(room);
     REG_SCOPE_ARENA struct bh_arena arena;
     REG_MSG(ResolveReply) reply = BULKHEAD__REGISTRY__V1__RESOLVE_REPLY__INIT;
+    enum reg_use use;
     resolved *all;
+    bool search;
 
     bh_arena_init(&arena, REG_CALL_ARENA);
+    if (use_of(req->use, &use, &search, err) != 0)
+        return err->code;
     if (req->n_reference > MAX_REFERENCES)
         return bh_err_set(err, BH_E_LIMIT, "more than %d names", MAX_REFERENCES);
     all = bh_oci_alloc(&arena, (req->n_reference + 1) * sizeof *all, err);
     reply.reference = all ? bh_oci_alloc(&arena, (req->n_reference + 1) * sizeof(void *), err) : NULL;
     for (size_t i = 0; reply.reference && i < req->n_reference; i++) {
-        if (resolve_one(conf, req, req->reference[i], &arena, &all[i], err) != 0)
+        if (resolve_one(conf, use, search, req->reference[i], &arena, &all[i], err) != 0)
             return err->code;
         reply.reference[reply.n_reference++] = &all[i];
     }

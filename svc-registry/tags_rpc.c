@@ -150,11 +150,8 @@ static int remove_at(void *arg, struct reg_remote *r, struct bh_err *err) {
         return remove_one(r, d->digest, d->what, &refused, err);
     }
     rc = reg_remote_manifest_head(r, d->ref->tag, d->what, &m, err);
-    if (rc == BH_E_NOT_FOUND) { /* a HEAD has no body that would say so */
-        bh_err_set(err, BH_E_NOT_FOUND, "manifest for %s not found: manifest unknown: manifest unknown", d->what);
-        bh_err_reason(err, "manifest-unknown");
+    if (rc == BH_E_NOT_FOUND)
         reg_tags_hint(r, d->ref->tag, err);
-    }
     if (rc != 0)
         return rc;
     memcpy(d->digest, m.digest, sizeof d->digest);

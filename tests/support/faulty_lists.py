@@ -132,6 +132,15 @@ class _(Tags):
         h.error(404, "NAME_UNKNOWN", "repository name not known to registry")
 
 
+@fault("tags-404-without-words")
+class _(Tags):
+    """No manifest was asked for, so none is missed."""
+    want = r"\w: not found"
+
+    def list(self, h):
+        h.reply(404)
+
+
 @fault("tags-500-once")
 class _(Tags):
     say = r"^1\n$"
