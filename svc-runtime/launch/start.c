@@ -192,25 +192,25 @@ static int build(struct child *c, struct bh_err *err) {
 
 /* Records of sessions that have ended would pile up in a container that lives for long; ".new" is being written. */
 static void prune_execs(int dir) {
-    BH_SCOPE_DIR DIR *all = bh_dir_open(dir, ".");
+    BH_SCOPE_DIR DIR *records = bh_dir_open(dir, ".");
     struct bh_err err = BH_ERR_INIT;
 
-    for (struct dirent *d; (d = bh_dir_next(all)) != NULL;) {
-        BH_SCOPE_CLOSE int f = -1;
+    for (struct dirent *d; (d = bh_dir_next(records)) != NULL;) {
+        const char *name = d->d_name;
+        BH_SCOPE_CLOSE int pidfd = -1;
 
-        if (bh_str_starts(d->d_name, "exec-") && !strchr(d->d_name, '.') && rt_pid_open(dir, d->d_name, &f, NULL, &err))
-            unlinkat(dir, d->d_name, 0);
+        if (bh_str_starts(name, "exec-") && !strchr(name, '.') && rt_pid_open(dir, name, &pidfd, NULL, &err) != 0)
+            unlinkat(dir, name, 0);
     }
 }
 
 static int join(struct child *c, struct bh_err *err) {
     char path[64];
     pid_t pid = 0;
-    int r = lnc_ct_open(c->l, c->r->q.id, &c->dir, &c->rec, err);
 
-    if (r != 0)
-        return r;
-    r = rt_pid_open(c->dir, "run", &c->init, &pid, err);
+    if (lnc_ct_open(c->l, c->r->q.id, &c->dir, &c->rec, err) != 0)
+        return err->code;
+    int r = rt_pid_open(c->dir, "run", &c->init, &pid, err);
     snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
     if (r != 0 || (c->m.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) {
         bh_err_set(err, BH_E_CONFLICT, "container %.12s is not running", c->r->q.id);
