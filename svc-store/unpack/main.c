@@ -25,10 +25,6 @@ static int usage(void) {
     return 2;
 }
 
-static bool is_spare(const char *job) {
-    return strcmp(job, BH_JOB_SPARE) == 0;
-}
-
 /* A job and all that it works on. */
 struct task {
     unp_job_fn *job;
@@ -74,11 +70,12 @@ static int ordered_task(struct task *out, struct bh_err *err) {
     return set_task(out, order.job, err) == 0 ? unp_params_settle(&out->params, err) : err->code;
 }
 
-/* The error of a job is its result; only what prevents a result is a failure of the worker. */
+/* job NULL: of a spare, which is told later.  The error of a job is its result; only what prevents a result is a
+ * failure of the worker. */
 static int work(const char *job, unsigned n_fds, struct bh_err *err) {
     struct bh_buf result = BH_BUF_INIT_MAX(BH_JOB_RESULT_MAX + 1);
     struct task task;
-    int rc = is_spare(job) ? ordered_task(&task, err) : given_task(job, n_fds, &task, err);
+    int rc = job == NULL ? ordered_task(&task, err) : given_task(job, n_fds, &task, err);
     if (rc == 0 && task.job == NULL)
         return 0;
     if (rc == 0)
@@ -93,14 +90,15 @@ static int work(const char *job, unsigned n_fds, struct bh_err *err) {
 int main(int argc, char **argv) {
     struct bh_err err = BH_ERR_INIT;
     uint64_t n_fds = BH_JOB_FDS;
+    bool spare = argc > 1 && strcmp(argv[1], BH_JOB_SPARE) == 0;
     if (argc < 2 || argc > 3 || (argc == 3 && !bh_str_u64(argv[2], &n_fds)) || n_fds < BH_JOB_FDS ||
-        n_fds > BH_JOB_FDS_MAX || (!is_spare(argv[1]) && unp_job_find(argv[1]) == NULL))
+        n_fds > BH_JOB_FDS_MAX || (!spare && unp_job_find(argv[1]) == NULL))
         return usage();
-    if (is_spare(argv[1]))
+    if (spare)
         close_range(BH_WORKER_FIRST_FD + (unsigned)n_fds, ~0U, 0);
-    int rc = unp_confine(is_spare(argv[1]) ? BH_JOB_FDS_MAX : (unsigned)n_fds, is_spare(argv[1]), &err);
+    int rc = unp_confine(spare ? BH_JOB_FDS_MAX : (unsigned)n_fds, spare, &err);
     if (rc == 0)
-        rc = work(argv[1], (unsigned)n_fds, &err);
+        rc = work(spare ? NULL : argv[1], (unsigned)n_fds, &err);
     if (rc != 0)
         bh_log_err("worker-failed", &err);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
