@@ -63,6 +63,15 @@ struct store_context_result {
 int store_context_put(struct store *s, const struct store_context_put *p, struct store_context_result *out,
                       struct bh_err *err);
 
+/* For context_put.c: one in the making, given back with store_context_done or added. */
+struct store_context *store_context_new(uid_t owner, const char *key, const char *id);
+/* Before it opens its files: room for as many as it can have.  Others that nobody uses give way. */
+bool store_context_reserve(struct store *s, struct store_context *c);
+int store_contexts_full(const struct store *s, struct bh_err *err);
+/* The newest of that key, as by store_context_use: what it has need not come again. */
+struct store_context *store_context_newest(struct store *s, uid_t owner, const char *key);
+void store_context_add(struct store *s, struct store_context *c);
+
 /* For cache.c: what there is, and taking it away. */
 struct store_context_info {
     uid_t owner;
