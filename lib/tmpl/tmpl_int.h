@@ -126,7 +126,7 @@ struct bh_tmpl {
     json_t *literals; /* array that owns the values of the literals */
 };
 
-/* ---- one execution, tmpl_exec.c ---- */
+/* ---- one execution, tmpl_eval.c ---- */
 
 struct tmpl_val {
     json_t *j;         /* owned; NULL: no value */
@@ -160,7 +160,21 @@ int tmpl_fail(struct tmpl_exec *x, const struct tmpl_node *at, int code, const c
 int tmpl_step(struct tmpl_exec *x, const struct tmpl_node *at);
 int tmpl_charge(struct tmpl_exec *x, const struct tmpl_node *at, uint64_t n);
 bool tmpl_truth(const json_t *j);
+const char *tmpl_type_name(const json_t *j);
 void tmpl_val_clear(struct tmpl_val *v);
+struct tmpl_val tmpl_val_ref(const struct tmpl_val *v);
+
+/* Takes the value. */
+void tmpl_var_push(struct tmpl_exec *x, const char *s, size_t n, struct tmpl_val *take);
+void tmpl_var_pop_to(struct tmpl_exec *x, size_t count);
+/* Declare or assign, as the pipe says; takes the value. */
+int tmpl_var_set(struct tmpl_exec *x, const struct tmpl_node *pipe, const struct tmpl_name *name,
+                 struct tmpl_val *take);
+
+/* The value of a pipe, for its declared variable too. */
+int tmpl_eval_pipe(struct tmpl_exec *x, struct tmpl_val *dot, const struct tmpl_node *pipe, struct tmpl_val *out);
+/* The value of all its commands; declared variables are the caller's to set. */
+int tmpl_eval_commands(struct tmpl_exec *x, struct tmpl_val *dot, const struct tmpl_node *pipe, struct tmpl_val *out);
 
 /* ---- tmpl_func.c, tmpl_format.c ---- */
 
@@ -170,7 +184,7 @@ typedef int tmpl_func_fn(struct tmpl_exec *x, const struct tmpl_node *at, size_t
 struct tmpl_func {
     const char *name;
     unsigned min_args, max_args;
-    tmpl_func_fn *fn; /* NULL: and, or (tmpl_exec.c evaluates their arguments one by one) */
+    tmpl_func_fn *fn; /* NULL: and, or (tmpl_eval.c evaluates their arguments one by one) */
     bool word;        /* among column headings it gives its first argument back */
 };
 
