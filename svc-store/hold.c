@@ -12,7 +12,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "gc.h"
+#include "layer/layer_format.h"
 #include "lease.h"
+#include "oci/digest.h"
+#include "place.h"
 
 #define HOLD_BYTES ((size_t)48 << 20)  /* documents of one hold */
 #define ALL_BYTES  ((size_t)256 << 20) /* of all */
@@ -245,4 +248,45 @@ void store_hold_parts(struct store *s, struct store_hold *h, const char *digest,
     }
     pthread_mutex_unlock(&s->holds.lock);
     free(p);
+}
+
+/* ---- blobs ----------------------------------------------------------------------- */
+
+static int find_blob(struct store *s, struct store_hold *h, const char *digest, enum store_tree *out_tree,
+                     uint64_t *out_size, struct bh_err *err) {
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    int64_t size = 0;
+    bool found;
+
+    if (store_read_begin(s->index, &db, err) != 0 ||
+        store_get_int(db, &size, &found, err,
+                      "SELECT b.size FROM lease_item li JOIN blob b ON b.digest=li.digest WHERE li.lease=?"
+                      " AND li.kind=2 AND li.digest=? AND b.state=0",
+                      "it", h->lease, digest) != 0)
+        return err->code;
+    *out_tree = STORE_BLOBS;
+    if (!found) {
+        if (store_get_int(db, &size, &found, err,
+                          "SELECT l.tar_size FROM lease_item li JOIN layer l ON l.diff_id=li.digest WHERE li.lease=?"
+                          " AND li.kind=1 AND li.digest=? AND l.state=0",
+                          "it", h->lease, digest) != 0)
+            return err->code;
+        *out_tree = STORE_LAYERS;
+    }
+    *out_size = (uint64_t)size;
+    if (found)
+        return 0;
+    bh_err_set(err, BH_E_NOT_FOUND, "blob %.19s is not under this hold", digest);
+    return bh_err_reason(err, "no-blob");
+}
+
+int store_hold_blob(struct store *s, struct store_hold *h, const char *digest, int *out_fd, uint64_t *out_offset,
+                    uint64_t *out_size, struct bh_err *err) {
+    struct bh_digest d;
+    enum store_tree tree;
+
+    if (bh_digest_parse(digest, &d, err) != 0 || find_blob(s, h, digest, &tree, out_size, err) != 0)
+        return err->code;
+    *out_offset = tree == STORE_LAYERS ? BH_LAYER_TAR_OFFSET : 0;
+    return store_file_open(&s->place, tree, digest, out_fd, err);
 }

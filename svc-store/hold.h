@@ -62,4 +62,8 @@ int store_hold_part(struct store *s, struct store_hold *h, const char *digest, c
                     struct bh_err *err);
 void store_hold_parts(struct store *s, struct store_hold *h, const char *digest, struct bh_buf *out);
 
+/* A blob under the hold: bytes [offset, offset + size) of the file.  BH_E_NOT_FOUND (reason "no-blob"). */
+int store_hold_blob(struct store *s, struct store_hold *h, const char *digest, int *out_fd, uint64_t *out_offset,
+                    uint64_t *out_size, struct bh_err *err);
+
 #endif

@@ -52,8 +52,4 @@ struct store_push_image {
 int store_push_open(struct store *s, struct store_hold *h, const struct store_push *p, struct bh_arena *arena,
                     struct store_push_image *out, struct bh_err *err);
 
-/* A blob under the hold: bytes [offset, offset + size) of the file.  BH_E_NOT_FOUND (reason "no-blob"). */
-int store_hold_blob(struct store *s, struct store_hold *h, const char *digest, int *out_fd, uint64_t *out_offset,
-                    uint64_t *out_size, struct bh_err *err);
-
 #endif
