@@ -270,7 +270,8 @@ static int match_in(struct picking *p, struct pattern *m, const struct unp_vnode
     return rc;
 }
 
-/* The start without wildcards is followed as a path; in what comes then, links are no folders. */
+/* The start without wildcards is followed as a path and must be there, though what matches in it need not; in what comes
+ * then, links are no folders. */
 static int pick_pattern(struct picking *p, struct unp_text source, struct bh_err *err) {
     static struct pattern m;
     const struct unp_vnode *dir;
@@ -292,7 +293,7 @@ static int pick_pattern(struct picking *p, struct unp_text source, struct bh_err
     if (unp_view_find(p->view, (struct unp_text){m.path, m.len}, true, &dir, err) != 0)
         return err->code;
     if (dir == NULL)
-        return 0;
+        return not_found((struct unp_text){m.path, m.len}, err);
     return match_in(p, &m, dir, 0, err);
 }
 

@@ -32,6 +32,7 @@ case("copy-wildcard-folders", "FROM base:1\nCOPY d* /x/\n", {"d1/a": "1\n", "d2/
 case("copy-wildcard-middle", "FROM base:1\nCOPY */conf /x/\n", {"p/conf/a": "a\n", "q/conf/b": "b\n", "r/other/c": "c\n"})
 case("copy-wildcard-none", "FROM base:1\nCOPY *.nothing /x/\n", TREE,
      differs={"buildah": "refuses it"})
+case("copy-wildcard-below-missing", "FROM base:1\nCOPY nothing/here/* /x/\n", TREE, fails=r"\"/nothing/here\": not found")
 case("copy-missing", "FROM base:1\nCOPY nothing /x/\n", TREE, fails=r"nothing")
 case("copy-outside", "FROM base:1\nCOPY ../../etc/hostname /x/\n", TREE, fails=r"hostname")
 case("copy-dotdot-inside", "FROM base:1\nCOPY d/../a /x/\n", TREE)
