@@ -31,10 +31,10 @@ static bool fits(const struct bh_image_config *image, const char *platform) {
 
 /* A room that cannot pull yet is no reason to hide that there is no such image. */
 static int pull(struct build_job *job, struct build_vertex_ref v, const struct build_pull *what,
-                const struct bh_err *missing, const char **out_name, struct bh_err *err) {
+                const struct bh_err *missing, const char **out_id, struct bh_err *err) {
     struct bh_err pulled = BH_ERR_INIT;
 
-    if (build_pull(job->room->registry, job->ask, what, &job->cancel, v, out_name, &pulled) == 0)
+    if (build_pull(job->room->registry, job->ask, what, &job->cancel, v, out_id, &pulled) == 0)
         return 0;
     *err = pulled.code == BH_E_UNIMPLEMENTED && missing->code != 0 ? *missing : pulled;
     return err->code;
@@ -42,8 +42,10 @@ static int pull(struct build_job *job, struct build_vertex_ref v, const struct b
 
 int build_base_image(struct build_job *job, struct build_vertex_ref v, const char *name, const char *platform,
                      struct bh_arena *arena, struct build_image *out, struct bh_err *err) {
-    struct build_pull what = {.reference = name, .platform = platform, .arena = arena};
+    struct build_pull what = {
+        .hold = build_hold_number(job->hold), .reference = name, .platform = platform, .arena = arena};
     struct bh_err missing = BH_ERR_INIT;
+    const char *id = NULL;
     int r;
 
     r = build_image_open(job->room->store, job->ask->owner, name, platform, arena, out, &missing);
@@ -63,9 +65,9 @@ int build_base_image(struct build_job *job, struct build_vertex_ref v, const cha
         bh_err_reason(&missing, "wrong-platform");
     }
     what.missing = r != 0 && !job->ask->pull;
-    if (pull(job, v, &what, &missing, &name, err) != 0)
+    if (pull(job, v, &what, &missing, &id, err) != 0)
         return err->code;
-    return build_image_open(job->room->store, job->ask->owner, name, platform, arena, out, err);
+    return build_image_open(job->room->store, job->ask->owner, id, platform, arena, out, err);
 }
 
 static const struct build_named *named_context(const struct build_ask *ask, const char *name) {

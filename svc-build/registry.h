@@ -13,15 +13,16 @@ struct build_registry;
 
 int build_registry_open(const char *dir, struct build_registry **out, struct bh_err *err);
 
-/* Into the caller's images.  Progress goes to the vertex.  *out_name: what the image is called here, which is another
- * name when a rule says what a short one means. */
+/* Into the caller's images, under the hold.  Progress goes to the vertex.  *out_id: of the image; its name may mean
+ * another one, which this host runs. */
 struct build_pull {
+    uint64_t hold;
     const char *reference, *platform;
     bool missing;           /* by any name that a short one may mean it may be here already: then nobody is asked */
-    struct bh_arena *arena; /* of *out_name */
+    struct bh_arena *arena; /* of *out_id */
 };
 int build_pull(struct build_registry *r, const struct build_ask *ask, const struct build_pull *what,
-               struct build_cancel *cancel, struct build_vertex_ref v, const char **out_name, struct bh_err *err);
+               struct build_cancel *cancel, struct build_vertex_ref v, const char **out_id, struct bh_err *err);
 /* digest: what the registry has now. */
 int build_push(struct build_registry *r, const struct build_ask *ask, const struct bh_strlist *names,
                struct build_cancel *cancel, struct build_vertex_ref v, char digest[BH_DIGEST_TEXT_SIZE],

@@ -58,7 +58,7 @@ struct follow {
     char last[64];                    /* of the words that were told last */
     char digest[BH_DIGEST_TEXT_SIZE]; /* of a push */
     struct bh_arena *arena;
-    const char *name; /* of what was pulled, in the arena */
+    const char *id; /* of what was pulled, in the arena */
 };
 
 /* Bytes of a layer often, its words once. */
@@ -87,9 +87,9 @@ static int pull_event(struct follow *f, const void *data, size_t n, struct bh_er
     else if (e->status[0] != '\0')
         build_vertex_status(f->v, e->status, 0, 0);
     int r = 0;
-    if (e->reference[0] != '\0') {
-        f->name = bh_oci_strdup(f->arena, e->reference, strlen(e->reference), err);
-        r = f->name == NULL ? err->code : 0;
+    if (e->id[0] != '\0') {
+        f->id = bh_oci_strdup(f->arena, e->id, strlen(e->id), err);
+        r = f->id == NULL ? err->code : 0;
     }
     bulkhead__registry__v1__pull_event__free_unpacked(e, NULL);
     return r;
@@ -143,8 +143,8 @@ static int stream_call(struct build_registry *r, const char *method, const Proto
 }
 
 int build_pull(struct build_registry *r, const struct build_ask *ask, const struct build_pull *what,
-               struct build_cancel *cancel, struct build_vertex_ref v, const char **out_name, struct bh_err *err) {
-    struct follow f = {.v = v, .arena = what->arena, .name = what->reference};
+               struct build_cancel *cancel, struct build_vertex_ref v, const char **out_id, struct bh_err *err) {
+    struct follow f = {.v = v, .arena = what->arena};
     RG_MSG(PullRequest) req = BULKHEAD__REGISTRY__V1__PULL_REQUEST__INIT;
     RG_MSG(RemoteOptions) remote = remote_of(ask);
     char *names[] = {(char *)what->reference};
@@ -153,10 +153,13 @@ int build_pull(struct build_registry *r, const struct build_ask *ask, const stru
     req.n_reference = 1;
     req.platform = (char *)what->platform;
     req.policy = what->missing ? "missing" : "";
+    req.hold = what->hold;
     req.remote = &remote;
     if (stream_call(r, SERVICE "Pull", &req.base, pull_event, cancel, &f, err) != 0)
         return err->code;
-    *out_name = f.name;
+    if (f.id == NULL)
+        return bh_err_set(err, BH_E_INTERNAL, "the registry room told nothing of %s", what->reference);
+    *out_id = f.id;
     return 0;
 }
 

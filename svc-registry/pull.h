@@ -23,8 +23,8 @@ struct reg_pull {
     const char *platform; /* "" = this host's */
     unsigned jobs;        /* 0 = as configured */
     enum reg_pull_policy policy;
-    uint64_t hold;              /* 0 = none: of a build, which gets layers under it and no image */
-    struct bh_strlist diff_ids; /* with a hold: which of them; none = all */
+    uint64_t hold;              /* 0 = none: of a build; an image for another host takes no name away then */
+    struct bh_strlist diff_ids; /* with a hold: these layers alone, and no image; none = the image */
     struct reg_caller caller;
 };
 /* Several side by side, with `jobs` layers at once in all; told one after the other.  One that fails does not end the

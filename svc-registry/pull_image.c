@@ -90,7 +90,8 @@ static int put_image(struct reg_pull_image *im, const char *manifest_digest, con
     const struct reg_image_put put = {.manifest_digest = manifest_digest,
                                       .index_digest = index_digest,
                                       .names = {.present = true, .n = im->ref.digest[0] == '\0' ? 2 : 1, .v = names},
-                                      .source = source};
+                                      .source = source,
+                                      .guard = im->p->ask->hold != 0};
     struct bh_ref ref = im->ref;
     struct reg_image_done done;
 
@@ -149,7 +150,7 @@ static int bring(struct reg_pull_image *im, struct reg_manifest *top, struct bh_
         return err->code;
     if (begin_hold(im->p, err) != 0 || reg_pull_documents(im, top, err) != 0 || reg_pull_layers(im, err) != 0)
         return err->code;
-    if (im->p->ask->hold != 0)
+    if (im->p->ask->diff_ids.n > 0)
         return 0; /* there is no image to tell of */
     return put_image(im, im->manifest_digest, im->top_is_index ? im->top : "", err);
 }
@@ -191,7 +192,7 @@ static int by_policy(struct reg_pull_image *im, struct bh_err *err) {
     struct reg_known local = {0};
     int r;
 
-    if (im->p->ask->hold != 0)
+    if (im->p->ask->diff_ids.n > 0)
         return layers_alone(im, err);
     if (look_up_name(im->p, &im->ref, &im->arena, &local, err) != 0)
         return err->code;

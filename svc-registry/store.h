@@ -101,6 +101,7 @@ struct reg_image_put {
     const char *manifest_digest, *index_digest;
     struct bh_strlist names;
     const char *source;
+    bool guard; /* names of images that this host runs stay with them */
 };
 struct reg_image_done {
     const char *id;

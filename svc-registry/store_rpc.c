@@ -413,6 +413,7 @@ int reg_hold_image(struct reg_hold *h, const struct reg_image_put *put, struct b
     req.name = (char **)put->names.v;
     req.n_name = put->names.n;
     req.source = (char *)(put->source ? put->source : "");
+    req.guard = put->guard;
     if (bh_conn_call(h->store->conn, SERVICE "ImagePut", &req.base, TYPE(image_put_reply), CALL_MS, 0, &reply, err) !=
         0)
         return err->code;

@@ -299,6 +299,7 @@ static int put(struct store *s, struct bh_call *call, struct store_hold *h, cons
         .names = (const char *const *)req->name,
         .n_names = req->n_name,
         .source = req->source,
+        .guard = req->guard,
     };
     MSG(ImagePutReply) reply = BULKHEAD__STORE__V1__IMAGE_PUT_REPLY__INIT;
     STORE_SCOPE_ARENA struct bh_arena arena;

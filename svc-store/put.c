@@ -23,6 +23,7 @@ struct putting {
     struct bh_arena *arena;
     struct store_put_result *out;
     struct bh_ref *names;
+    size_t n_names;
     const char *index_media;
     struct store_document_result manifest;
     struct store_publish_image image;
@@ -170,7 +171,74 @@ static int parse_names(struct putting *x, struct bh_err *err) {
     for (size_t i = 0; x->names != NULL && i < x->put->n_names; i++)
         if (bh_ref_parse_tagged(x->put->names[i], &x->names[i], err) != 0)
             return err->code;
+    x->n_names = x->put->n_names;
     return err->code;
+}
+
+static bool runs_here(const struct bh_platform *p) {
+    struct bh_platform host;
+
+    bh_platform_host(&host);
+    return bh_platform_rank(&host, p) >= 0;
+}
+
+/* Does it mean an image that this host runs? */
+static int is_taken(struct store_db *db, uid_t owner, const struct bh_ref *ref, bool *out, struct bh_err *err) {
+    char repo[BH_REF_TEXT_SIZE];
+    struct bh_platform have;
+    sqlite3_stmt *st;
+    int r;
+
+    bh_ref_name(ref, repo);
+    if (store_query(db, &st, err,
+                    "SELECT i.os, i.arch, i.variant FROM name n JOIN image i ON i.k=n.image WHERE n.owner=? AND"
+                    " n.repo=? AND n.tag=? AND n.digest=?",
+                    "ittt", (int64_t)owner, repo, ref->tag, ref->tag[0] != '\0' ? "" : ref->digest) != 0)
+        return err->code;
+    r = store_step(db, st, err);
+    if (r > 0) {
+        platform_of(st, 0, &have);
+        *out = runs_here(&have);
+    }
+    sqlite3_reset(st);
+    return r < 0 ? r : 0;
+}
+
+/* Before the image has a row, so that no collection takes it in between. */
+static int lease_image(struct putting *x, const char *id, struct bh_err *err) {
+    STORE_SCOPE_WRITE struct store_db *db = NULL;
+
+    if (store_write_begin(x->s->index, STORE_LAZY, &db, err) != 0 ||
+        store_lease_add(db, x->h->lease, STORE_LEASE_IMAGE, id, err) != 0)
+        return err->code;
+    return store_write_commit(&db, err);
+}
+
+/* A build for another platform takes no name away: then the image has none, and the hold keeps it. */
+static int guard_names(struct putting *x, const char *id, const struct bh_platform *p, struct bh_err *err) {
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    bool tag_taken = false;
+    size_t n = 0;
+
+    if (!x->put->guard)
+        return 0;
+    if (lease_image(x, id, err) != 0)
+        return err->code;
+    if (runs_here(p))
+        return 0;
+    if (store_read_begin(x->s->index, &db, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < x->n_names; i++) {
+        bool taken = false;
+
+        if (is_taken(db, x->h->who.owner, &x->names[i], &taken, err) != 0)
+            return err->code;
+        tag_taken = tag_taken || (taken && x->names[i].tag[0] != '\0');
+        if (!taken)
+            x->names[n++] = x->names[i];
+    }
+    x->n_names = tag_taken ? 0 : n; /* its digest alone would be a row of the list that nobody asked for */
+    return 0;
 }
 
 /* What is to be written of the names: those that mean another image, or none, so far are new. */
@@ -185,7 +253,7 @@ static int compare_names(struct putting *x, const char *id, struct difference *o
     *out = (struct difference){0};
     if (store_read_begin(x->s->index, &db, err) != 0)
         return err->code;
-    for (size_t i = 0; i < x->put->n_names; i++) {
+    for (size_t i = 0; i < x->n_names; i++) {
         const struct bh_ref *ref = &x->names[i];
         char repo[BH_REF_TEXT_SIZE];
         int64_t same_index = 0;
@@ -370,12 +438,17 @@ static int put_index(struct putting *x, struct bh_err *err) {
 /* ---- making it visible --------------------------------------------------------------------- */
 
 static int bring_new(struct putting *x, const struct store_hold_doc *d, struct bh_err *err) {
+    struct bh_platform platform;
     struct difference diff;
 
-    if (put_index(x, err) != 0 || describe(x, d, err) != 0 || compare_names(x, x->image.image.id, &diff, err) != 0)
+    if (put_index(x, err) != 0 || describe(x, d, err) != 0)
         return err->code;
+    bh_image_config_platform(&x->config, &platform);
+    if (guard_names(x, x->image.image.id, &platform, err) != 0 || compare_names(x, x->image.image.id, &diff, err) != 0)
+        return err->code;
+    x->image.image.part = x->n_names == 0;
     x->image.names = x->names;
-    x->image.n_names = x->put->n_names;
+    x->image.n_names = x->n_names;
     if (store_publish_under(x->s, x->h->who.owner, x->h->lease, &x->image, 1, moved, x, err) != 0)
         return err->code;
     bh_str_copy(x->out->id, sizeof x->out->id, x->image.image.id);
@@ -397,7 +470,7 @@ static int set_names(struct putting *x, struct bh_err *err) {
         return bh_err_set(err, BH_E_ABORTED, "the image has just been removed");
     if (store_get_int(db, &n, &found, err, "SELECT 1 FROM index_image WHERE idx=? AND image=?", "ti", index, k) != 0)
         return err->code;
-    for (size_t i = 0; i < x->put->n_names; i++) {
+    for (size_t i = 0; i < x->n_names; i++) {
         char previous[STORE_DIGEST_SIZE];
 
         if (store_name_set(db, x->h->who.owner, &x->names[i], k, found ? index : "", previous, err) != 0)
@@ -408,8 +481,25 @@ static int set_names(struct putting *x, struct bh_err *err) {
     return store_write_commit(&db, err);
 }
 
+static int known_platform(struct putting *x, const char *id, struct bh_platform *out, struct bh_err *err) {
+    STORE_SCOPE_READ struct store_db *db = NULL;
+    sqlite3_stmt *st;
+    int r;
+
+    if (store_read_begin(x->s->index, &db, err) != 0 ||
+        store_query(db, &st, err, "SELECT os, arch, variant FROM image WHERE owner=? AND id=?", "it",
+                    (int64_t)x->h->who.owner, id) != 0)
+        return err->code;
+    r = store_step(db, st, err);
+    if (r > 0)
+        platform_of(st, 0, out);
+    sqlite3_reset(st);
+    return r > 0 ? 0 : r < 0 ? r : bh_err_set(err, BH_E_ABORTED, "the image has just been removed");
+}
+
 /* The owner's already: no document was needed.  Nothing is written when its names are right too. */
 static int bring_known(struct putting *x, struct bh_err *err) {
+    struct bh_platform platform;
     struct store_known known;
     struct difference diff;
 
@@ -420,7 +510,8 @@ static int bring_known(struct putting *x, struct bh_err *err) {
         return bh_err_reason(err, "incomplete-image");
     }
     memcpy(x->out->id, known.id, sizeof x->out->id);
-    if (compare_names(x, known.id, &diff, err) != 0)
+    if (known_platform(x, known.id, &platform, err) != 0 || guard_names(x, known.id, &platform, err) != 0 ||
+        compare_names(x, known.id, &diff, err) != 0)
         return err->code;
     x->out->is_new = diff.n_new > 0;
     return diff.n > 0 ? set_names(x, err) : 0;

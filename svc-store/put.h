@@ -30,6 +30,7 @@ struct store_put {
     const char *const *names;
     size_t n_names;
     const char *source; /* repository that has the blobs, "" if none */
+    bool guard;         /* no name is taken from an image that this host runs for one that it does not */
 };
 struct store_put_result {
     char id[STORE_DIGEST_SIZE];

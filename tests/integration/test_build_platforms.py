@@ -3,7 +3,7 @@ import json, os, re, struct, subprocess, sys, tarfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from builds import build, context, good, layers, setup as setup_bases, sh  # noqa: E402
+from builds import BB, build, context, good, layers, setup as setup_bases, sh  # noqa: E402
 from cases import case, fails, has, inspect, lacks, out, run, same  # noqa: E402
 from dockerregistry import DockerRegistry, bcrypt  # noqa: E402
 
@@ -102,6 +102,42 @@ def _(e):
     has(e.cli("build", *TWO, "-o", f"type=docker,dest={path}", folder, check=False).stderr, "does not currently support exporting manifest lists")
     has(e.cli("build", "--platform", "linux/amd64,linux/amd64", folder, check=False).stderr, "twice")
     has(e.cli("build", "--platform", "linux/amd64,what/ever/is/this", folder, check=False).stderr, "what/ever")
+
+
+@case("platforms: a base that comes for another platform takes no name from an image that runs here, also when the tag has moved")
+def _(e):
+    arm = mk.Image(BB.layers, architecture="arm64")
+    newer = mk.Image(BB.layers[:1], architecture="arm64")
+    name, other = f"{R.host}/base/multi:1", f"{R.host}/base/multi:2"
+    both = [(BB, {"os": "linux", "architecture": "amd64"}), (arm, {"os": "linux", "architecture": "arm64"})]
+    for n in (name, other):
+        R.put_index(n.split("/", 1)[1], both)
+    out(e, "pull", name)
+    file = f"FROM {name}\nCOPY f /f\n"
+    good(build(e, file, "--platform", "linux/arm64", files={"f": "1"}, tag="arm:2"))
+    same((inspect(e, "arm:2")["Architecture"], inspect(e, name)["Architecture"]), ("arm64", "amd64"))
+    listed = out(e, "images", "-aq")
+    R.put_index("base/multi:1", [(BB, {"os": "linux", "architecture": "amd64"}), (newer, {"os": "linux", "architecture": "arm64"})])
+    before = inspect(e, name)["Id"]
+    good(build(e, file, "--platform", "linux/arm64", "--pull", files={"f": "1"}, tag="arm:3"))
+    same((inspect(e, "arm:3")["Architecture"], inspect(e, name)["Id"]), ("arm64", before))
+    assert layers(e, "arm:3") != layers(e, "arm:2"), "the base that the tag means now"
+    same(len(out(e, "images", "-aq").split()), len(listed.split()) + 1)
+    good(build(e, f"FROM {other}\nCOPY f /f\n", "--platform", "linux/arm64", files={"f": "1"}, tag="arm:4"))
+    same(inspect(e, other)["Architecture"], "arm64")
+    good(build(e, f"FROM {other}\nRUN true\n", tag="amd:1"))
+    same(inspect(e, "amd:1")["Architecture"], "amd64")
+    out(e, "system", "check")
+
+
+@case("platforms: without a name the image that runs here stays, and the list has no other one")
+def _(e):
+    before = out(e, "images", "-aq").split()
+    folder = context(e, "unnamed", {"Dockerfile": CROSS, "f": "unnamed"})
+    made = out(e, "build", "-q", *TWO, folder).strip()
+    same((len(out(e, "images", "-aq").split()), inspect(e, made)["Architecture"]), (len(before) + 1, "amd64"))
+    same(out(e, "build", "-q", *TWO, folder).strip(), made)
+    out(e, "system", "check")
 
 
 @case("push: build --push with several names: what the registry has is what is told, annotations too; again sends nothing")
