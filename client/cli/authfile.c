@@ -43,12 +43,11 @@ void cli_auth_fini(struct cli_auth *a) {
     wipe(&a->registry_token);
 }
 
-static void wipe_buf(struct bh_buf *b) {
+void cli_scope_secret(struct bh_buf *b) {
     if (b->data != NULL)
         explicit_bzero(b->data, b->cap);
     bh_buf_fini(b);
 }
-#define SCOPE_SECRET __attribute__((cleanup(wipe_buf)))
 
 /* ---- keys ---------------------------------------------------------------------------------- */
 
@@ -136,7 +135,7 @@ static void find_files(const struct cli_auth_place *where, struct files *f) {
 
 /* *out is NULL when there is no file. */
 static int read_file(const char *path, json_t **out, struct bh_err *err) {
-    SCOPE_SECRET struct bh_buf text = BH_BUF_INIT;
+    CLI_SCOPE_SECRET struct bh_buf text = BH_BUF_INIT;
     BH_SCOPE_JSON json_t *root = NULL;
 
     *out = NULL;
@@ -154,7 +153,7 @@ static int read_file(const char *path, json_t **out, struct bh_err *err) {
     return 0;
 }
 
-static const char *text_at(const json_t *object, const char *key) {
+const char *cli_auth_text(const json_t *object, const char *key) {
     const char *s = json_string_value(json_object_get(object, key));
 
     return s != NULL ? s : "";
@@ -163,7 +162,7 @@ static const char *text_at(const json_t *object, const char *key) {
 /* ---- one entry ----------------------------------------------------------------------------- */
 
 static int split_basic(const char *path, const char *text, struct cli_auth *out, struct bh_err *err) {
-    SCOPE_SECRET struct bh_buf plain = BH_BUF_INIT_MAX(64 << 10);
+    CLI_SCOPE_SECRET struct bh_buf plain = BH_BUF_INIT_MAX(64 << 10);
     const char *colon;
 
     if (!bh_base64_read(&plain, text, strlen(text)) || strlen(bh_buf_str(&plain)) != plain.len ||
@@ -175,17 +174,17 @@ static int split_basic(const char *path, const char *text, struct cli_auth *out,
 }
 
 static int read_entry(const char *path, const json_t *entry, struct cli_auth *out, struct bh_err *err) {
-    const char *auth = text_at(entry, "auth");
+    const char *auth = cli_auth_text(entry, "auth");
 
-    if (text_at(entry, "identitytoken")[0] != '\0')
-        out->identity_token = bh_xstrdup(text_at(entry, "identitytoken"));
-    if (text_at(entry, "registrytoken")[0] != '\0')
-        out->registry_token = bh_xstrdup(text_at(entry, "registrytoken"));
+    if (cli_auth_text(entry, "identitytoken")[0] != '\0')
+        out->identity_token = bh_xstrdup(cli_auth_text(entry, "identitytoken"));
+    if (cli_auth_text(entry, "registrytoken")[0] != '\0')
+        out->registry_token = bh_xstrdup(cli_auth_text(entry, "registrytoken"));
     if (auth[0] != '\0')
         return split_basic(path, auth, out, err);
-    if (text_at(entry, "username")[0] != '\0') {
-        out->username = bh_xstrdup(text_at(entry, "username"));
-        out->password = bh_xstrdup(text_at(entry, "password"));
+    if (cli_auth_text(entry, "username")[0] != '\0') {
+        out->username = bh_xstrdup(cli_auth_text(entry, "username"));
+        out->password = bh_xstrdup(cli_auth_text(entry, "password"));
     }
     return 0;
 }
@@ -199,7 +198,7 @@ static bool entry_is_empty(const struct cli_auth *a) {
 /* The helper that the file names for a scope or key, "" if none.  credHelpers goes before credsStore. */
 static const char *helper_of(const json_t *root, const char *scope) {
     const json_t *helpers = json_object_get(root, "credHelpers");
-    const char *best = text_at(root, "credsStore"), *key;
+    const char *best = cli_auth_text(root, "credsStore"), *key;
     json_t *value;
     size_t most = 0;
 
@@ -229,31 +228,19 @@ static int pass_over(const struct cli_auth_place *where, struct bh_err *err) {
     return 0;
 }
 
-static int helper_get(const struct cli_auth_place *where, const char *helper, const char *scope, struct cli_auth *out,
+static int ask_helper(const struct cli_auth_place *where, const char *helper, const char *scope, struct cli_auth *out,
                       bool *out_found, struct bh_err *err) {
-    SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
-    SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
-    BH_SCOPE_JSON json_t *root = NULL;
     char key[SCOPE_MAX];
     int r;
 
     key_of_server(scope, key, sizeof key);
-    bh_buf_adds(&in, key);
-    r = cli_helper_call(helper, "get", &in, &answer, err);
+    r = cli_helper_get(helper, key, out, err);
     if (r == BH_E_NOT_FOUND && strcmp(err->reason, "no-login") == 0) {
         bh_err_clear(err);
         return 0;
     }
     if (r != 0)
         return pass_over(where, err);
-    if (bh_json_parse(bh_buf_str(&answer), answer.len, FILE_MAX, "credential helper", &root, err) != 0)
-        return err->code;
-    if (strcmp(text_at(root, "Username"), "<token>") == 0) {
-        out->identity_token = bh_xstrdup(text_at(root, "Secret"));
-    } else {
-        out->username = bh_xstrdup(text_at(root, "Username"));
-        out->password = bh_xstrdup(text_at(root, "Secret"));
-    }
     out->scope = bh_xstrdup(scope);
     *out_found = true;
     return 0;
@@ -297,7 +284,7 @@ static int find_in(const struct cli_auth_place *where, const char *path, const j
         *out_found = true;
         return 0;
     }
-    return helper[0] != '\0' ? helper_get(where, helper, domain, out, out_found, err) : 0;
+    return helper[0] != '\0' ? ask_helper(where, helper, domain, out, out_found, err) : 0;
 }
 
 int cli_auth_find(const struct cli_auth_place *where, const char *name, struct cli_auth *out, bool *out_found,
@@ -351,22 +338,6 @@ static int write_file(const char *path, const json_t *root, struct bh_err *err) 
     return r;
 }
 
-static int helper_store(const char *helper, const char *key, const struct cli_auth *a, struct bh_err *err) {
-    SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
-    SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
-    const char *user = a->identity_token != NULL ? "<token>" : a->username;
-    const char *secret = a->identity_token != NULL ? a->identity_token : a->password;
-
-    bh_buf_adds(&in, "{\"ServerURL\":");
-    bh_buf_add_json_str(&in, key, strlen(key));
-    bh_buf_adds(&in, ",\"Username\":");
-    bh_buf_add_json_str(&in, user, strlen(user));
-    bh_buf_adds(&in, ",\"Secret\":");
-    bh_buf_add_json_str(&in, secret, strlen(secret));
-    bh_buf_addc(&in, '}');
-    return cli_helper_call(helper, "store", &in, &answer, err);
-}
-
 /* The members that other tools have in the file stay. */
 static void put_entry(json_t *root, const char *key, json_t *entry) {
     json_t *auths = json_object_get(root, "auths");
@@ -379,8 +350,8 @@ static void put_entry(json_t *root, const char *key, json_t *entry) {
 }
 
 static json_t *entry_of(const struct cli_auth *a) {
-    SCOPE_SECRET struct bh_buf plain = BH_BUF_INIT;
-    SCOPE_SECRET struct bh_buf text = BH_BUF_INIT;
+    CLI_SCOPE_SECRET struct bh_buf plain = BH_BUF_INIT;
+    CLI_SCOPE_SECRET struct bh_buf text = BH_BUF_INIT;
     json_t *entry = json_object();
 
     /* docker keeps the user's name beside a token and no password */
@@ -420,7 +391,7 @@ int cli_auth_store(const struct cli_auth_place *where, const char *server, const
     cli_auth_scope_of_key(key, scope, sizeof scope);
     helper = r == 0 ? helper_of(root, scope) : "";
     if (r == 0 && helper[0] != '\0') {
-        r = helper_store(helper, key, a, err);
+        r = cli_helper_store(helper, key, a, err);
         put_entry(root, key, json_object()); /* as docker: the list of servers is in the file */
     } else if (r == 0) {
         put_entry(root, key, entry_of(a));
@@ -445,17 +416,8 @@ static int erase_in(const char *path, const char *key, const char *scope, bool *
     if (read_file(path, &root, err) != 0 || root == NULL)
         return err->code;
     helper = helper_of(root, scope);
-    if (helper[0] != '\0') {
-        SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
-        SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
-        int r;
-
-        bh_buf_adds(&in, key);
-        r = cli_helper_call(helper, "erase", &in, &answer, err);
-        if (r != 0 && strcmp(err->reason, "no-login") != 0)
-            return r;
-        bh_err_clear(err);
-    }
+    if (helper[0] != '\0' && cli_helper_erase(helper, key, err) != 0)
+        return err->code;
     json_object_foreach_safe(json_object_get(root, "auths"), next, own, value) {
         char s[SCOPE_MAX];
 
@@ -490,68 +452,56 @@ static int by_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void add_once(char ***list, size_t *n, const char *text) {
-    for (size_t i = 0; i < *n; i++)
-        if (strcmp((*list)[i], text) == 0)
+struct servers {
+    char **v;
+    size_t n;
+};
+
+/* Once, by its scope. */
+static void add_server(void *arg, const char *key) {
+    struct servers *list = arg;
+    char scope[SCOPE_MAX];
+
+    cli_auth_scope_of_key(key, scope, sizeof scope);
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->v[i], scope) == 0)
             return;
-    *list = bh_xrealloc(*list, (*n + 1) * sizeof **list);
-    (*list)[(*n)++] = bh_xstrdup(text);
+    list->v = bh_xrealloc(list->v, (list->n + 1) * sizeof *list->v);
+    list->v[list->n++] = bh_xstrdup(scope);
 }
 
-static int helper_list(const char *helper, char ***list, size_t *n, struct bh_err *err) {
-    SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
-    SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
+static int list_in(const char *path, struct servers *list, struct bh_err *err) {
     BH_SCOPE_JSON json_t *root = NULL;
-    const char *key;
-    json_t *value;
-
-    if (cli_helper_call(helper, "list", &in, &answer, err) != 0 ||
-        bh_json_parse(bh_buf_str(&answer), answer.len, FILE_MAX, "credential helper", &root, err) != 0)
-        return err->code;
-    json_object_foreach(root, key, value) {
-        char scope[SCOPE_MAX];
-
-        cli_auth_scope_of_key(key, scope, sizeof scope);
-        add_once(list, n, scope);
-    }
-    return 0;
-}
-
-static int list_in(const char *path, char ***list, size_t *n, struct bh_err *err) {
-    BH_SCOPE_JSON json_t *root = NULL;
-    const char *key;
+    const char *key, *helper;
     json_t *value;
 
     if (read_file(path, &root, err) != 0 || root == NULL)
         return err->code;
     json_object_foreach(json_object_get(root, "auths"), key, value) {
-        char scope[SCOPE_MAX];
-
-        cli_auth_scope_of_key(key, scope, sizeof scope);
-        add_once(list, n, scope);
+        add_server(list, key);
     }
-    return text_at(root, "credsStore")[0] != '\0' ? helper_list(text_at(root, "credsStore"), list, n, err) : 0;
+    helper = cli_auth_text(root, "credsStore");
+    return helper[0] != '\0' ? cli_helper_list(helper, add_server, list, err) : 0;
 }
 
 int cli_auth_list(const struct cli_auth_place *where, char ***out, size_t *out_n, struct bh_err *err) {
+    struct servers list = {0};
     struct files f;
-    char **list = NULL;
-    size_t n = 0;
     int r = 0;
 
     find_files(where, &f);
     for (size_t i = 0; r == 0 && i < f.n; i++)
-        r = list_in(f.path[i], &list, &n, err);
+        r = list_in(f.path[i], &list, err);
     files_fini(&f);
     if (r != 0) {
-        for (size_t i = 0; i < n; i++)
-            free(list[i]);
-        free(list);
+        for (size_t i = 0; i < list.n; i++)
+            free(list.v[i]);
+        free(list.v);
         return r;
     }
-    if (n > 0)
-        qsort(list, n, sizeof *list, by_text);
-    *out = list;
-    *out_n = n;
+    if (list.n > 0)
+        qsort(list.v, list.n, sizeof *list.v, by_text);
+    *out = list.v;
+    *out_n = list.n;
     return 0;
 }

@@ -9,9 +9,11 @@
 #ifndef BH_CLI_AUTHFILE_H
 #define BH_CLI_AUTHFILE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 /* One login.  Wiped and freed by cli_auth_fini. */
@@ -47,6 +49,12 @@ int cli_auth_store(const struct cli_auth_place *where, const char *server, const
 int cli_auth_erase(const struct cli_auth_place *where, const char *server, bool *out_was_there, struct bh_err *err);
 /* All servers that have a login, sorted; strings and array freed by the caller. */
 int cli_auth_list(const struct cli_auth_place *where, char ***out, size_t *out_n, struct bh_err *err);
+
+/* A buffer that had a secret in it is wiped with its scope. */
+#define CLI_SCOPE_SECRET __attribute__((cleanup(cli_scope_secret)))
+void cli_scope_secret(struct bh_buf *b);
+/* A member of an object, "" if it is no text. */
+const char *cli_auth_text(const json_t *object, const char *key);
 
 /* "https://host/v1/" and the like -> "host"; docker's key for its hub -> "docker.io".  For the tests. */
 void cli_auth_scope_of_key(const char *key, char *out, size_t size);

@@ -17,8 +17,11 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/mem.h"
 #include "base/str.h"
+#include "oci/json.h"
 
+#define TOKEN_USER "<token>" /* instead of a user's name: the secret is an identity token */
 #define ANSWER_MAX ((size_t)1 << 20)
 #define TIME_MS    60000
 #define NS_PER_MS  (BH_NSEC / 1000)
@@ -114,8 +117,7 @@ static int pipes(int in[2], int out[2], struct bh_err *err) {
     return bh_err_errno(err, errno, "make a pipe");
 }
 
-int cli_helper_call(const char *name, const char *action, const struct bh_buf *in, struct bh_buf *out,
-                    struct bh_err *err) {
+static int call(const char *name, const char *action, const struct bh_buf *in, struct bh_buf *out, struct bh_err *err) {
     char program[128];
     int to[2], from[2], status = 0, r;
     pid_t pid = -1;
@@ -142,4 +144,67 @@ int cli_helper_call(const char *name, const char *action, const struct bh_buf *i
     if (r == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
         r = failed(program, action, out, err);
     return r;
+}
+
+/* ---- what is asked --------------------------------------------------------------------------- */
+
+int cli_helper_get(const char *name, const char *key, struct cli_auth *out, struct bh_err *err) {
+    CLI_SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
+    CLI_SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
+    BH_SCOPE_JSON json_t *root = NULL;
+
+    bh_buf_adds(&in, key);
+    if (call(name, "get", &in, &answer, err) != 0 ||
+        bh_json_parse(bh_buf_str(&answer), answer.len, ANSWER_MAX, "credential helper", &root, err) != 0)
+        return err->code;
+    if (strcmp(cli_auth_text(root, "Username"), TOKEN_USER) == 0) {
+        out->identity_token = bh_xstrdup(cli_auth_text(root, "Secret"));
+        return 0;
+    }
+    out->username = bh_xstrdup(cli_auth_text(root, "Username"));
+    out->password = bh_xstrdup(cli_auth_text(root, "Secret"));
+    return 0;
+}
+
+int cli_helper_store(const char *name, const char *key, const struct cli_auth *a, struct bh_err *err) {
+    CLI_SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
+    CLI_SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
+    const char *user = a->identity_token != NULL ? TOKEN_USER : a->username;
+    const char *secret = a->identity_token != NULL ? a->identity_token : a->password;
+
+    bh_buf_adds(&in, "{\"ServerURL\":");
+    bh_buf_add_json_str(&in, key, strlen(key));
+    bh_buf_adds(&in, ",\"Username\":");
+    bh_buf_add_json_str(&in, user, strlen(user));
+    bh_buf_adds(&in, ",\"Secret\":");
+    bh_buf_add_json_str(&in, secret, strlen(secret));
+    bh_buf_addc(&in, '}');
+    return call(name, "store", &in, &answer, err);
+}
+
+int cli_helper_erase(const char *name, const char *key, struct bh_err *err) {
+    CLI_SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
+    CLI_SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
+
+    bh_buf_adds(&in, key);
+    if (call(name, "erase", &in, &answer, err) != 0 && strcmp(err->reason, "no-login") != 0)
+        return err->code;
+    bh_err_clear(err);
+    return 0;
+}
+
+int cli_helper_list(const char *name, void (*each)(void *arg, const char *key), void *arg, struct bh_err *err) {
+    CLI_SCOPE_SECRET struct bh_buf in = BH_BUF_INIT;
+    CLI_SCOPE_SECRET struct bh_buf answer = BH_BUF_INIT;
+    BH_SCOPE_JSON json_t *root = NULL;
+    const char *key;
+    json_t *value;
+
+    if (call(name, "list", &in, &answer, err) != 0 ||
+        bh_json_parse(bh_buf_str(&answer), answer.len, ANSWER_MAX, "credential helper", &root, err) != 0)
+        return err->code;
+    json_object_foreach(root, key, value) {
+        each(arg, key);
+    }
+    return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * authhelper.h - one call of a docker-credential-NAME program: get, store, erase, list.
+ * authhelper.h - what a docker-credential-NAME program is asked: get, store, erase, list.
  *
  * Room: client, with the caller's rights.  The program is the user's, found by $PATH; it is given the
  * secret on standard input and has 60 s and 1 MiB for its answer.
@@ -7,11 +7,14 @@
 #ifndef BH_CLI_AUTHHELPER_H
 #define BH_CLI_AUTHHELPER_H
 
-#include "base/buf.h"
-#include "base/err.h"
+#include "cli/authfile.h"
 
-/* name: "secretservice".  in: what it reads.  BH_E_NOT_FOUND when it says that it has no such login. */
-int cli_helper_call(const char *name, const char *action, const struct bh_buf *in, struct bh_buf *out,
-                    struct bh_err *err);
+/* name: "secretservice"; key: as docker has it in the file.  BH_E_NOT_FOUND (reason "no-login") when it says that it
+ * has no such login; out is filled but for its scope. */
+int cli_helper_get(const char *name, const char *key, struct cli_auth *out, struct bh_err *err);
+int cli_helper_store(const char *name, const char *key, const struct cli_auth *a, struct bh_err *err);
+/* One that is not there is no error. */
+int cli_helper_erase(const char *name, const char *key, struct bh_err *err);
+int cli_helper_list(const char *name, void (*each)(void *arg, const char *key), void *arg, struct bh_err *err);
 
 #endif
