@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -131,26 +132,14 @@ static void serve(const struct build_agent *a, int fd) {
 
 /* A message of one byte with a descriptor.  -1: no more will come. */
 static int take_connection(int from) {
-    union {
-        struct cmsghdr head;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
+    struct bh_err ignored = BH_ERR_INIT;
+    unsigned n_fds = 0;
+    size_t n = 0;
+    int fd = -1;
     char byte;
-    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-    const struct cmsghdr *c;
-    ssize_t n;
-    int fd;
 
-    do {
-        m.msg_control = control.bytes;
-        m.msg_controllen = sizeof control.bytes;
-        n = recvmsg(from, &m, MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
-    c = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
-    if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof fd))
+    if (bh_fdpass_recv(from, &byte, 1, &n, &fd, 1, &n_fds, &ignored) != BH_FDPASS_OK)
         return -1;
-    memcpy(&fd, CMSG_DATA(c), sizeof fd);
     return fd;
 }
 

@@ -61,7 +61,7 @@ int build_remote_set(struct build *x, bulkhead_value *request) {
     size_t n_tags = bulkhead_count(tags), n_from, n_to = 0;
     size_t most = bulkhead_count(bulkhead_get(x->check, "stage")) +
                   bulkhead_count(bulkhead_get(x->check, "context_name")) + cli_count(x->args, "build-context") +
-                  2 * BUILD_CACHES_MAX;
+                  2 * (size_t)BUILD_CACHES_MAX;
     const char **names BH_SCOPE_FREE = bh_xcalloc(most + n_tags + 1, sizeof *names);
     bool push = cli_bool(x->args, "push") || x->output.push;
     int status;
