@@ -1,5 +1,5 @@
 /*
- * client_priv.h - what client.c and client_stream.c share.
+ * client_priv.h - what client.c and the files of a stream share.
  *
  * Room: libbulkhead and the rooms that call the store.  Not for other files.
  */
