@@ -85,7 +85,7 @@ static int merge_ports(struct bh_strlist *ports, struct bh_arena *arena, const s
 }
 
 int bh_ports_add(struct bh_strlist *ports, struct bh_arena *arena, const char *spec, struct bh_err *err) {
-    struct bh_ports more;
+    struct bh_ports more = {0};
 
     if (bh_ports_parse(spec, &more, err) != 0)
         return err->code;
