@@ -4,7 +4,9 @@
  * Room: build.  A local image is taken as it is; one that is not here, or shall be fresh, is pulled by the
  * registry room for the caller of the build.
  */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -75,6 +77,35 @@ static const struct build_named *named_context(const struct build_ask *ask, cons
         if (strcmp(ask->named[i].name, name) == 0)
             return &ask->named[i];
     return NULL;
+}
+
+static const struct build_stack *named_files(const struct build_job *job, const struct build_named *named) {
+    return &job->named[named - job->ask->named];
+}
+
+static int load_archive(struct build_job *job, const struct build_named *named, const char *platform,
+                        char out_id[BH_DIGEST_TEXT_SIZE], struct bh_err *err) {
+    const struct build_load_ask ask = {.hold = build_hold_number(job->hold), .platform = platform, .fd = named->fd};
+    int r;
+
+    pthread_mutex_lock(&job->loading);
+    r = lseek(named->fd, 0, SEEK_SET) == 0 ? build_load(job->room->store, &ask, &job->cancel, out_id, err)
+                                           : bh_err_errno(err, errno, "read the archive again");
+    pthread_mutex_unlock(&job->loading);
+    return r == 0 ? 0 : bh_err_prefix(err, "build context %s", named->name);
+}
+
+/* The image that a named context stands for; named NULL: an image by its name. */
+static int open_image(struct build_job *job, struct build_vertex_ref v, const struct build_named *named,
+                      const char *name, const char *platform, struct bh_arena *arena, struct build_image *out,
+                      struct bh_err *err) {
+    char id[BH_DIGEST_TEXT_SIZE];
+
+    if (named == NULL || !named->archive)
+        return build_base_image(job, v, named != NULL ? named->reference : name, platform, arena, out, err);
+    if (load_archive(job, named, platform, id, err) != 0)
+        return err->code;
+    return build_image_open(job->room->store, job->ask->owner, id, "", arena, out, err);
 }
 
 /* ---- FROM ------------------------------------------------------------------------------------ */
@@ -153,13 +184,15 @@ static int hint_name(const struct build_source *source, struct bh_err *err) {
     return err->code;
 }
 
-static int from_image(struct build_site *site, const char *name, struct bh_err *err) {
-    BH_SCOPE_FREE char *text = bh_xasprintf("FROM %s", shown_name(name, &site->arena));
+static int from_image(struct build_site *site, const struct build_named *named, const char *name, struct bh_err *err) {
+    BH_SCOPE_FREE char *text = bh_xasprintf(
+        "FROM %s", named != NULL && named->archive ? named->name
+                                                   : shown_name(named != NULL ? named->reference : name, &site->arena));
     struct build_vertex_ref v = build_vertex_begin(site, NULL, text);
     struct build_image image;
     int r;
 
-    r = build_base_image(site->job, v, name, build_stage_platform(site), &site->arena, &image, err);
+    r = open_image(site->job, v, named, name, build_stage_platform(site), &site->arena, &image, err);
     build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
     if (r != 0)
         return hint_name(&site->link->base, err);
@@ -171,10 +204,10 @@ static int from_image(struct build_site *site, const char *name, struct bh_err *
 }
 
 /* A folder or an archive as base: its files are the first layer. */
-static int from_context(struct build_site *site, const char *context, struct bh_err *err) {
+static int from_files(struct build_site *site, const struct build_stack *files, struct bh_err *err) {
     static const char *all[] = {"/"};
     const struct build_item item = {.has_from = true,
-                                    .from = {.context = context},
+                                    .from = *files,
                                     .sources = {.present = true, .n = 1, .v = all},
                                     .target = "/",
                                     .uid = -1,
@@ -200,19 +233,16 @@ static int begin(struct build_site *site, struct bh_err *err) {
     const struct build_source *base = &site->link->base;
     const struct build_named *named =
         base->origin == BUILD_ORIGIN_CONTEXT ? named_context(site->job->ask, base->name) : NULL;
-    const char *name = base->name;
 
     if (site->link->replaced_by != NULL)
         named = named_context(site->job->ask, site->link->replaced_by);
-    if (named != NULL && named->context[0] != '\0')
-        return from_context(site, named->context, err);
-    if (named != NULL)
-        name = named->reference;
-    else if (base->origin == BUILD_ORIGIN_SCRATCH)
+    if (named != NULL && build_has_files(named_files(site->job, named)))
+        return from_files(site, named_files(site->job, named), err);
+    if (named == NULL && base->origin == BUILD_ORIGIN_SCRATCH)
         return from_scratch(site, err);
-    else if (base->origin == BUILD_ORIGIN_STAGE)
+    if (named == NULL && base->origin == BUILD_ORIGIN_STAGE)
         return from_stage(site, base->stage, err);
-    return from_image(site, name, err);
+    return from_image(site, named, base->name, err);
 }
 
 int build_base(struct build_site *site, struct bh_strlist *out_triggers, struct bh_err *err) {
@@ -228,10 +258,11 @@ int build_base(struct build_site *site, struct bh_strlist *out_triggers, struct 
 /* ---- files of something else ----------------------------------------------------------------- */
 
 static int stack_of_image(struct build_site *site, struct build_vertex_ref v, const struct build_source *source,
-                          const char *name, struct build_stack *out, struct bh_err *err) {
+                          const struct build_named *named, struct build_stack *out, struct bh_err *err) {
     struct build_image image;
 
-    if (build_base_image(site->job, v, name, site->job->inputs.target_platform, &site->arena, &image, err) != 0)
+    if (open_image(site->job, v, named, source->name, site->job->inputs.target_platform, &site->arena, &image, err) !=
+        0)
         return hint_name(source, err);
     *out = (struct build_stack){.layers = image.config.diff_ids, .n = image.config.n_diff_ids};
     return 0;
@@ -258,11 +289,11 @@ int build_source_stack(struct build_site *site, struct build_vertex_ref v, const
         named = named_context(site->job->ask, source.name);
         if (named == NULL)
             return bh_err_set(err, BH_E_INTERNAL, "no build context is named %s", source.name);
-        if (named->context[0] == '\0')
-            return stack_of_image(site, v, &source, named->reference, out, err);
-        *out = (struct build_stack){.context = named->context};
+        if (!build_has_files(named_files(site->job, named)))
+            return stack_of_image(site, v, &source, named, out, err);
+        *out = *named_files(site->job, named);
         return 0;
     default:
-        return stack_of_image(site, v, &source, source.name, out, err);
+        return stack_of_image(site, v, &source, NULL, out, err);
     }
 }

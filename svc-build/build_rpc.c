@@ -64,7 +64,12 @@ static int named_of(const BD_MSG(BuildRequest) * m, struct bh_arena *arena, stru
         return err->code;
     out->n_named = m->n_named;
     for (size_t i = 0; i < m->n_named; i++)
-        out->named[i] = (struct build_named){m->named[i]->name, m->named[i]->context, m->named[i]->reference};
+        out->named[i] = (struct build_named){.name = m->named[i]->name,
+                                             .context = m->named[i]->context,
+                                             .reference = m->named[i]->reference,
+                                             .url = m->named[i]->url,
+                                             .archive = m->named[i]->archive,
+                                             .fd = -1};
     out->n_secrets = m->n_secret;
     for (size_t i = 0; i < m->n_secret; i++)
         out->secrets[i] = (struct build_secret){m->secret[i]->id, m->secret[i]->value.data, m->secret[i]->value.len};
@@ -211,6 +216,14 @@ static int *cache_fds(struct taken *t, const struct bh_strlist *texts, struct bh
     return fds;
 }
 
+static unsigned archives(const struct build_ask *ask) {
+    unsigned n = 0;
+
+    for (size_t i = 0; i < ask->n_named; i++)
+        n += ask->named[i].archive;
+    return n;
+}
+
 static void give_agents(struct taken *t, const BD_MSG(BuildRequest) * m, struct build_ask *ask) {
     for (size_t i = 0; i < m->n_ssh && t->at < t->n; i++)
         ask->agents[ask->n_agents++] = (struct build_agent){.id = m->ssh[i], .fd = next_fd(t)};
@@ -220,13 +233,13 @@ static void give_agents(struct taken *t, const BD_MSG(BuildRequest) * m, struct 
 static int take_fds(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *ask,
                     struct bh_err *err) {
     const unsigned want =
-        (unsigned)m->output_fd + (unsigned)m->n_ssh + locals(&ask->cache_from) + locals(&ask->cache_to);
+        (unsigned)m->output_fd + (unsigned)m->n_ssh + locals(&ask->cache_from) + locals(&ask->cache_to) + archives(ask);
     struct taken t = {.n = 0};
 
     if (m->n_ssh > MAX_AGENTS)
         return bh_err_set(err, BH_E_LIMIT, "%zu ssh agents: at most %d can be given", m->n_ssh, MAX_AGENTS);
     if (want > MAX_FDS)
-        return bh_err_set(err, BH_E_LIMIT, "more than %d outputs, agents and caches", MAX_FDS);
+        return bh_err_set(err, BH_E_LIMIT, "more than %d outputs, agents, caches and archives", MAX_FDS);
     if (want > 0 && bh_call_take_fds(call, t.fds, MAX_FDS, &t.n, err) != 0)
         return err->code;
     ask->agents = bh_oci_alloc(arena, (m->n_ssh + 1) * sizeof *ask->agents, err);
@@ -236,19 +249,23 @@ static int take_fds(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct
         give_agents(&t, m, ask);
         ask->cache_from_fd = cache_fds(&t, &ask->cache_from, arena, err);
         ask->cache_to_fd = cache_fds(&t, &ask->cache_to, arena, err);
+        for (size_t i = 0; i < ask->n_named; i++)
+            ask->named[i].fd = ask->named[i].archive ? next_fd(&t) : -1;
     }
     bh_fdpass_close(t.fds + t.at, t.n - t.at);
     if (err->code != 0)
         return err->code;
-    return t.n == want
-               ? 0
-               : bh_err_set(err, BH_E_INVALID, "%u descriptors came for outputs, agents and caches, not %u", t.n, want);
+    return t.n == want ? 0
+                       : bh_err_set(err, BH_E_INVALID,
+                                    "%u descriptors came for outputs, agents, caches and archives, not %u", t.n, want);
 }
 
 static void close_fds(struct build_ask *ask) {
     bh_fdpass_close(&ask->output_fd, 1);
     for (size_t i = 0; i < ask->n_agents; i++)
         bh_fdpass_close(&ask->agents[i].fd, 1);
+    for (size_t i = 0; i < ask->n_named; i++)
+        bh_fdpass_close(&ask->named[i].fd, 1);
     if (ask->cache_from_fd != NULL)
         bh_fdpass_close(ask->cache_from_fd, (unsigned)ask->cache_from.n);
     if (ask->cache_to_fd != NULL)

@@ -39,32 +39,33 @@ int build_fetch_layer(struct build_job *job, const char *url, const char *checks
     return build_tar_end(tar, out, err);
 }
 
-static int fetch(struct build_job *job, struct build_stack *out, struct bh_err *err) {
+static int fetch(struct build_job *job, const char *url, struct build_stack *out, struct bh_err *err) {
     struct build_fetched got;
     struct bh_digest layer;
 
-    if (build_fetch_layer(job, job->ask->context_url, "", job->arena, &got, &layer, err) != 0)
+    if (build_fetch_layer(job, url, "", job->arena, &got, &layer, err) != 0)
         return err->code;
     return one_layer(job, &layer, out, err) == NULL ? err->code : 0;
 }
 
-static int unpack(struct build_job *job, const struct build_stack *body, struct bh_err *err) {
+/* The body's own files, or the body at `target` if it is no archive. */
+static int unpack(struct build_job *job, const struct build_stack *body, bool archive, const char *target,
+                  struct build_composed *made, struct build_stack *out, struct bh_err *err) {
     static const char *source[] = {"/" BODY};
     const struct build_item item = {.has_from = true,
                                     .from = *body,
                                     .sources = {.present = true, .n = 1, .v = source},
-                                    .target = "/",
+                                    .target = target,
                                     .uid = -1,
                                     .gid = -1,
-                                    .unpack = true};
+                                    .unpack = archive};
     const struct build_compose c = {.hold = build_hold_number(job->hold), .items = &item, .n_items = 1};
-    struct build_composed made;
 
-    if (build_compose(job->room->store, &c, &job->cancel, job->arena, &made, err) != 0)
+    if (build_compose(job->room->store, &c, &job->cancel, job->arena, made, err) != 0)
         return err->code;
-    if (made.empty)
-        return bh_err_set(err, BH_E_INVALID, "the archive at %s is empty", job->ask->context_url);
-    return one_layer(job, &made.layer, &job->context, err) == NULL ? err->code : 0;
+    if (made->empty)
+        return bh_err_set(err, BH_E_INVALID, "the archive is empty");
+    return one_layer(job, &made->layer, out, err) == NULL ? err->code : 0;
 }
 
 static int read_file(struct build_job *job, const char *name, const char **out, size_t *out_n, struct bh_err *err) {
@@ -125,15 +126,68 @@ static int read_recipe(struct build_job *job, struct bh_err *err) {
 static int from_address(struct build_job *job, struct bh_err *err) {
     BH_SCOPE_FREE char *text = bh_xasprintf("[internal] load remote build context %s", job->ask->context_url);
     struct build_vertex_ref v = build_vertex_new(job->progress, text, "", false);
+    struct build_composed made;
     struct build_stack body;
-    int r = fetch(job, &body, err);
+    int r = fetch(job, job->ask->context_url, &body, err);
 
     if (r == 0)
-        r = unpack(job, &body, err);
+        r = unpack(job, &body, true, "/", &made, &job->context, err);
     if (r == 0)
         r = read_recipe(job, err);
     build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
     return r;
+}
+
+/* As docker has it, what is no archive is the one file "context". */
+static int named_files(struct build_job *job, const char *url, struct build_stack *out, struct bh_err *err) {
+    struct build_composed made;
+    struct build_stack body;
+    const char *text;
+    size_t n;
+
+    if (fetch(job, url, &body, err) != 0 || unpack(job, &body, true, "/", &made, out, err) != 0)
+        return err->code;
+    if (made.files != 1 || build_layer_file(job->room->store, build_hold_number(job->hold), out, "/" BODY, job->arena,
+                                            &text, &n, err) == BH_E_NOT_FOUND) {
+        bh_err_clear(err);
+        return 0;
+    }
+    bh_err_clear(err); /* one that is too long to be read here is there, too */
+    return unpack(job, &body, false, "/context", &made, out, err);
+}
+
+static int named_address(struct build_job *job, const struct build_named *named, struct build_stack *out,
+                         struct bh_err *err) {
+    BH_SCOPE_FREE char *text = bh_xasprintf("[context %s] %s", named->name, named->url);
+    struct build_vertex_ref v = build_vertex_new(job->progress, text, "", false);
+    int r = named_files(job, named->url, out, err);
+
+    if (r != 0)
+        bh_err_prefix(err, "build context %s", named->name);
+    build_vertex_end(v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
+    return r;
+}
+
+static int named_contexts(struct build_job *job, struct bh_err *err) {
+    const struct build_ask *ask = job->ask;
+
+    job->named = bh_oci_alloc(job->arena, (ask->n_named + 1) * sizeof *job->named, err);
+    if (job->named == NULL)
+        return err->code;
+    for (size_t i = 0; i < ask->n_named; i++) {
+        job->named[i] = (struct build_stack){.context = ask->named[i].context};
+        if (ask->named[i].url[0] != '\0' && named_address(job, &ask->named[i], &job->named[i], err) != 0)
+            return err->code;
+    }
+    return 0;
+}
+
+static bool has_address(const struct build_ask *ask) {
+    bool has = ask->context_url != NULL && ask->context_url[0] != '\0';
+
+    for (size_t i = 0; i < ask->n_named; i++)
+        has = has || ask->named[i].url[0] != '\0';
+    return has;
 }
 
 int build_context(struct build_job *job, struct bh_err *err) {
@@ -143,9 +197,9 @@ int build_context(struct build_job *job, struct bh_err *err) {
     job->n_file = ask->n_dockerfile;
     job->context = (struct build_stack){.context = ask->context};
     job->ignore = ask->ignore;
-    if (ask->context_url == NULL || ask->context_url[0] == '\0')
-        return 0;
-    if (build_hold_begin(job->room->store, ask->owner, &job->hold, err) != 0)
+    if (has_address(ask) && build_hold_begin(job->room->store, ask->owner, &job->hold, err) != 0)
         return err->code;
-    return from_address(job, err);
+    if (named_contexts(job, err) != 0)
+        return err->code;
+    return ask->context_url == NULL || ask->context_url[0] == '\0' ? 0 : from_address(job, err);
 }

@@ -28,7 +28,9 @@ struct build_import;
 /* ---- what was asked for ---------------------------------------------------------------------- */
 
 struct build_named {
-    const char *name, *context, *reference;
+    const char *name, *context, *reference, *url;
+    bool archive; /* an image in an OCI archive: */
+    int fd;       /* of the call; -1: none */
 };
 struct build_secret {
     const char *id;
@@ -136,13 +138,15 @@ struct build_job {
     size_t n_file;
     struct build_stack context; /* the main context's files; empty: there is none */
     struct bh_strlist ignore;
-    struct build_hold *hold; /* ended by who made the job: the log is kept under it */
+    struct build_stack *named; /* of those contexts that have files, in the order of the request */
+    struct build_hold *hold;   /* ended by who made the job: the log is kept under it */
     struct build_progress *progress;
     struct build_cancel cancel;
     struct build_import *imports; /* of --cache-from; read only once the stages run */
     size_t n_imports;
     struct build_site *sites; /* one for each stage; those that are not needed stay empty */
 
+    pthread_mutex_t loading; /* archives are read from one place on by whoever has it */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct bh_err failure; /* the first */
@@ -156,7 +160,7 @@ struct build_job {
 };
 
 /* ---- context.c ------------------------------------------------------------------------------- */
-/* The Dockerfile and the main context; from an address it is fetched, under the job's hold. */
+/* The Dockerfile, the main context and the named ones; what lies at an address is fetched, under the job's hold. */
 int build_context(struct build_job *job, struct bh_err *err);
 /* What an address gives, as a layer with one file "body"; checksum: "" for none. */
 struct build_fetched;

@@ -61,6 +61,7 @@ static int run_round(struct rounds *r, const char *platform, struct bh_err *err)
     job->n_file = r->job->n_file;
     job->context = r->job->context;
     job->ignore = r->job->ignore;
+    job->named = r->job->named;
     job->hold = r->job->hold;
     job->progress = r->job->progress;
     job->output = r->job->output;

@@ -309,12 +309,14 @@ void build_job_init(struct build_job *job, struct build_room *room, const struct
                     struct bh_arena *arena) {
     *job = (struct build_job){.room = room, .ask = ask, .arena = arena, .begin_ns = bh_now_ns(), .platform = ""};
     build_cancel_init(&job->cancel);
+    pthread_mutex_init(&job->loading, NULL);
     pthread_mutex_init(&job->lock, NULL);
     pthread_cond_init(&job->changed, NULL);
 }
 
 void build_job_fini(struct build_job *job) {
     build_cancel_fini(&job->cancel);
+    pthread_mutex_destroy(&job->loading);
     pthread_mutex_destroy(&job->lock);
     pthread_cond_destroy(&job->changed);
 }

@@ -26,7 +26,7 @@ static bool is_url(const char *text) {
     return bh_str_starts(text, "http://") || bh_str_starts(text, "https://");
 }
 
-static bool is_git(const char *text) {
+bool build_input_is_git(const char *text) {
     return bh_str_starts(text, "git@") || bh_str_starts(text, "git://") || bh_str_starts(text, "ssh://") ||
            (is_url(text) && (bh_str_ends(text, ".git") || strstr(text, ".git#") != NULL));
 }
@@ -227,7 +227,7 @@ static int take_path(struct build_input *in, const char *path, struct bh_err *er
 
     if (strcmp(path, "-") == 0)
         return take_stdin(in, err);
-    if (is_git(path)) {
+    if (build_input_is_git(path)) {
         bh_err_set(err, BH_E_UNIMPLEMENTED, "context %s: repositories of git are not fetched", path);
         return bh_err_hint(err, "clone it and build the folder");
     }
@@ -263,23 +263,14 @@ int build_input_open(struct build_input *in, const char *path, const char *file,
 }
 
 static int not_fetched(const char *value, struct bh_err *err) {
-    static const struct {
-        const char *start, *what, *hint;
-    } rows[] = {{"oci-layout://", "layouts are no named contexts yet", "load it, and name it as docker-image://IMAGE"},
-                {"target:", "targets of a bake file are no named contexts", "name a folder or an image"},
-                {"http://", "addresses are no named contexts yet", "unpack the archive and name the folder"},
-                {"https://", "addresses are no named contexts yet", "unpack the archive and name the folder"}};
-
-    if (is_git(value)) {
+    if (build_input_is_git(value)) {
         bh_err_set(err, BH_E_UNIMPLEMENTED, "build context %s: repositories of git are not fetched", value);
         return bh_err_hint(err, "clone it and name the folder");
     }
-    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++)
-        if (bh_str_starts(value, rows[i].start)) {
-            bh_err_set(err, BH_E_UNIMPLEMENTED, "build context %s: %s", value, rows[i].what);
-            return bh_err_hint(err, "%s", rows[i].hint);
-        }
-    return 0;
+    if (!bh_str_starts(value, "target:"))
+        return 0;
+    bh_err_set(err, BH_E_UNIMPLEMENTED, "build context %s: targets of a bake file are no named contexts", value);
+    return bh_err_hint(err, "name a folder or an image");
 }
 
 int build_input_named(struct build_input *in, const char *value, struct bh_err *err) {

@@ -7,6 +7,8 @@
 #ifndef BH_CLI_BUILD_INPUT_H
 #define BH_CLI_BUILD_INPUT_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "ignore/ignore.h"
@@ -27,6 +29,8 @@ int build_input_open(struct build_input *in, const char *path, const char *file,
                      struct bh_err *err);
 /* A named context: a folder, or an archive that is unpacked; in->folder is where.  Others are refused. */
 int build_input_named(struct build_input *in, const char *value, struct bh_err *err);
+/* A repository, which is not fetched. */
+bool build_input_is_git(const char *text);
 void build_input_fini(struct build_input *in);
 
 #endif

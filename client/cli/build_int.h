@@ -13,8 +13,10 @@
 #include "cli/build_output.h"
 #include "cli/build_view.h"
 
-/* --build-context NAME=docker-image://IMAGE */
-#define BUILD_IMAGE_CONTEXT "docker-image://"
+/* --build-context NAME=docker-image://IMAGE, NAME=oci-layout://FOLDER[:TAG|@DIGEST] */
+#define BUILD_IMAGE_CONTEXT  "docker-image://"
+#define BUILD_LAYOUT_CONTEXT "oci-layout://"
+#define BUILD_LAYOUTS_MAX    16
 
 struct build {
     struct cli_ctx *ctx;
@@ -23,6 +25,8 @@ struct build {
     struct build_output output;
     struct build_agents agents;
     struct build_caches caches;
+    int layout_fds[BUILD_LAYOUTS_MAX]; /* archives of named contexts */
+    size_t n_layouts;
     struct build_view *view;
     bulkhead_value *check; /* CheckReply */
     char *context_id;
@@ -39,6 +43,7 @@ int build_check_show(struct build *x, const char *call);
 /* build_send.c: what of the context is needed, then x->context_id; the named contexts into the request. */
 int build_send_context(struct build *x);
 int build_send_named(struct build *x, bulkhead_value *request);
+void build_layouts_given(struct build *x); /* the engine has its own copies of their descriptors */
 
 /* build_secret.c */
 int build_secrets_set(const struct cli_args *args, bulkhead_value *request, struct bh_err *err);

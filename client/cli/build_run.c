@@ -12,7 +12,7 @@
 #include "cli/build_int.h"
 #include "cli/engine.h"
 
-#define FDS_MAX (1 + BUILD_AGENTS_MAX + 2 * BUILD_CACHES_MAX)
+#define FDS_MAX (1 + BUILD_AGENTS_MAX + 2 * BUILD_CACHES_MAX + BUILD_LAYOUTS_MAX)
 
 /* In the order of the protocol. */
 static unsigned descriptors(const struct build *x, int fds[FDS_MAX]) {
@@ -26,6 +26,8 @@ static unsigned descriptors(const struct build *x, int fds[FDS_MAX]) {
         fds[n++] = x->caches.from.fd[i];
     for (size_t i = 0; i < x->caches.to.n_fds; i++)
         fds[n++] = x->caches.to.fd[i];
+    for (size_t i = 0; i < x->n_layouts; i++)
+        fds[n++] = x->layout_fds[i];
     return n;
 }
 
@@ -71,6 +73,7 @@ int build_run(struct build *x, bulkhead_value *take_request) {
     build_output_given(&x->output);
     build_agents_given(&x->agents);
     build_caches_given(&x->caches);
+    build_layouts_given(x);
     if (r == 0)
         r = follow(x, s, &error);
     bulkhead_stream_free(s);

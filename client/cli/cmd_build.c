@@ -26,7 +26,7 @@ const struct cli_opt cmd_build_opts[] = {
      .complete = "file"},
     {.name = "build-context",
      .kind = CLI_LIST,
-     .help = "Add a named context, as NAME=FOLDER, NAME=ARCHIVE or NAME=docker-image://IMAGE"},
+     .help = "Add a named context: NAME=FOLDER, ARCHIVE, URL, docker-image://IMAGE, oci-layout://FOLDER[:TAG]"},
     {.name = "builder", .kind = CLI_STRING, .flags = CLI_OPT_LATER, .help = "Use another builder"},
     {.name = "cache-from",
      .kind = CLI_LIST,
@@ -126,6 +126,7 @@ static void build_fini(struct build *x) {
     build_output_fini(&x->output);
     build_agents_fini(&x->agents);
     build_caches_fini(&x->caches);
+    build_layouts_given(x);
     build_view_free(x->view);
     bulkhead_value_free(x->check);
     free(x->context_id);

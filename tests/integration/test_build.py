@@ -474,10 +474,53 @@ def _(e):
     done = e.cli("build", "-f", "none", "-", input=archive, text=False, check=False)
     has(done.stderr.decode(), "open none: no such file")
     plain = "FROM bb\nCOPY --from=x o /x\n"
-    for value, word in (("oci-layout://x", "docker-image://"), ("https://host/x.tar", "unpack"), ("https://host/x.git", "git"), ("/none", "No such file"), (f"{folder}/o", "unpack")):
+    for value, word in (("oci-layout:///none/x", "/none/x"), ("target:x", "bake"), ("https://host/x.git", "git"), ("/none", "No such file"), (f"{folder}/o", "unpack")):
         done = build(e, plain, "--build-context", f"x={value}", tag="bad:1")
         same(done.returncode, 1, done)
         has(done.stderr, re.escape(word), done)
+
+
+@case("build: named contexts from an OCI layout, by tag and digest, of several platforms too, and from addresses")
+def _(e):
+    folder = os.path.join(e.folder, "layout")
+    for n, arch in (("1", "amd64"), ("2", "amd64")):
+        good(build(e, f"FROM bb\nENV N={n}\nCOPY f /f\n", files={"f": n}, tag=f"laid:{n}"))
+        path = os.path.join(e.folder, f"laid{n}.tar")
+        out(e, "save", "-o", path, f"laid:{n}")
+        subprocess.run(["skopeo", "copy", "-q", f"oci-archive:{path}", f"oci:{folder}:{n}"], check=True)
+        out(e, "rmi", f"laid:{n}")
+    with open(f"{folder}/index.json", encoding="utf-8") as f:
+        digest = json.load(f)["manifests"][1]["digest"]
+    before = out(e, "images", "-aq")
+    file = "FROM base\nRUN cat /f > /g; echo $N >> /g\nCOPY --from=base /f /h\nRUN --mount=from=base,target=/m cat /m/f >> /g\n"
+    for value, n in ((f"{folder}:1", "1"), (f"{folder}@{digest}", "2")):
+        good(build(e, file, "--build-context", f"base=oci-layout://{value}", tag="t:1"))
+        same(sh(e, "cat /g /h"), f"{n}{n}\n{n}{n}")
+    out(e, "rmi", "-f", "t:1")
+    same(set(out(e, "images", "-aq").split()) - set(before.split()), set(out(e, "images", "-aq", "-f", "dangling=true").split()) - set(before.split()))
+    has(build(e, file, "--build-context", f"base=oci-layout://{folder}", tag="bad:1").stderr, "holds 2 images")
+    has(build(e, file, "--build-context", f"base=oci-layout://{folder}:3", tag="bad:1").stderr, "no image with the tag 3")
+    two = os.path.join(e.folder, "layout2")
+    good(build(e, "FROM scratch\nARG TARGETARCH\nENV A=$TARGETARCH\nCOPY f /f\n", "--platform", "linux/amd64,linux/arm64", "-o", f"type=oci,dest={two}.tar", files={"f": "x"}))
+    os.makedirs(two)
+    subprocess.run(["tar", "-xf", f"{two}.tar", "-C", two], check=True)
+    good(build(e, "FROM other\nCOPY --from=other /f /g\n", "--platform", "linux/amd64,linux/arm64", "--build-context", f"other=oci-layout://{two}", tag="t:2"))
+    same(inspect(e, "t:2")["Config"]["Env"][-1], "A=amd64")
+    good(build(e, "FROM other\n", "--platform", "linux/arm64", "--build-context", f"other=oci-layout://{two}", tag="t:3"))
+    same(inspect(e, "t:3")["Config"]["Env"][-1], "A=arm64")
+    has(build(e, "FROM other\n", "--platform", "linux/s390x", "--build-context", f"other=oci-layout://{two}", tag="bad:1").stderr, "s390x")
+    served = context(e, "served-named", {"in/a/b": "from afar\n", "plain": "a file\n"})
+    subprocess.run(["tar", "-czf", f"{served}/x.tgz", "-C", f"{served}/in", "."], check=True)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=served)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        good(build(e, "FROM bb\nCOPY --from=far a/b /b\nCOPY --from=file context /c\n", "--build-context", f"far={url}/x.tgz", "--build-context", f"file={url}/plain", "--build-context", f"unused={url}/none"))
+        same(sh(e, "cat /b /c"), "from afar\na file\n")
+        good(build(e, "FROM far\nCOPY --from=bb /bin/busybox /bin/sh\nRUN echo x > /x\n", "--build-context", f"far={url}/x.tgz", "--platform", "linux/amd64"))
+        same(sh(e, "read x < /a/b; echo $x"), "from afar\n")
+        has(build(e, "FROM far\n", "--build-context", f"far={url}/none", tag="bad:1").stderr, "build context far")
+        server.shutdown()
+    out(e, "system", "check")
 
 
 # ---- logs ----
