@@ -126,6 +126,12 @@ def judge(e, name, fault, done, seconds):
         assert re.search(fault.say, done.stdout), show(done)
 
 
+def travelled_once(fault, repo):
+    if fault.resumes:
+        size, sent = len(repo.blobs[repo.large]), repo.sent[repo.large]
+        assert sent <= size + SLACK, f"{sent} bytes of {size} travelled"
+
+
 def pull_case(name, fault):
     @case(title(name))
     def _(e):
@@ -136,9 +142,7 @@ def pull_case(name, fault):
             same(out(e, "images", "-aq", R.name(name)), "", done)
             return
         same(inspect(e, f"{R.name(name)}:1")["Id"], repo.tags["1"] if fault.artifact else repo.image.id)
-        if fault.resumes:
-            size = len(repo.blobs[repo.large])
-            assert repo.sent[repo.large] <= size + SLACK, f"{repo.sent[repo.large]} bytes of {size} travelled"
+        travelled_once(fault, repo)
 
 
 def push_case(name, fault):
@@ -168,9 +172,7 @@ def copy_case(name, fault):
         same(target.tags["1"], source.tags["1"], done)
         for digest, data in source.blobs.items():
             same(target.got[digest] == data, True, done)
-        if fault.resumes:
-            size = len(source.blobs[source.large])
-            assert source.sent[source.large] <= size + SLACK, f"{source.sent[source.large]} bytes of {size} travelled"
+        travelled_once(fault, source)
 
 
 def layout_case(name, fault):
@@ -188,9 +190,7 @@ def layout_case(name, fault):
             return
         for digest in [*source.blobs, source.tags["1"]]:
             assert os.path.exists(f"{blobs}/{digest[7:]}"), digest
-        if fault.resumes:
-            size = len(source.blobs[source.large])
-            assert source.sent[source.large] <= size + SLACK, f"{source.sent[source.large]} bytes of {size} travelled"
+        travelled_once(fault, source)
 
 
 def other_case(name, fault):

@@ -14,28 +14,43 @@ def flip(data, at):
 
 # ---- blobs: connections that break --------------------------------------------------------------------------
 
-@fault("blob-cut-once")
-class _(Repo):
-    """The connection ends in the middle, once; Range is honoured."""
-    resumes = True
+class Once(Repo):
+    """Wrong when the large layer is asked for first: the connection ends in the middle.  Right from then on."""
 
     def fault(self, h, digest, data):
         if self.times("blob") > 1:
             return self.whole(h, digest)
+        self.first(h, digest, data)
+
+    def first(self, h, digest, data):
+        self.half(h, digest, data)
+        h.hang_up()
+
+    def half(self, h, digest, data):
         h.start(200, len(data))
         self.send(h, digest, data[:HALF])
-        h.hang_up()
+
+
+class Resumed(Once):
+    """Wrong when the rest is asked for."""
+
+    def fault(self, h, digest, data):
+        start = h.range_start()
+        self.rest(h, digest, data, start) if start else super().fault(h, digest, data)
+
+
+@fault("blob-cut-once")
+class _(Once):
+    """Range is honoured."""
+    resumes = True
 
 
 @fault("blob-reset-once")
-class _(Repo):
+class _(Once):
     resumes = True
 
-    def fault(self, h, digest, data):
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
-        h.start(200, len(data))
-        self.send(h, digest, data[:HALF])
+    def first(self, h, digest, data):
+        self.half(h, digest, data)
         h.reset()
 
 
@@ -78,10 +93,8 @@ class _(Repo):
 
 
 @fault("blob-closed-before-headers-once")
-class _(Repo):
-    def fault(self, h, digest, data):
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
+class _(Once):
+    def first(self, h, digest, data):
         h.hang_up()
 
 
@@ -94,14 +107,11 @@ class _(Repo):
 
 
 @fault("blob-stalls-once")
-class _(Repo):
+class _(Once):
     resumes = True
 
-    def fault(self, h, digest, data):
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
-        h.start(200, len(data))
-        self.send(h, digest, data[:HALF])
+    def first(self, h, digest, data):
+        self.half(h, digest, data)
         h.wfile.flush()
         h.stall()
 
@@ -115,67 +125,38 @@ class _(Repo):
 
 
 @fault("blob-resumed-after-416")
-class _(Repo):
+class _(Resumed):
     """Range is refused after the first half: from the beginning, then."""
-    def fault(self, h, digest, data):
-        if h.range_start():
-            return h.error(416, "RANGE_INVALID")
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
-        h.start(200, len(data))
-        self.send(h, digest, data[:HALF])
-        h.hang_up()
+    def rest(self, h, digest, data, start):
+        h.error(416, "RANGE_INVALID")
 
 
 @fault("blob-resumed-at-another-place")
-class _(Repo):
-    def fault(self, h, digest, data):
-        if h.range_start():
-            h.start(206, len(data), Content_Range=f"bytes 0-{len(data) - 1}/{len(data)}")
-            return self.send(h, digest, data)
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
-        h.start(200, len(data))
-        self.send(h, digest, data[:HALF])
-        h.hang_up()
+class _(Resumed):
+    def rest(self, h, digest, data, start):
+        h.start(206, len(data), Content_Range=f"bytes 0-{len(data) - 1}/{len(data)}")
+        self.send(h, digest, data)
 
 
 @fault("blob-resumed-without-content-range")
-class _(Repo):
-    def fault(self, h, digest, data):
-        start = h.range_start()
-        if start:
-            h.start(206, len(data) - start)
-            return self.send(h, digest, data[start:])
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
-        h.start(200, len(data))
-        self.send(h, digest, data[:HALF])
-        h.hang_up()
+class _(Resumed):
+    def rest(self, h, digest, data, start):
+        h.start(206, len(data) - start)
+        self.send(h, digest, data[start:])
 
 
 @fault("blob-resumed-with-another-size")
-class _(Repo):
-    def fault(self, h, digest, data):
-        start = h.range_start()
-        if start:
-            h.start(206, len(data) - start, Content_Range=f"bytes {start}-{len(data)}/{len(data) + 1}")
-            return self.send(h, digest, data[start:])
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
-        h.start(200, len(data))
-        self.send(h, digest, data[:HALF])
-        h.hang_up()
+class _(Resumed):
+    def rest(self, h, digest, data, start):
+        h.start(206, len(data) - start, Content_Range=f"bytes {start}-{len(data)}/{len(data) + 1}")
+        self.send(h, digest, data[start:])
 
 
 @fault("blob-first-half-wrong-then-resumed")
-class _(Repo):
+class _(Once):
     """What was kept of the first try is not the blob: once more from the beginning."""
-    def fault(self, h, digest, data):
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
-        h.start(200, len(data))
-        self.send(h, digest, flip(data, HALF // 2)[:HALF])
+    def first(self, h, digest, data):
+        self.half(h, digest, flip(data, HALF // 2))
         h.hang_up()
 
 
@@ -364,9 +345,9 @@ class _(Repo):
 
 
 @fault("blob-500-once")
-class _(Repo):
-    def fault(self, h, digest, data):
-        self.whole(h, digest) if self.times("blob") > 1 else h.error(500, "UNKNOWN")
+class _(Once):
+    def first(self, h, digest, data):
+        h.error(500, "UNKNOWN")
 
 
 @fault("blob-503-always")
@@ -1298,18 +1279,14 @@ class _(Repo):
 
 
 @fault("blob-429-with-a-date")
-class _(Repo):
-    def fault(self, h, digest, data):
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
+class _(Once):
+    def first(self, h, digest, data):
         h.error(429, "TOOMANYREQUESTS", Retry_After=time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2)))
 
 
 @fault("blob-429-with-nonsense")
-class _(Repo):
-    def fault(self, h, digest, data):
-        if self.times("blob") > 1:
-            return self.whole(h, digest)
+class _(Once):
+    def first(self, h, digest, data):
         h.error(429, "TOOMANYREQUESTS", Retry_After="-99999999999999999999")
 
 
