@@ -12,32 +12,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "alloc_fail.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fdio.h"
-
-void *__real_malloc(size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_malloc(size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-
-static long left = -1; /* allocations until the one that fails; negative: none does */
-
-static bool fails(void) {
-    return left >= 0 && left-- == 0;
-}
-
-void *__wrap_malloc(size_t n) {
-    return fails() ? NULL : __real_malloc(n);
-}
-void *__wrap_realloc(void *p, size_t n) {
-    return fails() ? NULL : __real_realloc(p, n);
-}
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
 
 static bool fill_buf(void) {
     BH_SCOPE_BUF struct bh_buf b = BH_BUF_INIT;
@@ -75,11 +53,10 @@ static void each_fails(bool (*act)(void)) {
 
     for (at = 0; !good; at++) {
         assert_true(at < 1000);
-        left = at;
+        alloc_fail_at(at);
         good = act();
-        if (good && left < 0)
+        if (alloc_failed() && good)
             fail_msg("allocation %ld failed unnoticed", at);
-        left = -1;
     }
     assert_true(at > 1);
 }

@@ -4,7 +4,13 @@
 #include "dump.h"
 
 #include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
 
 static void add_words(const char *what, const struct build_words *words, struct bh_buf *out) {
     bh_buf_addf(out, " %s|", what);
@@ -148,4 +154,14 @@ void dump_notes(const struct build_notes *notes, struct bh_buf *out) {
             bh_buf_addf(out, " (%s)", n->suggestion);
         bh_buf_addc(out, '\n');
     }
+}
+
+void expect_notes(const char *text, const struct build_notes *notes, const char *want, const char *message) {
+    BH_SCOPE_BUF struct bh_buf got = BH_BUF_INIT;
+
+    dump_notes(notes, &got);
+    if (strcmp(bh_buf_str(&got), want) != 0)
+        fail_msg("---\n%s\n--- gives\n%s--- expected\n%s", text, bh_buf_str(&got), want);
+    if (message != NULL)
+        assert_string_equal(notes->v[0].message, message);
 }

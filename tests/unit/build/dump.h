@@ -13,5 +13,7 @@ void dump_instruction(const struct build_instruction *in, struct bh_buf *out);
 void dump_recipe(const struct build_recipe *r, struct bh_buf *out);
 /* "line:column+length code (suggestion)" of each note. */
 void dump_notes(const struct build_notes *notes, struct bh_buf *out);
+/* The notes of that Dockerfile, as dump_notes has them, and the words of the first; message NULL: any. */
+void expect_notes(const char *text, const struct build_notes *notes, const char *want, const char *message);
 
 #endif

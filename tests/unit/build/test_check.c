@@ -50,16 +50,11 @@ struct row {
 
 static void check_rows(const struct row *rows, size_t n, const char *ignore, const char *env) {
     for (size_t i = 0; i < n; i++) {
-        BH_SCOPE_BUF struct bh_buf got = BH_BUF_INIT;
         struct checked x;
 
         check(&x, rows[i].text, ignore, env);
         assert_int_equal(x.rc, 0);
-        dump_notes(&x.notes, &got);
-        if (strcmp(bh_buf_str(&got), rows[i].want) != 0)
-            fail_msg("---\n%s\n--- gives\n%s--- expected\n%s", rows[i].text, bh_buf_str(&got), rows[i].want);
-        if (rows[i].message != NULL)
-            assert_string_equal(x.notes.v[0].message, rows[i].message);
+        expect_notes(rows[i].text, &x.notes, rows[i].want, rows[i].message);
         bh_arena_fini(&x.arena);
     }
 }

@@ -137,15 +137,10 @@ static void test_places(void **state) {
 
     (void)state;
     for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++) {
-        BH_SCOPE_BUF struct bh_buf got = BH_BUF_INIT;
         struct parsed p;
 
         parse(&p, rows[i].text, strlen(rows[i].text));
-        dump_notes(&p.notes, &got);
-        if (strcmp(bh_buf_str(&got), rows[i].want) != 0)
-            fail_msg("---\n%s--- gives\n%s--- expected\n%s", rows[i].text, bh_buf_str(&got), rows[i].want);
-        if (rows[i].message != NULL)
-            assert_string_equal(p.notes.v[0].message, rows[i].message);
+        expect_notes(rows[i].text, &p.notes, rows[i].want, rows[i].message);
         bh_arena_fini(&p.arena);
     }
 }

@@ -10,7 +10,7 @@ static struct bh_arena arena;
 
 static int start(void **state) {
     (void)state;
-    bh_arena_init(&arena, 8 << 20);
+    bh_arena_init(&arena, 64 << 20);
     return 0;
 }
 

@@ -9,23 +9,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "oci/change.h"
-
-static struct bh_arena arena;
-
-static int start(void **state) {
-    (void)state;
-    bh_arena_init(&arena, 64 << 20);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    bh_arena_fini(&arena);
-    return 0;
-}
 
 /* The config that rows start from. */
 static void base_config(struct bh_image_config *c) {

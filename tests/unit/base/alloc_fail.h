@@ -1,8 +1,8 @@
 /*
  * alloc_fail.h - the allocator, wrapped at link time: the n-th allocation from now on fails.
  */
-#ifndef TEST_UNPACK_ALLOC_FAIL_H
-#define TEST_UNPACK_ALLOC_FAIL_H
+#ifndef TEST_BASE_ALLOC_FAIL_H
+#define TEST_BASE_ALLOC_FAIL_H
 
 #include <stdbool.h>
 #include <stddef.h>
