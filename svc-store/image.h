@@ -27,6 +27,14 @@ struct store_name {
     const char *digest; /* "" when named by tag */
 };
 
+/* An image of an index that is here, or the image itself. */
+struct store_image_platform {
+    const char *manifest; /* digest */
+    const char *os, *arch, *variant;
+    uint64_t size, content; /* uncompressed layers; manifest, config and layers as in the manifest */
+    unsigned containers;
+};
+
 struct store_image {
     int64_t k;
     uid_t owner;
@@ -50,6 +58,8 @@ struct store_image {
     struct bh_pairs labels;
     const struct store_name *names;
     size_t n_names;
+    struct store_image_platform *platforms; /* none until store_image_platforms */
+    size_t n_platforms;
 };
 
 /* All that who may see, newest first, in a number of queries that does not depend on how many there are. */
@@ -57,6 +67,9 @@ int store_image_list(struct store_db *db, const struct store_who *who, struct bh
                      size_t *out_n, struct bh_err *err);
 /* Fill shared and unique. */
 int store_image_sizes(struct store_db *db, struct store_image *images, size_t n, struct bh_err *err);
+/* Fill platforms, sorted by name; none of artifacts. */
+int store_image_platforms(struct store_db *db, struct store_image *images, size_t n, struct bh_arena *arena,
+                          struct bh_err *err);
 int store_image_get(struct store_db *db, int64_t k, struct bh_arena *arena, struct store_image *out,
                     struct bh_err *err);
 /* The packed typed config of image k, in the arena. */

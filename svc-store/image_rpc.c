@@ -72,6 +72,28 @@ static int summary_labels(const struct store_image *im, struct bh_arena *arena, 
     return 0;
 }
 
+static int summary_platforms(const struct store_image *im, struct bh_arena *arena, MSG(ImageSummary) * m,
+                             struct bh_err *err) {
+    m->platform = bh_oci_alloc(arena, (im->n_platforms + 1) * sizeof *m->platform, err);
+    for (size_t i = 0; m->platform != NULL && i < im->n_platforms; i++) {
+        const struct store_image_platform *p = &im->platforms[i];
+        MSG(ImagePlatform) *out = bh_oci_alloc(arena, sizeof *out, err);
+
+        if (out == NULL)
+            return err->code;
+        bulkhead__store__v1__image_platform__init(out);
+        out->manifest_digest = str(p->manifest);
+        out->os = str(p->os);
+        out->architecture = str(p->arch);
+        out->variant = str(p->variant);
+        out->size = p->size;
+        out->content = p->content;
+        out->containers = p->containers;
+        m->platform[m->n_platform++] = out;
+    }
+    return m->platform != NULL ? 0 : err->code;
+}
+
 MSG(ImageSummary) * store_summary_msg(const struct store_image *im, struct bh_arena *arena, struct bh_err *err) {
     MSG(ImageSummary) *m = bh_oci_alloc(arena, sizeof *m, err);
 
@@ -91,7 +113,8 @@ MSG(ImageSummary) * store_summary_msg(const struct store_image *im, struct bh_ar
     m->os = str(im->os);
     m->architecture = str(im->arch);
     m->artifact_type = str(im->artifact);
-    if (summary_names(im, arena, m, err) != 0 || summary_labels(im, arena, m, err) != 0)
+    if (summary_names(im, arena, m, err) != 0 || summary_labels(im, arena, m, err) != 0 ||
+        summary_platforms(im, arena, m, err) != 0)
         return NULL;
     return m;
 }
@@ -120,6 +143,8 @@ static int list(struct store *s, const struct store_who *who, const MSG(ImageLis
         return err->code;
     if (store_image_list(db, who, arena, out, out_n, err) != 0 ||
         store_filter_apply(db, who, &f, req->match, req->all, arena, *out, out_n, err) != 0)
+        return err->code;
+    if (req->platforms && store_image_platforms(db, *out, *out_n, arena, err) != 0)
         return err->code;
     return req->sizes ? store_image_sizes(db, *out, *out_n, err) : 0;
 }

@@ -272,3 +272,73 @@ int store_image_sizes(struct store_db *db, struct store_image *images, size_t n,
     free(keys);
     return r < 0 ? r : 0;
 }
+
+/* ---- platforms ----------------------------------------------------------------------------- */
+
+/* Of manifest m, which says image p. */
+#define PLATFORM_COLUMNS                                                                                               \
+    "m.digest, p.os, p.arch, p.variant, p.size,"                                                                       \
+    " (SELECT ifnull(sum(size),0) FROM manifest_layer ml WHERE ml.manifest=m.k)"                                       \
+    " + (SELECT size FROM blob b WHERE b.k=m.blob) + (SELECT size FROM blob b WHERE b.k=p.config),"                    \
+    " (SELECT count(*) FROM container c WHERE c.image=p.k)"
+
+static int platform_row(sqlite3_stmt *st, struct bh_arena *arena, struct store_image_platform *out,
+                        struct bh_err *err) {
+    *out = (struct store_image_platform){.manifest = text_dup(st, 1, arena, err),
+                                         .os = text_dup(st, 2, arena, err),
+                                         .arch = text_dup(st, 3, arena, err),
+                                         .variant = text_dup(st, 4, arena, err),
+                                         .size = (uint64_t)sqlite3_column_int64(st, 5),
+                                         .content = (uint64_t)sqlite3_column_int64(st, 6),
+                                         .containers = (unsigned)sqlite3_column_int64(st, 7)};
+    return out->manifest == NULL || out->os == NULL || out->arch == NULL || out->variant == NULL ? err->code : 0;
+}
+
+/* Rows of one image follow each other. */
+static int take_platforms(struct store_db *db, sqlite3_stmt *st, const struct by_key *keys, size_t n_keys,
+                          struct bh_arena *arena, struct bh_err *err) {
+    int r;
+
+    while ((r = store_step(db, st, err)) > 0) {
+        struct store_image *im = key_find(keys, n_keys, sqlite3_column_int64(st, 0));
+        struct store_image_platform *v;
+
+        if (im == NULL || im->artifact[0] != '\0')
+            continue;
+        v = bh_oci_alloc(arena, (im->n_platforms + 1) * sizeof *v, err); /* they are few */
+        if (v == NULL)
+            return err->code;
+        if (im->n_platforms > 0)
+            memcpy(v, im->platforms, im->n_platforms * sizeof *v);
+        im->platforms = v;
+        if (platform_row(st, arena, &v[im->n_platforms++], err) != 0)
+            return err->code;
+    }
+    return r;
+}
+
+int store_image_platforms(struct store_db *db, struct store_image *images, size_t n, struct bh_arena *arena,
+                          struct bh_err *err) {
+    struct by_key *keys = malloc((n + 1) * sizeof *keys);
+    sqlite3_stmt *st;
+    int r;
+
+    if (keys == NULL)
+        return bh_err_set(err, BH_E_LIMIT, "no memory to list %zu images", n);
+    for (size_t i = 0; i < n; i++)
+        keys[i] = (struct by_key){images[i].k, &images[i]};
+    qsort(keys, n, sizeof *keys, key_cmp);
+    r = store_query(db, &st, err,
+                    "SELECT DISTINCT n.image, " PLATFORM_COLUMNS
+                    " FROM name n JOIN index_image x ON x.idx=n.idx JOIN image p ON p.k=x.image AND p.owner=n.owner"
+                    " JOIN manifest m ON m.image=p.k AND m.digest=x.manifest WHERE n.idx<>'' AND p.state IN (0,1)"
+                    " UNION ALL SELECT p.k, " PLATFORM_COLUMNS
+                    " FROM image p JOIN manifest m ON m.image=p.k AND m.digest=p.manifest WHERE p.state=0"
+                    " AND NOT EXISTS (SELECT 1 FROM name n WHERE n.image=p.k AND n.idx<>'')"
+                    " ORDER BY 1, 3, 4, 5, 2",
+                    "");
+    if (r == 0)
+        r = take_platforms(db, st, keys, n, arena, err);
+    free(keys);
+    return r < 0 ? r : 0;
+}

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
+#include "cli/images_tree.h"
 #include "cli/shape.h"
 #include "cli/table.h"
 
@@ -28,7 +29,7 @@ const struct cli_opt cmd_images_opts[] = {
      .help = "Sort by a column",
      .def = "created",
      .complete = "created|id|repository|size|tag"},
-    {.name = "tree", .kind = CLI_BOOL, .flags = CLI_OPT_LATER, .help = "List the platforms of each image"},
+    {.name = "tree", .kind = CLI_BOOL, .help = "List the platforms of each image as a tree"},
     {0},
 };
 
@@ -130,7 +131,8 @@ static bool has_tag_of(const bulkhead_value *tags, const char *repo, size_t repo
     return false;
 }
 
-static void add_image(struct row_maker *m, const bulkhead_value *image) {
+static void add_image(void *arg, const bulkhead_value *image) {
+    struct row_maker *m = arg;
     const bulkhead_value *tags = bulkhead_get(image, "repo_tags"), *digests = bulkhead_get(image, "repo_digests");
     size_t before = json_array_size(m->rows);
 
@@ -205,7 +207,8 @@ static bool wants_sizes(const char *format) {
 }
 
 /* The list comes in parts, each below the size of a message. */
-static int take_pages(struct cli_ctx *ctx, bulkhead_value *request, struct row_maker *m) {
+static int take_pages(struct cli_ctx *ctx, bulkhead_value *request, void (*add)(void *arg, const bulkhead_value *image),
+                      void *arg) {
     for (bool more = true; more;) {
         const bulkhead_value *images;
         bulkhead_value *reply = NULL;
@@ -217,7 +220,7 @@ static int take_pages(struct cli_ctx *ctx, bulkhead_value *request, struct row_m
         images = bulkhead_get(reply, "image");
         n = bulkhead_count(images);
         for (size_t i = 0; i < n; i++)
-            add_image(m, bulkhead_at(images, i));
+            add(arg, bulkhead_at(images, i));
         more = bulkhead_get_bool(reply, "more") && n > 0;
         if (more)
             bulkhead_set_str(request, "after", bulkhead_get_str(bulkhead_at(images, n - 1), "id"));
@@ -226,29 +229,80 @@ static int take_pages(struct cli_ctx *ctx, bulkhead_value *request, struct row_m
     return 0;
 }
 
+/* What --all, a filter and the operand leave. */
+static int set_choice(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value *request) {
+    bulkhead_set_bool(request, "all", cli_bool(args, "all"));
+    bulkhead_set_bool(request, "paged", true);
+    if (args->operand_count > 0)
+        bulkhead_set_str(request, "match", args->operands[0]);
+    return cli_set_filters(ctx, args, request);
+}
+
+struct tree_maker {
+    struct images_tree *tree;
+    bool untagged;
+};
+
+static void add_to_tree(void *arg, const bulkhead_value *image) {
+    const struct tree_maker *m = arg;
+    bool named =
+        bulkhead_count(bulkhead_get(image, "repo_tags")) + bulkhead_count(bulkhead_get(image, "repo_digests")) > 0;
+
+    if (named || m->untagged)
+        images_tree_add(m->tree, image);
+}
+
+/* As docker: those without a name are shown with --all; here also to whoever asks for them. */
+static bool wants_untagged(const struct cli_args *args) {
+    for (size_t i = 0; i < cli_count(args, "filter"); i++)
+        if (bh_str_starts(cli_item(args, "filter", i), "dangling="))
+            return true;
+    return cli_bool(args, "all");
+}
+
+static int print_tree(struct cli_ctx *ctx, const struct cli_args *args) {
+    static const char *const never[] = {"quiet", "no-trunc", "digests", "format", "sort", "noheading"};
+    bulkhead_value *request = bulkhead_map_new();
+    struct tree_maker m = {.tree = images_tree_new(), .untagged = wants_untagged(args)};
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < BH_ARRAY_LEN(never); i++)
+        if (cli_given(args, never[i]))
+            status = cli_failf(ctx->out, CLI_EXIT_FAILED, "--%s is not yet supported with --tree", never[i]);
+    bulkhead_set_bool(request, "platforms", true);
+    if (status == 0)
+        status = set_choice(ctx, args, request);
+    if (status == 0)
+        status = take_pages(ctx, request, add_to_tree, &m);
+    if (status == 0)
+        images_tree_print(ctx->out, m.tree);
+    images_tree_free(m.tree);
+    bulkhead_value_free(request);
+    return status;
+}
+
 int cmd_images(struct cli_ctx *ctx, const struct cli_args *args) {
     struct row_maker m = {.now = bh_now_ns(), .no_trunc = cli_bool(args, "no-trunc")};
     struct cli_list_opts opts = {.format = cli_str(args, "format"),
                                  .quiet = cli_bool(args, "quiet"),
                                  .no_heading = cli_bool(args, "noheading"),
                                  .table = cli_bool(args, "digests") ? table_digests : NULL};
-    bulkhead_value *request = bulkhead_map_new();
+    bulkhead_value *request;
     struct bh_err err = BH_ERR_INIT;
     int status;
 
+    if (cli_bool(args, "tree"))
+        return print_tree(ctx, args);
+    request = bulkhead_map_new();
     m.sizes = wants_sizes(opts.format);
     m.plain = cli_list_is_plain(&opts);
     m.digests = !m.plain || cli_bool(args, "digests");
     m.by_size = cli_str(args, "sort") != NULL && strcmp(cli_str(args, "sort"), "size") == 0;
-    bulkhead_set_bool(request, "all", cli_bool(args, "all"));
     bulkhead_set_bool(request, "sizes", m.sizes);
-    bulkhead_set_bool(request, "paged", true);
-    if (args->operand_count > 0)
-        bulkhead_set_str(request, "match", args->operands[0]);
     m.rows = json_array();
-    status = cli_set_filters(ctx, args, request);
+    status = set_choice(ctx, args, request);
     if (status == 0)
-        status = take_pages(ctx, request, &m);
+        status = take_pages(ctx, request, add_image, &m);
     bulkhead_value_free(request);
     if (status == 0)
         status = sort_rows(ctx, cli_str(args, "sort"), &m.rows);

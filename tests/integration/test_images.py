@@ -1,9 +1,10 @@
 """Images from outside in, looked at, named, taken apart and out again; no container but for rmi's rules."""
-import gzip, hashlib, http.server, io, json, os, re, subprocess, sys, tarfile, threading
+import gzip, hashlib, http.server, io, json, os, re, shutil, subprocess, sys, tarfile, threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
-from cases import Terminal, case, ends, fails, has, inspect, lacks, out, run, same  # noqa: E402
+from cases import Skip, Terminal, case, ends, fails, has, inspect, lacks, out, run, same  # noqa: E402
+from fakedocker import docker_images, on_terminal  # noqa: E402
 
 FILES = [("data", None, 0o755), ("data/one", b"1\n", 0o644), ("data/two", b"22\n", 0o600)]
 A = mk.busybox({"Env": ["PATH=/bin", "A=1"], "Cmd": ["sh"], "Labels": {"role": "web", "empty": ""}, "WorkingDir": "/data",
@@ -52,6 +53,66 @@ def _(e):
     same(len(out(e, "images", "-q", "--filter", "label=n=77").split()), 1)
     out(e, "image", "prune", "-af")
     same(names(e), [])
+
+
+def tree_of(layout, image, names, used=()):
+    """An image as docker's API tells it; image: one, or several of an index."""
+    parts, several = [], isinstance(image, list)
+    for im in image if several else [image]:
+        desc, config = layout.manifest(im), json.loads(im.config)
+        document = json.loads(layout.files["blobs/sha256/" + desc["digest"][7:]])
+        content = desc["size"] + document["config"]["size"] + sum(layer["size"] for layer in document["layers"])
+        size = sum(member.size for layer in im.layers for member in tarfile.open(fileobj=io.BytesIO(layer)).getmembers())
+        parts.append({"ID": desc["digest"], "Descriptor": desc, "Available": True, "Kind": "image", "Size": {"Content": content, "Total": size},
+                      "ImageData": {"Platform": {k: config[k] for k in ("os", "architecture", "variant") if k in config},
+                                    "Containers": ["c"] if im in used else [], "Size": {"Unpacked": size}}})
+    parts.sort(key=lambda part: list(part["ImageData"]["Platform"].values()))
+    return {"RepoTags": sorted(names), "Size": sum(part["Size"]["Total"] for part in parts), "Manifests": parts, "Containers": 0}
+
+
+@case("images --tree: as the docker command prints the same images, in a pipe and on terminals of several widths")
+def _(e):
+    if not shutil.which("docker"):
+        raise Skip("docker is not installed")
+    layout = mk.Layout()
+    arm = mk.Image([mk.tar_of([("arm", b"a" * 70000, 0o644)])], created="2024-05-01T00:00:00Z", architecture="arm64", variant="v8")
+    own = mk.Image([mk.tar_of([("own", os.urandom(60000), 0o644)])], created="2024-05-02T00:00:00Z")
+    lone = mk.Image([mk.tar_of([("lone", os.urandom(1500000), 0o644)])], created="2022-01-01T00:00:00Z", architecture="s390x")
+    layout.index([own, arm], "docker.io/multi/x:1")
+    layout.add(lone, "a.rather.long.name.of.a.registry.example.org/with/a/path:and-a-tag")
+    layout.add(B, "used:1")
+    load(e, layout.tar())
+    out(e, "tag", "used:1", "used:latest")
+    other = mk.Layout()
+    other.add(C)
+    load(e, other.tar())
+    kept = out(e, "create", "used:1", "true").strip()
+    made = [tree_of(layout, [own, arm], ["multi/x:1"]), tree_of(layout, B, ["used:1", "used:latest"], [B]),
+            tree_of(other, C, []), tree_of(layout, lone, ["a.rather.long.name.of.a.registry.example.org/with/a/path:and-a-tag"])]
+    ids = [inspect(e, name)["Id"] for name in ("multi/x:1", "used:1", C.id, lone.id)]
+    for i, image in enumerate(made):
+        image.update({"Id": ids[i], "Created": 1000 - i})
+
+    def docker(images, *words, columns=None):
+        lines = docker_images(e.folder, images, "--tree", *words, columns=columns).splitlines(keepends=True)
+        has(lines[0], "experimental")  # of docker's, not of ours
+        text = "".join(lines[1:])
+        return text if columns else re.sub(r"\x1b\[[0-9;]*m", "", text)
+    env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+    same(out(e, "images", "--tree"), docker(made))
+    same(out(e, "images", "--tree", "-a"), docker(made, "-a"))
+    has(out(e, "images", "--tree", "-f", "dangling=true"), "<untagged>")
+    for columns in (200, 120, 80, 60, 45, 15):
+        same(on_terminal([e.client(), "--host", e.host, "images", "--tree"], columns, env), docker(made, columns=columns))
+    same(out(e, "images", "--tree", "used"), docker([made[1]]))
+    same(out(e, "images", "--tree", "-f", "reference=multi/x"), docker([made[0]]))
+    same(out(e, "images", "--tree", "nosuch"), docker([]))
+    lacks(on_terminal([e.client(), "--host", e.host, "images", "--tree"], 80, {**env, "NO_COLOR": "1"}), "\x1b")
+    for flag in ("-q", "--no-trunc", "--digests", "--format=json", "--sort=id"):
+        done = ends(e.cli("images", "--tree", flag, check=False), 1)
+        has(done.stderr, "is not yet supported with --tree", done)
+    out(e, "rm", kept)
+    out(e, "image", "prune", "-af")
 
 
 @case("load: docker archive, OCI tar and folder; every compression; file, pipe and redirected file")
