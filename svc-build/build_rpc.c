@@ -76,6 +76,20 @@ static int named_of(const BD_MSG(BuildRequest) * m, struct bh_arena *arena, stru
     return 0;
 }
 
+static int outs_of(const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *out, struct bh_err *err) {
+    out->outs = bh_oci_alloc(arena, (m->n_more_output + 1) * sizeof *out->outs, err);
+    if (out->outs == NULL)
+        return err->code;
+    out->n_outs = m->n_more_output + 1;
+    out->outs[0] = (struct build_out){.type = m->output, .names = list_of(m->tag, m->n_tag), .push = m->push, .fd = -1};
+    for (size_t i = 0; i < m->n_more_output; i++)
+        out->outs[i + 1] = (struct build_out){.type = m->more_output[i]->type,
+                                              .names = list_of(m->more_output[i]->name, m->more_output[i]->n_name),
+                                              .push = m->more_output[i]->push,
+                                              .fd = -1};
+    return 0;
+}
+
 /* Proxies come with the build arguments, those of the command line first. */
 static int args_of(const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *out, struct bh_err *err) {
     for (size_t i = 0; i < m->n_proxy_arg; i++)
@@ -137,8 +151,6 @@ static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct b
                               .target = m->target,
                               .platforms = list_of(m->platform, m->n_platform),
                               .network = m->network,
-                              .output = m->output,
-                              .tags = list_of(m->tag, m->n_tag),
                               .extra_hosts = list_of(m->extra_host, m->n_extra_host),
                               .cache_from = list_of(m->cache_from, m->n_cache_from),
                               .cache_to = list_of(m->cache_to, m->n_cache_to),
@@ -148,17 +160,15 @@ static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct b
                               .no_cache = m->no_cache,
                               .pull = m->pull,
                               .squash = m->squash,
-                              .push = m->push,
                               .classic = m->classic,
                               .shm_size = m->shm_size,
                               .memory = m->memory,
                               .nano_cpus = m->nano_cpus,
                               .jobs = m->jobs,
                               .remote = m->remote,
-                              .output_fd = -1,
                               .cancel_fd = bh_call_cancel_fd(call)};
     if (network_of(m->network, err) != 0 || limits_of(m, err) != 0 || ulimits_of(m, arena, out, err) != 0 ||
-        named_of(m, arena, out, err) != 0 || args_of(m, arena, out, err) != 0)
+        named_of(m, arena, out, err) != 0 || outs_of(m, arena, out, err) != 0 || args_of(m, arena, out, err) != 0)
         return err->code;
     return epoch_of(m, out, err);
 }
@@ -224,6 +234,20 @@ static unsigned archives(const struct build_ask *ask) {
     return n;
 }
 
+static unsigned outputs(const BD_MSG(BuildRequest) * m) {
+    unsigned n = m->output_fd;
+
+    for (size_t i = 0; i < m->n_more_output; i++)
+        n += m->more_output[i]->fd;
+    return n;
+}
+
+static void give_outputs(struct taken *t, const BD_MSG(BuildRequest) * m, struct build_ask *ask) {
+    for (size_t i = 0; i < ask->n_outs; i++)
+        if (i == 0 ? m->output_fd : m->more_output[i - 1]->fd)
+            ask->outs[i].fd = next_fd(t);
+}
+
 static void give_agents(struct taken *t, const BD_MSG(BuildRequest) * m, struct build_ask *ask) {
     for (size_t i = 0; i < m->n_ssh && t->at < t->n; i++)
         ask->agents[ask->n_agents++] = (struct build_agent){.id = m->ssh[i], .fd = next_fd(t)};
@@ -233,7 +257,7 @@ static void give_agents(struct taken *t, const BD_MSG(BuildRequest) * m, struct 
 static int take_fds(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct bh_arena *arena, struct build_ask *ask,
                     struct bh_err *err) {
     const unsigned want =
-        (unsigned)m->output_fd + (unsigned)m->n_ssh + locals(&ask->cache_from) + locals(&ask->cache_to) + archives(ask);
+        outputs(m) + (unsigned)m->n_ssh + locals(&ask->cache_from) + locals(&ask->cache_to) + archives(ask);
     struct taken t = {.n = 0};
 
     if (m->n_ssh > MAX_AGENTS)
@@ -244,8 +268,7 @@ static int take_fds(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct
         return err->code;
     ask->agents = bh_oci_alloc(arena, (m->n_ssh + 1) * sizeof *ask->agents, err);
     if (ask->agents != NULL) {
-        if (m->output_fd)
-            ask->output_fd = next_fd(&t);
+        give_outputs(&t, m, ask);
         give_agents(&t, m, ask);
         ask->cache_from_fd = cache_fds(&t, &ask->cache_from, arena, err);
         ask->cache_to_fd = cache_fds(&t, &ask->cache_to, arena, err);
@@ -261,7 +284,8 @@ static int take_fds(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct
 }
 
 static void close_fds(struct build_ask *ask) {
-    bh_fdpass_close(&ask->output_fd, 1);
+    for (size_t i = 0; i < ask->n_outs; i++)
+        bh_fdpass_close(&ask->outs[i].fd, 1);
     for (size_t i = 0; i < ask->n_agents; i++)
         bh_fdpass_close(&ask->agents[i].fd, 1);
     for (size_t i = 0; i < ask->n_named; i++)
@@ -297,7 +321,7 @@ static int run(struct build_room *room, struct bh_call *call, const struct build
 
 int build_rpc_build(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const BD_MSG(BuildRequest) *m = (const BD_MSG(BuildRequest) *)request;
-    struct build_ask ask = {.output_fd = -1};
+    struct build_ask ask = {.n_outs = 0};
     struct bh_arena arena;
     int r;
 

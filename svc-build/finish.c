@@ -98,8 +98,8 @@ static int set_labels(struct build_site *site, struct bh_err *err) {
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static int canonical_names(struct build_site *site, struct bh_strlist *out, struct bh_err *err) {
-    const struct bh_strlist *tags = &site->job->ask->tags;
+static int canonical_names(struct build_site *site, const struct bh_strlist *tags, struct bh_strlist *out,
+                           struct bh_err *err) {
     char text[BH_REF_TEXT_SIZE];
     struct bh_ref ref;
 
@@ -153,7 +153,8 @@ static int prepare(struct build_site *site, struct bh_err *err) {
 struct finishing {
     struct build_site **targets;
     size_t n;
-    struct build_job *job; /* of the last, whose thread this is */
+    struct build_job *job;       /* of the last, whose thread this is */
+    const struct build_out *out; /* one result after the other */
     struct bh_arena *arena;
     struct build_vertex_ref v;
     struct bh_strlist names;
@@ -183,7 +184,7 @@ static int sort_annotations(struct finishing *x, struct bh_err *err) {
 }
 
 static int make_image(struct finishing *x, struct bh_err *err) {
-    bool listed = x->job->output == BUILD_OUT_IMAGE;
+    bool listed = x->out->kind == BUILD_OUT_IMAGE;
     struct build_make make = {
         .config = &x->targets[0]->image, .annotations = x->annotations, .parent = "", .keep = listed};
 
@@ -193,7 +194,7 @@ static int make_image(struct finishing *x, struct bh_err *err) {
 }
 
 static int make_index(struct finishing *x, struct bh_err *err) {
-    bool listed = x->job->output == BUILD_OUT_IMAGE;
+    bool listed = x->out->kind == BUILD_OUT_IMAGE;
     const struct bh_image_config **configs = bh_oci_alloc(x->arena, x->n * sizeof *configs, err);
     struct build_make_index make = {
         .configs = configs, .n = x->n, .annotations = x->annotations, .on_the_index = x->on_the_index, .keep = listed};
@@ -224,10 +225,8 @@ static void tell_made(struct finishing *x) {
 }
 
 static int make(struct finishing *x, struct bh_err *err) {
-    for (size_t i = 0; i < x->n; i++)
-        if (prepare(x->targets[i], err) != 0)
-            return err->code;
-    if (sort_annotations(x, err) != 0 || canonical_names(x->targets[0], &x->names, err) != 0)
+    x->names = (struct bh_strlist){0};
+    if (canonical_names(x->targets[0], &x->out->names, &x->names, err) != 0)
         return err->code;
     if ((x->n == 1 ? make_image : make_index)(x, err) != 0)
         return err->code;
@@ -236,13 +235,14 @@ static int make(struct finishing *x, struct bh_err *err) {
 }
 
 static int export(struct finishing *x, struct bh_err *err) {
-    if (x->job->output == BUILD_OUT_FILES)
-        return build_output_files(x->targets, x->n, err);
-    if (x->n > 1 && strcmp(x->job->ask->output, "docker") == 0 && x->job->output == BUILD_OUT_ARCHIVE)
+    if (x->out->kind == BUILD_OUT_FILES)
+        return build_output_files(x->targets, x->n, x->out->fd, err);
+    if (x->n > 1 && strcmp(x->out->type, "docker") == 0 && x->out->kind == BUILD_OUT_ARCHIVE)
         return bh_err_set(err, BH_E_INVALID, "docker exporter does not currently support exporting manifest lists");
     if (make(x, err) != 0)
         return err->code;
-    return x->job->output == BUILD_OUT_ARCHIVE ? build_output_archive(x->job, &x->made, x->n > 1, &x->names, err) : 0;
+    return x->out->kind == BUILD_OUT_ARCHIVE ? build_output_archive(x->job, x->out, &x->made, x->n > 1, &x->names, err)
+                                             : 0;
 }
 
 /* What the registry has now may be called otherwise than what is here: its layers are compressed. */
@@ -258,27 +258,46 @@ static int push_names(struct finishing *x, struct bh_err *err) {
 static void tell_result(struct finishing *x) {
     struct build_event e = {.image_id = x->made.id, .manifest_digest = x->made.manifest, .tags = x->names};
 
-    if (x->job->output == BUILD_OUT_FILES)
-        return; /* there is no image */
-    build_tell(x->job->progress, &e);
+    if (x->out->kind != BUILD_OUT_FILES) /* else there is no image */
+        build_tell(x->job->progress, &e);
+}
+
+static int finish_one(struct finishing *x, struct bh_err *err) {
+    static const char *const texts[] = {"exporting to image", "exporting to archive", "exporting to client"};
+    int r;
+
+    x->v = build_vertex_new(x->job->progress, texts[x->out->kind], "", false);
+    r = export(x, err);
+    build_vertex_end(x->v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
+    if (r == 0 && x->out->push)
+        r = push_names(x, err);
+    if (r == 0)
+        tell_result(x);
+    return r;
+}
+
+/* The images' configs are final, whatever is made of them. */
+static int prepare_all(struct finishing *x, struct bh_err *err) {
+    bool image = false;
+
+    for (size_t i = 0; i < x->job->ask->n_outs; i++)
+        image = image || x->job->ask->outs[i].kind != BUILD_OUT_FILES;
+    for (size_t i = 0; image && i < x->n; i++)
+        if (prepare(x->targets[i], err) != 0)
+            return err->code;
+    return image ? sort_annotations(x, err) : 0;
 }
 
 int build_finish_all(struct build_site **targets, size_t n, struct bh_err *err) {
-    static const char *const texts[] = {"exporting to image", "exporting to archive", "exporting to client"};
     struct build_job *job = targets[n - 1]->job;
-    struct finishing x = {.targets = targets,
-                          .n = n,
-                          .job = job,
-                          .arena = &targets[n - 1]->arena,
-                          .v = build_vertex_new(job->progress, texts[job->output], "", false)};
-    int r = export(&x, err);
+    struct finishing x = {.targets = targets, .n = n, .job = job, .arena = &targets[n - 1]->arena};
 
-    build_vertex_end(x.v, r == 0 ? BUILD_V_DONE : BUILD_V_ERROR, err);
-    if (r == 0 && job->ask->push)
-        r = push_names(&x, err);
-    if (r == 0)
-        r = build_cache_to_export(targets, n, err);
-    if (r == 0)
-        tell_result(&x);
-    return r;
+    if (prepare_all(&x, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < job->ask->n_outs; i++) {
+        x.out = &job->ask->outs[i];
+        if (finish_one(&x, err) != 0)
+            return err->code;
+    }
+    return build_cache_to_export(targets, n, err);
 }

@@ -46,6 +46,17 @@ struct build_ulimit {
     uint64_t soft, hard;
 };
 
+enum build_output { BUILD_OUT_IMAGE, BUILD_OUT_ARCHIVE, BUILD_OUT_FILES };
+
+/* One of the results that were asked for. */
+struct build_out {
+    const char *type;
+    struct bh_strlist names;
+    bool push;
+    int fd;                 /* of the call; -1: none */
+    enum build_output kind; /* once it has been looked at */
+};
+
 /* Plain values of a BuildRequest; absent strings are "". */
 struct build_ask {
     uid_t owner;
@@ -57,12 +68,14 @@ struct build_ask {
     struct bh_strlist ignore;
     struct build_named *named;
     size_t n_named;
-    const char *target, *network, *output;
+    const char *target, *network;
+    struct build_out *outs; /* at least one */
+    size_t n_outs;
     struct bh_strlist platforms; /* one round of the build for each; none: this host's */
-    struct bh_strlist tags, extra_hosts, cache_from, cache_to, no_cache_filter, security_opts, cap_add;
+    struct bh_strlist extra_hosts, cache_from, cache_to, no_cache_filter, security_opts, cap_add;
     int *cache_from_fd, *cache_to_fd;                /* one for each; -1: none */
     struct bh_pairs build_args, labels, annotations; /* build_args: with the proxies */
-    bool no_cache, pull, squash, push, classic;
+    bool no_cache, pull, squash, classic;
     bool has_epoch;
     int64_t epoch_ns;
     uint64_t shm_size, memory, nano_cpus;
@@ -75,7 +88,6 @@ struct build_ask {
     unsigned jobs;
     const void *remote; /* the message RemoteOptions of proto/registry.proto, handed on unread; NULL: none */
     const char *context_url;
-    int output_fd; /* -1: none */
     int cancel_fd;
 };
 
@@ -117,8 +129,6 @@ struct build_site {
     bool has_thread;
 };
 
-enum build_output { BUILD_OUT_IMAGE, BUILD_OUT_ARCHIVE, BUILD_OUT_FILES };
-
 struct build_job {
     struct build_room *room;
     const struct build_ask *ask;
@@ -154,9 +164,6 @@ struct build_job {
     unsigned busy; /* steps that work */
     bool has_nothing;
     struct bh_digest nothing; /* the layer without entries */
-
-    /* result */
-    enum build_output output;
 };
 
 /* ---- context.c ------------------------------------------------------------------------------- */

@@ -159,7 +159,9 @@ static int put_log(struct build_log *log, struct bh_err *err) {
 /* One line: id, when, how, what.  The name is the last, and may hold blanks. */
 static void add_row(struct bh_buf *b, const struct build_log *log, const char *status) {
     const struct build_ask *ask = log->job->ask;
-    const char *what = ask->tags.n > 0 ? ask->tags.v[0] : ask->target[0] != '\0' ? ask->target : ask->file_name;
+    const char *what = ask->outs[0].names.n > 0 ? ask->outs[0].names.v[0]
+                       : ask->target[0] != '\0' ? ask->target
+                                                : ask->file_name;
     uint32_t steps = 0, cached = 0;
     char name[100], line[ROW_SIZE];
 

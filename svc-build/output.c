@@ -18,7 +18,7 @@
 
 #define CHUNK ((size_t)1 << 20)
 
-int build_output_kind(const struct build_ask *ask, enum build_output *out, struct bh_err *err) {
+int build_output_kind(struct build_out *out, struct bh_err *err) {
     static const struct {
         const char *name;
         enum build_output kind;
@@ -26,25 +26,27 @@ int build_output_kind(const struct build_ask *ask, enum build_output *out, struc
                 {"oci", BUILD_OUT_ARCHIVE}, {"tar", BUILD_OUT_FILES},   {"local", BUILD_OUT_FILES}};
 
     for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++) {
-        if (strcmp(rows[i].name, ask->output) != 0)
+        if (strcmp(rows[i].name, out->type) != 0)
             continue;
-        *out = rows[i].kind;
-        if (ask->output_fd < 0 && strcmp(ask->output, "docker") == 0)
-            *out = BUILD_OUT_IMAGE; /* docker's own list */
-        if (*out != BUILD_OUT_IMAGE && ask->output_fd < 0)
-            return bh_err_set(err, BH_E_INVALID, "output type %s needs somewhere to go", ask->output);
+        out->kind = rows[i].kind;
+        if (out->fd < 0 && strcmp(out->type, "docker") == 0)
+            out->kind = BUILD_OUT_IMAGE; /* docker's own list */
+        if (out->kind != BUILD_OUT_IMAGE && out->fd < 0)
+            return bh_err_set(err, BH_E_INVALID, "output type %s needs somewhere to go", out->type);
+        if (out->kind != BUILD_OUT_IMAGE && out->push)
+            return bh_err_set(err, BH_E_INVALID, "output type %s is not what is pushed", out->type);
         return 0;
     }
-    bh_err_set(err, BH_E_INVALID, "output type \"%.60s\" is not known", ask->output);
+    bh_err_set(err, BH_E_INVALID, "output type \"%.60s\" is not known", out->type);
     return bh_err_hint(err, "known: image, docker, oci, tar, local");
 }
 
-int build_output_archive(struct build_job *job, const struct build_made *made, bool index,
+int build_output_archive(struct build_job *job, const struct build_out *out, const struct build_made *made, bool index,
                          const struct bh_strlist *names, struct bh_err *err) {
     const struct build_save_ask ask = {
         .owner = job->ask->owner, .id = made->id, .index = index ? made->manifest : "", .names = names};
 
-    return build_save(job->room->store, &ask, job->ask->output_fd, &job->cancel, err);
+    return build_save(job->room->store, &ask, out->fd, &job->cancel, err);
 }
 
 int build_flatten(struct build_site *site, size_t first, struct bh_digest *out, uint64_t *out_size,
@@ -82,9 +84,8 @@ int build_flatten(struct build_site *site, size_t first, struct bh_digest *out, 
 
 /* ---- a layer's tar ----------------------------------------------------------------------------- */
 
-static int wait_writable(struct build_job *job, struct bh_err *err) {
-    struct pollfd p[2] = {{.fd = job->ask->output_fd, .events = POLLOUT},
-                          {.fd = job->ask->cancel_fd, .events = POLLIN}};
+static int wait_writable(struct build_job *job, int to, struct bh_err *err) {
+    struct pollfd p[2] = {{.fd = to, .events = POLLOUT}, {.fd = job->ask->cancel_fd, .events = POLLIN}};
 
     while (poll(p, 2, -1) < 0)
         if (errno != EINTR)
@@ -94,15 +95,15 @@ static int wait_writable(struct build_job *job, struct bh_err *err) {
     return 0;
 }
 
-static int copy_tar(struct build_job *job, int fd, uint64_t size, struct bh_err *err) {
+static int copy_tar(struct build_job *job, int fd, uint64_t size, int to, struct bh_err *err) {
     off_t at = BH_LAYER_TAR_OFFSET;
 
     while (size > 0) {
         ssize_t n;
 
-        if (wait_writable(job, err) != 0)
+        if (wait_writable(job, to, err) != 0)
             return err->code;
-        n = sendfile(job->ask->output_fd, fd, &at, size < CHUNK ? (size_t)size : CHUNK);
+        n = sendfile(to, fd, &at, size < CHUNK ? (size_t)size : CHUNK);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n < 0)
@@ -114,7 +115,8 @@ static int copy_tar(struct build_job *job, int fd, uint64_t size, struct bh_err 
     return 0;
 }
 
-static int write_layer(struct build_site *site, const struct bh_digest *layer, uint64_t size, struct bh_err *err) {
+static int write_layer(struct build_site *site, const struct bh_digest *layer, uint64_t size, int to,
+                       struct bh_err *err) {
     struct build_job *job = site->job;
     struct bh_image_config config = site->image;
     struct build_make make = {.config = &config, .parent = ""};
@@ -126,10 +128,11 @@ static int write_layer(struct build_site *site, const struct bh_digest *layer, u
     config.n_diff_ids = 1;
     config.history = NULL;
     config.n_history = 0;
+    config.build_cache = (struct bh_strlist){0};
     if (build_image_make(job->room->store, build_hold_number(job->hold), &make, &site->arena, &made, err) != 0 ||
         build_image_layer(job->room->store, job->ask->owner, made.id, &fd, err) != 0)
         return err->code;
-    return copy_tar(job, fd, size, err);
+    return copy_tar(job, fd, size, to, err);
 }
 
 /* "/linux_arm_v7/" */
@@ -183,7 +186,7 @@ static int join_platforms(struct build_site **sites, size_t n, struct bh_digest 
     return 0;
 }
 
-int build_output_files(struct build_site **sites, size_t n, struct bh_err *err) {
+int build_output_files(struct build_site **sites, size_t n, int fd, struct bh_err *err) {
     static const char nothing[1024];
     struct build_site *site = sites[0];
     struct bh_digest layer;
@@ -192,8 +195,8 @@ int build_output_files(struct build_site **sites, size_t n, struct bh_err *err) 
     if (n > 1 ? join_platforms(sites, n, &layer, &size, err) != 0 : build_flatten(site, 0, &layer, &size, err) != 0)
         return err->code;
     if (layer.alg != BH_DIGEST_NONE)
-        return write_layer(site, &layer, size, err);
-    if (bh_write_all(site->job->ask->output_fd, nothing, sizeof nothing) != 0)
+        return write_layer(site, &layer, size, fd, err);
+    if (bh_write_all(fd, nothing, sizeof nothing) != 0)
         return bh_err_errno(err, errno, "write the output");
     return 0;
 }

@@ -64,7 +64,6 @@ static int run_round(struct rounds *r, const char *platform, struct bh_err *err)
     job->named = r->job->named;
     job->hold = r->job->hold;
     job->progress = r->job->progress;
-    job->output = r->job->output;
     if (build_ready(job, r->n == 1, err) != 0)
         return err->code;
     return build_run(job, end_all, r, err);

@@ -293,15 +293,22 @@ static void tell_problems(struct build_job *job) {
     }
 }
 
-static int check_names(const struct build_ask *ask, struct bh_err *err) {
-    for (size_t i = 0; i < ask->tags.n; i++) {
+static int check_names(const struct build_out *out, struct bh_err *err) {
+    for (size_t i = 0; i < out->names.n; i++) {
         struct bh_ref ref;
 
-        if (bh_ref_parse(ask->tags.v[i], &ref, err) != 0 || bh_ref_check_target(&ref, err) != 0)
-            return bh_err_prefix(err, "tag \"%.200s\"", ask->tags.v[i]);
+        if (bh_ref_parse(out->names.v[i], &ref, err) != 0 || bh_ref_check_target(&ref, err) != 0)
+            return bh_err_prefix(err, "tag \"%.200s\"", out->names.v[i]);
     }
-    if (ask->push && ask->tags.n == 0)
+    if (out->push && out->names.n == 0)
         return bh_err_set(err, BH_E_INVALID, "tag is needed when pushing to registry");
+    return 0;
+}
+
+static int check_outputs(const struct build_ask *ask, struct bh_err *err) {
+    for (size_t i = 0; i < ask->n_outs; i++)
+        if (check_names(&ask->outs[i], err) != 0 || build_output_kind(&ask->outs[i], err) != 0)
+            return err->code;
     return 0;
 }
 
@@ -342,8 +349,8 @@ static int end_one(struct build_job *job, void *arg, struct bh_err *err) {
 int build_solve(struct build_job *job, struct bh_err *err) {
     int r;
 
-    if (check_names(job->ask, err) != 0 || build_output_kind(job->ask, &job->output, err) != 0 ||
-        build_cache_to_check(job->ask, job->arena, err) != 0 || build_context(job, err) != 0)
+    if (check_outputs(job->ask, err) != 0 || build_cache_to_check(job->ask, job->arena, err) != 0 ||
+        build_context(job, err) != 0)
         return err->code;
     if (job->ask->platforms.n > 1)
         return build_platforms(job, err);

@@ -22,7 +22,8 @@ struct build {
     struct cli_ctx *ctx;
     const struct cli_args *args;
     struct build_input input;
-    struct build_output output;
+    struct build_output outputs[BUILD_OUTPUTS_MAX];
+    size_t n_outputs; /* at least one */
     struct build_agents agents;
     struct build_caches caches;
     int layout_fds[BUILD_LAYOUTS_MAX]; /* archives of named contexts */
@@ -55,7 +56,8 @@ int build_remote_set(struct build *x, bulkhead_value *request);
  * the caller's. */
 int build_args_set(const struct cli_args *args, bulkhead_value *request, struct bh_err *err);
 bulkhead_value *build_platforms_of(const struct cli_args *args);
-bulkhead_value *build_tags_of(const struct build *x); /* of -t, and what name= of the output says */
+/* Of -t, and what name= of the output says; output NULL: of all of them. */
+bulkhead_value *build_tags_of(const struct build *x, const struct build_output *output);
 int build_request_make(struct build *x, bulkhead_value **out);
 
 /* build_run.c: until the build has ended; x knows the image then. */

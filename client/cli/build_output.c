@@ -81,8 +81,6 @@ static int open_file(struct build_output *o, const struct spec *s, struct bh_err
 int build_output_open(struct build_output *o, const char *text, struct bh_err *err) {
     struct spec s;
 
-    if (text == NULL || text[0] == '\0')
-        return 0;
     if (parse(text, &s, err) != 0 || find_type(o, text, s.type, err) != 0)
         return err->code;
     bh_str_copy(o->name, sizeof o->name, s.name);

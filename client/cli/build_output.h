@@ -22,8 +22,10 @@ struct build_output {
     struct cli_tar *tar; /* type=local */
 };
 
+#define BUILD_OUTPUTS_MAX 8
+
+/* The image list. */
 void build_output_init(struct build_output *o);
-/* text: --output, NULL for the image list. */
 int build_output_open(struct build_output *o, const char *text, struct bh_err *err);
 /* The engine has its own copy of the descriptor now. */
 void build_output_given(struct build_output *o);

@@ -57,14 +57,17 @@ static size_t cache_names(const struct build_cache_side *s, const char **out) {
 
 /* Credentials for the images it is made of, for caches and, when it is pushed, for its names. */
 int build_remote_set(struct build *x, bulkhead_value *request) {
-    bulkhead_value *tags = build_tags_of(x), *remote = NULL;
+    bulkhead_value *tags = build_tags_of(x, NULL), *remote = NULL;
     size_t n_tags = bulkhead_count(tags), n_from, n_to = 0;
     size_t most = bulkhead_count(bulkhead_get(x->check, "stage")) +
                   bulkhead_count(bulkhead_get(x->check, "context_name")) + cli_count(x->args, "build-context") +
                   2 * (size_t)BUILD_CACHES_MAX;
     const char **names BH_SCOPE_FREE = bh_xcalloc(most + n_tags + 1, sizeof *names);
-    bool push = cli_bool(x->args, "push") || x->output.push;
+    bool push = false;
     int status;
+
+    for (size_t i = 0; i < x->n_outputs; i++)
+        push = push || x->outputs[i].push;
 
     n_from = pulled_names(x, names);
     n_from += cache_names(&x->caches.from, names + n_from);

@@ -86,13 +86,34 @@ static void set_ignore(const struct build *x, bulkhead_value *request) {
     bulkhead_set(request, "ignore", list);
 }
 
-bulkhead_value *build_tags_of(const struct build *x) {
+bulkhead_value *build_tags_of(const struct build *x, const struct build_output *output) {
     bulkhead_value *list = bulkhead_list_new();
 
     for (size_t i = 0; i < cli_count(x->args, "tag"); i++)
         bulkhead_add_str(list, cli_item(x->args, "tag", i));
-    add_words(list, x->output.name, ",");
+    for (size_t i = 0; i < x->n_outputs; i++)
+        if (output == NULL || output == &x->outputs[i])
+            add_words(list, x->outputs[i].name, ",");
     return list;
+}
+
+static void set_outputs(const struct build *x, bulkhead_value *request) {
+    bulkhead_value *more = bulkhead_list_new();
+
+    bulkhead_set(request, "tag", build_tags_of(x, &x->outputs[0]));
+    bulkhead_set_str(request, "output", x->outputs[0].type);
+    bulkhead_set_bool(request, "output_fd", x->outputs[0].fd >= 0);
+    bulkhead_set_bool(request, "push", x->outputs[0].push);
+    for (size_t i = 1; i < x->n_outputs; i++) {
+        bulkhead_value *item = bulkhead_map_new();
+
+        bulkhead_set(item, "name", build_tags_of(x, &x->outputs[i]));
+        bulkhead_set_str(item, "type", x->outputs[i].type);
+        bulkhead_set_bool(item, "fd", x->outputs[i].fd >= 0);
+        bulkhead_set_bool(item, "push", x->outputs[i].push);
+        bulkhead_add(more, item);
+    }
+    bulkhead_set(request, "more_output", more);
 }
 
 static void set_plain(const struct build *x, bulkhead_value *request) {
@@ -103,7 +124,6 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     bulkhead_set_str(request, "context", x->context_id);
     bulkhead_set_str(request, "context_url", x->input.url);
     bulkhead_set_str(request, "target", cli_str(args, "target"));
-    bulkhead_set(request, "tag", build_tags_of(x));
     bulkhead_set(request, "platform", build_platforms_of(args));
     cli_set_list(args, "no-cache-filter", request, "no_cache_filter");
     build_caches_set(&x->caches, request);
@@ -114,14 +134,12 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     bulkhead_set_bool(request, "no_cache", cli_bool(args, "no-cache"));
     bulkhead_set_bool(request, "pull", cli_bool(args, "pull"));
     bulkhead_set_bool(request, "squash", cli_bool(args, "squash"));
-    bulkhead_set_bool(request, "push", cli_bool(args, "push") || x->output.push);
     bulkhead_set_str(request, "network", cli_str(args, "network"));
     bulkhead_set_uint(request, "shm_size", cli_bytes(args, "shm-size"));
     bulkhead_set_uint(request, "memory", cli_bytes(args, "memory"));
     bulkhead_set_uint(request, "nano_cpus", (uint64_t)(cli_float(args, "cpus") * 1e9));
     bulkhead_set_uint(request, "jobs", cli_int(args, "jobs") > 0 ? (uint64_t)cli_int(args, "jobs") : 0);
-    bulkhead_set_str(request, "output", x->output.type);
-    bulkhead_set_bool(request, "output_fd", x->output.fd >= 0);
+    set_outputs(x, request);
 }
 
 int build_request_make(struct build *x, bulkhead_value **out) {

@@ -30,8 +30,9 @@ static int write_metadata(struct build *x) {
         return 0;
     for (size_t i = 0; i < cli_count(x->args, "tag"); i++)
         bh_buf_addf(&names, "%s%s", i > 0 ? "," : "", cli_item(x->args, "tag", i));
-    if (x->output.name[0] != '\0')
-        bh_buf_addf(&names, "%s%s", names.len > 0 ? "," : "", x->output.name);
+    for (size_t i = 0; i < x->n_outputs; i++)
+        if (x->outputs[i].name[0] != '\0')
+            bh_buf_addf(&names, "%s%s", names.len > 0 ? "," : "", x->outputs[i].name);
     o = json_object();
     json_object_set_new(o, "buildx.build.ref", json_string(x->build_id != NULL ? x->build_id : ""));
     json_object_set_new(o, "containerimage.config.digest", json_string(x->image_id != NULL ? x->image_id : ""));
@@ -43,8 +44,11 @@ static int write_metadata(struct build *x) {
 }
 
 int build_result_finish(struct build *x) {
-    int status = build_output_finish(&x->output, x->ctx);
     struct bh_err err = BH_ERR_INIT;
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < x->n_outputs; i++)
+        status = build_output_finish(&x->outputs[i], x->ctx);
 
     if (status == 0 && build_caches_finish(&x->caches, &err) != 0)
         status = cli_fail(x->ctx->out, &err);

@@ -12,14 +12,15 @@
 #include "cli/build_int.h"
 #include "cli/engine.h"
 
-#define FDS_MAX (1 + BUILD_AGENTS_MAX + 2 * BUILD_CACHES_MAX + BUILD_LAYOUTS_MAX)
+#define FDS_MAX (BUILD_OUTPUTS_MAX + BUILD_AGENTS_MAX + 2 * BUILD_CACHES_MAX + BUILD_LAYOUTS_MAX)
 
 /* In the order of the protocol. */
 static unsigned descriptors(const struct build *x, int fds[FDS_MAX]) {
     unsigned n = 0;
 
-    if (x->output.fd >= 0)
-        fds[n++] = x->output.fd;
+    for (size_t i = 0; i < x->n_outputs; i++)
+        if (x->outputs[i].fd >= 0)
+            fds[n++] = x->outputs[i].fd;
     for (size_t i = 0; i < x->agents.n; i++)
         fds[n++] = build_agents_fd(&x->agents, i);
     for (size_t i = 0; i < x->caches.from.n_fds; i++)
@@ -70,7 +71,8 @@ int build_run(struct build *x, bulkhead_value *take_request) {
     }
     r = bulkhead_stream_open(b, "build", "Build", take_request, fds, n_fds, &s, &error);
     bulkhead_value_free(take_request);
-    build_output_given(&x->output);
+    for (size_t i = 0; i < x->n_outputs; i++)
+        build_output_given(&x->outputs[i]);
     build_agents_given(&x->agents);
     build_caches_given(&x->caches);
     build_layouts_given(x);

@@ -95,8 +95,8 @@ const struct cli_opt cmd_build_opts[] = {
     {.name = "no-cache-filter", .kind = CLI_LIST, .help = "Do not use the cache for this stage"},
     {.name = "output",
      .letter = 'o',
-     .kind = CLI_STRING,
-     .help = "Where the result goes: a folder, -, or type=image|docker|oci|tar|local,dest=.."},
+     .kind = CLI_LIST,
+     .help = "Where the result goes: a folder, -, or type=image|registry|docker|oci|tar|local,dest=.."},
     {.name = "platform", .kind = CLI_LIST, .help = "Platforms of the result, as OS/ARCH[/VARIANT]"},
     {.name = "progress",
      .kind = CLI_STRING,
@@ -123,7 +123,8 @@ const struct cli_opt cmd_build_opts[] = {
 
 static void build_fini(struct build *x) {
     build_input_fini(&x->input);
-    build_output_fini(&x->output);
+    for (size_t i = 0; i < x->n_outputs; i++)
+        build_output_fini(&x->outputs[i]);
     build_agents_fini(&x->agents);
     build_caches_fini(&x->caches);
     build_layouts_given(x);
@@ -210,6 +211,52 @@ static int check_options(const struct cli_args *args, struct bh_err *err) {
     return 0;
 }
 
+static struct build_output *new_output(struct build *x, struct bh_err *err) {
+    struct build_output *o = &x->outputs[x->n_outputs];
+
+    if (x->n_outputs == BUILD_OUTPUTS_MAX) {
+        bh_err_set(err, BH_E_LIMIT, "at most %d outputs of one build", BUILD_OUTPUTS_MAX);
+        return NULL;
+    }
+    build_output_init(o);
+    x->n_outputs++;
+    return o;
+}
+
+/* --push is for the outputs that are images in the list; without one there is one more. */
+static int open_push(struct build *x, struct bh_err *err) {
+    bool found = false;
+    struct build_output *o;
+
+    for (size_t i = 0; i < x->n_outputs; i++)
+        if (x->outputs[i].type[0] == '\0' || strcmp(x->outputs[i].type, "image") == 0)
+            x->outputs[i].push = found = true;
+    if (found)
+        return 0;
+    o = new_output(x, err);
+    if (o != NULL)
+        o->push = true;
+    return err->code;
+}
+
+static int open_outputs(struct build *x, struct bh_err *err) {
+    size_t n = cli_count(x->args, "output");
+    unsigned to_stdout = 0;
+
+    for (size_t i = 0; i < n || i == 0; i++) {
+        struct build_output *o = new_output(x, err);
+        const char *text = i < n ? cli_item(x->args, "output", i) : "";
+
+        if (o == NULL || (text[0] != '\0' && build_output_open(o, text, err) != 0))
+            return err->code;
+    }
+    for (size_t i = 0; i < x->n_outputs; i++)
+        to_stdout += x->outputs[i].has_file && x->outputs[i].file.path[0] == '\0';
+    if (to_stdout > 1)
+        return bh_err_set(err, BH_E_INVALID, "only one output can go to standard output");
+    return cli_bool(x->args, "push") ? open_push(x, err) : 0;
+}
+
 static int open_agents(struct build *x, struct bh_err *err) {
     for (size_t i = 0; i < cli_count(x->args, "ssh"); i++)
         if (build_agents_add(&x->agents, cli_item(x->args, "ssh", i), err) != 0)
@@ -227,12 +274,10 @@ int cmd_build(struct cli_ctx *ctx, const struct cli_args *args) {
         return cli_fail(ctx->out, &err);
     if (cli_bool(args, "quiet"))
         mode = BUILD_VIEW_QUIET;
-    build_output_init(&x.output);
     build_caches_init(&x.caches);
     if (check_options(args, &err) != 0 ||
         build_input_open(&x.input, args->operands[0], cli_str(args, "file"), cli_str(args, "ignorefile"), &err) != 0 ||
-        build_output_open(&x.output, cli_str(args, "output"), &err) != 0 || open_agents(&x, &err) != 0 ||
-        build_caches_open(&x.caches, ctx, args, &err) != 0)
+        open_outputs(&x, &err) != 0 || open_agents(&x, &err) != 0 || build_caches_open(&x.caches, ctx, args, &err) != 0)
         status = cli_fail(ctx->out, &err);
     else
         status = build(&x, mode);

@@ -191,6 +191,40 @@ def _(e):
     has(build(e, "FROM bb\n", "--annotation", "index:a=b", tag="bad:1").stderr, "index annotations not supported")
 
 
+@case("outputs: several of one build: a name in the list, one on a registry, an archive, a tar, a folder; --push adds one")
+def _(e):
+    base = os.path.join(e.folder, "several")
+    os.makedirs(base)
+    pushed = f"{R.host}/several/out:1"
+    meta = os.path.join(base, "meta.json")
+    folder = context(e, "several-ctx", {"Dockerfile": CROSS, "f": "1"})
+    outputs = ["-o", "type=image,name=several:1", "-o", f"type=registry,name={pushed}", "-o", f"type=oci,dest={base}/oci.tar,name=in/archive:1",
+               "-o", f"type=tar,dest={base}/tar", "-o", f"{base}/folder"]
+    done = good(e.cli("build", *outputs, "--metadata-file", meta, folder, check=False))
+    same(len(re.findall(r"(?m)^#\d+ exporting to (\w+)$", done.stderr)), 5)
+    told = json.load(open(meta, encoding="utf-8"))
+    same((R.read("several/out:1")[1]["config"]["digest"], inspect(e, "several:1")["Id"]), (told["containerimage.config.digest"],) * 2)
+    same(R.read("several:1"), None)
+    with tarfile.open(f"{base}/oci.tar") as tar:
+        has(tar.extractfile("index.json").read().decode(), "in/archive:1")
+    with tarfile.open(f"{base}/tar") as tar:
+        same(tar.extractfile("sub/f").read(), b"1")
+    same(open(f"{base}/folder/sub/f", encoding="ascii").read(), "1")
+    fails(e, "inspect", "in/archive:1")
+    good(e.cli("build", *TWO, "-t", f"{R.host}/several/out:2", "--push", "-o", f"{base}/two", folder, check=False))
+    same((sorted(os.listdir(f"{base}/two")), arches(R.read("several/out:2")[1])), (["linux_amd64", "linux_arm64"], ["amd64", "arm64"]))
+    with open(f"{base}/stdout", "wb") as f:
+        good(subprocess.run([e.client(), "--host", e.host, "build", "-t", "several:3", "-o", "-", "-o", "type=image", folder], stdout=f, stderr=subprocess.PIPE, text=True))
+    with tarfile.open(f"{base}/stdout") as tar:
+        same(tar.extractfile("sub/f").read(), b"1")
+    inspect(e, "several:3")
+    bad = e.cli("build", "-o", "-", "-o", "type=oci", folder, check=False)
+    has(bad.stderr, "only one output can go to standard output")
+    has(e.cli("build", "-o", "type=image", "-o", "type=image,push=true", folder, check=False).stderr, "tag is needed when pushing")
+    has(e.cli("build", "-t", "several:4", "-o", f"type=oci,dest={base}/no.tar,push=true", folder, check=False).stderr, "not what is pushed")
+    same(os.path.exists(f"{base}/no.tar"), False)
+
+
 @case("push: credentials of the caller are used, and their lack is told")
 def _(e):
     folder = os.path.join(e.folder, "locked")
