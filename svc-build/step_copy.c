@@ -59,12 +59,22 @@ static struct build_compose compose_of(const struct build_site *site, const stru
                                   .clamp_ns = site->job->ask->epoch_ns};
 }
 
-/* What the files are is told by the store; where they go is looked at in the layers below, unless --link forbids. */
-static int key_of(struct build_site *site, const struct build_compose *c, struct bh_digest *out, struct bh_err *err) {
+/* An archive has to be unpacked before it is known where its files go. */
+static bool may_unpack(const struct build_compose *c) {
+    for (size_t i = 0; i < c->n_items; i++)
+        if (c->items[i].unpack)
+            return true;
+    return false;
+}
+
+/* The store tells what the files are, and what is made of them where they go: the layers below count for no more than
+ * that, with --link for nothing. */
+static int key_of(struct build_site *site, struct build_compose *c, struct bh_digest *out, struct bh_err *err) {
     const struct build_item *first = &c->items[0];
     struct build_composed seen = {0};
     struct build_key k;
 
+    c->with_place = !first->mkdir && !first->link && !may_unpack(c);
     if (!first->mkdir && build_compose(site->job->room->store, c, &site->job->cancel, &site->arena, &seen, err) != 0)
         return err->code;
     if (build_key_begin(&k, first->mkdir ? "folder" : "files", err) != 0)
@@ -76,7 +86,10 @@ static int key_of(struct build_site *site, const struct build_compose *c, struct
     } else {
         build_key_digests(&k, &seen.content, 1);
     }
-    build_key_digests(&k, c->onto.layers, first->link ? 0 : c->onto.n);
+    if (c->with_place)
+        build_key_digests(&k, &seen.place, 1);
+    else
+        build_key_digests(&k, c->onto.layers, first->link ? 0 : c->onto.n);
     build_key_number(&k, site->job->ask->has_epoch);
     build_key_number(&k, site->job->ask->epoch_ns);
     return build_key_end(&k, out, err);
@@ -88,7 +101,7 @@ static int make_layer(struct build_site *site, struct build_compose *c, const st
     struct build_composed made;
     int r;
 
-    c->only_digest = false;
+    c->only_digest = c->with_place = false;
     if (build_slot_take(site->job, err) != 0)
         return err->code;
     r = build_compose(site->job->room->store, c, &site->job->cancel, &site->arena, &made, err);

@@ -116,11 +116,13 @@ struct build_compose {
     const struct build_item *items;
     size_t n_items;
     bool only_digest;
+    bool with_place; /* with only_digest; nothing may be unpacked */
     bool clamp;
     int64_t clamp_ns;
 };
 struct build_composed {
     struct bh_digest layer, content;
+    struct bh_digest place; /* what the layers below make of it */
     bool empty; /* there was nothing to do, and there is no layer */
     uint64_t size, files;
     struct bh_strlist targets; /* of each item, links followed; in the arena */

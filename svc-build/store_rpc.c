@@ -381,6 +381,7 @@ static int compose_msg(const struct build_compose *c, ST_MSG(LayerComposeRequest
         req->item[i] = &items[i];
     }
     req->only_digest = c->only_digest;
+    req->with_place = c->with_place;
     req->clamp_mtime_ns = c->clamp ? c->clamp_ns : 0;
     return 0;
 }
@@ -391,7 +392,8 @@ static int keep_composed(const ST_MSG(LayerComposeReply) * r, bool only_digest, 
     for (size_t i = 0; i < r->n_target; i++)
         if (bh_strlist_add(&out->targets, arena, r->target[i], err) != 0)
             return err->code;
-    if (bh_digest_parse(r->content, &out->content, err) != 0)
+    if (bh_digest_parse(r->content, &out->content, err) != 0 ||
+        (r->place[0] != '\0' && bh_digest_parse(r->place, &out->place, err) != 0))
         return err->code;
     return only_digest || r->empty ? 0 : bh_digest_parse(r->diff_id, &out->layer, err);
 }

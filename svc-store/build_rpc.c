@@ -110,6 +110,7 @@ static int layer_compose(struct store *s, struct bh_call *call, const struct sto
     reply.target = c.targets;
     reply.n_target = c.n_targets;
     reply.content = c.content;
+    reply.place = c.place;
     reply.files = c.files;
     reply.empty = c.empty;
     if (!req->only_digest && !c.empty) {

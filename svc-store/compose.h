@@ -13,10 +13,11 @@
 struct Bulkhead__Store__V1__LayerComposeRequest;
 struct Bulkhead__Store__V1__LayerFileRequest;
 
-/* What was found of requests before: the digest depends on the request alone. */
+/* What was found of requests before: the digests depend on the request alone. */
 struct store_memo_item {
     unsigned char key[32];
     char content[STORE_DIGEST_SIZE];
+    char place[STORE_DIGEST_SIZE];
     uint64_t files;
 };
 void store_memo_init(struct store_memo *m);
@@ -33,6 +34,7 @@ struct store_for {
 struct store_composed {
     struct store_layer_result layer; /* unless empty or only the digest was asked for */
     char content[STORE_DIGEST_SIZE];
+    char place[STORE_DIGEST_SIZE]; /* "": not asked for */
     uint64_t files;
     bool empty;
     char **targets; /* of each item, links followed; store_composed_fini frees them */

@@ -53,6 +53,7 @@ static bool memo_get(struct store_memo *m, const unsigned char key[32], struct s
     for (unsigned i = 0; i < m->n && !found; i++)
         if (memcmp(m->v[i].key, key, 32) == 0) {
             memcpy(out->content, m->v[i].content, sizeof out->content);
+            memcpy(out->place, m->v[i].place, sizeof out->place);
             out->files = m->v[i].files;
             found = true;
         }
@@ -68,22 +69,25 @@ static void memo_put(struct store_memo *m, const unsigned char key[32], const st
 
     memcpy(i->key, key, 32);
     memcpy(i->content, c->content, sizeof i->content);
+    memcpy(i->place, c->place, sizeof i->place);
     i->files = c->files;
     m->next = (m->next + 1) % MEMO_ITEMS;
     m->n += m->n < MEMO_ITEMS;
     pthread_mutex_unlock(&m->lock);
 }
 
-/* The request without what the digest does not depend on. */
-static int memo_key(const compose_msg *q, unsigned char key[32], struct bh_err *err) {
+/* The request without what the digests do not depend on; place: not the content's alone. */
+static int memo_key(const compose_msg *q, bool place, unsigned char key[32], struct bh_err *err) {
     compose_msg m = *q;
     struct bh_digest d;
     BH_SCOPE_FREE uint8_t *packed = NULL;
     size_t n;
 
     m.hold = 0;
-    m.onto = NULL;
     m.only_digest = false;
+    m.with_place = place;
+    if (!place)
+        m.onto = NULL;
     n = bulkhead__store__v1__layer_compose_request__get_packed_size(&m);
     packed = malloc(n + 1);
     if (packed == NULL)
@@ -339,6 +343,7 @@ static int compose_into(struct sources *x, const compose_msg *q, unsigned flags,
         return store_worker_full(&x->s->place, "copy of files", UINT64_MAX, err);
     if ((flags & BH_JOB_F_NO_DIGEST) == 0)
         memcpy(out->content, found.content, sizeof out->content);
+    memcpy(out->place, found.place, sizeof out->place);
     out->files = found.files;
     out->empty = found.empty;
     out->layer = found.layer;
@@ -365,35 +370,53 @@ static int compose(struct sources *x, const compose_msg *q, unsigned flags, stru
     return err->code;
 }
 
+static bool looks_onto(const compose_msg *q) {
+    return !q->only_digest || q->with_place;
+}
+
 static int note_items(struct sources *x, const compose_msg *q, struct bh_err *err) {
     for (size_t i = 0; i < q->n_item; i++)
         if (note_stack(x, q->item[i]->from, err) != 0)
             return err->code;
-    return q->only_digest ? 0 : note_stack(x, q->onto, err);
+    return looks_onto(q) ? note_stack(x, q->onto, err) : 0;
+}
+
+/* The layer is the next that is asked for; its content need not be read twice. */
+static int memo_content(struct sources *x, const compose_msg *q, const struct store_composed *c, struct bh_err *err) {
+    struct store_composed content = *c;
+    unsigned char key[32];
+
+    if (memo_key(q, false, key, err) != 0)
+        return err->code;
+    content.place[0] = '\0';
+    memo_put(&x->s->memo, key, &content);
+    return 0;
 }
 
 /* What a request of this digest gave before is given again, once it is known that the owner may have it. */
 static int compose_known(struct sources *x, const compose_msg *q, struct store_composed *out, struct bh_err *err) {
     job_msg job = BULKHEAD__WORKER__V1__COMPOSE_JOB__INIT;
+    bool place = q->only_digest && q->with_place;
     unsigned char key[32];
     compose_msg request = *q;
     unsigned flags = q->only_digest ? BH_JOB_F_ONLY_DIGEST : 0;
 
-    if (note_items(x, q, err) != 0 || memo_key(q, key, err) != 0)
+    if (note_items(x, q, err) != 0 || memo_key(q, place, key, err) != 0)
         return err->code;
     if (memo_get(&x->s->memo, key, out)) {
         if (q->only_digest)
             return store_layers_claim(x->s, &x->f->who, x->f->lease, x->layer, x->n_layers, err);
         flags |= BH_JOB_F_NO_DIGEST;
     }
-    if (q->only_digest)
+    if (!looks_onto(q))
         request.onto = NULL;
     job.request = &request;
     if (open_all(x, &job, err) != 0 || compose(x, q, flags, out, err) != 0)
         return err->code;
-    if ((flags & BH_JOB_F_NO_DIGEST) == 0)
-        memo_put(&x->s->memo, key, out);
-    return 0;
+    if ((flags & BH_JOB_F_NO_DIGEST) != 0)
+        return 0;
+    memo_put(&x->s->memo, key, out);
+    return place ? memo_content(x, q, out, err) : 0;
 }
 
 int store_compose(struct store *s, const struct store_for *f, const compose_msg *q, struct store_composed *out,

@@ -150,10 +150,11 @@ void store_composed_fini(struct store_composed *c) {
 }
 
 static int composed_of(const Bulkhead__Worker__V1__ComposeResult *c, struct store_composed *out, struct bh_err *err) {
-    if (c->content[0] != '\0' && !digest_ok(c->content))
+    if ((c->content[0] != '\0' && !digest_ok(c->content)) || (c->place[0] != '\0' && !digest_ok(c->place)))
         return broken("a digest of files", err);
     *out = (struct store_composed){.files = c->files, .empty = c->empty, .layer = {.codec = "none"}};
     bh_str_copy(out->content, sizeof out->content, c->content);
+    bh_str_copy(out->place, sizeof out->place, c->place);
     if (c->layer != NULL && layer_of(c->layer, &out->layer, err) != 0)
         return err->code;
     return targets_of(c, out, err);

@@ -102,6 +102,8 @@ int unp_compose_view(struct unp_compose *c, const Bulkhead__Store__V1__LayerStac
 int unp_compose_pick(struct unp_compose *c, struct bh_err *err);
 int unp_compose_digest(struct unp_compose *c, struct bh_digest *out, struct bh_err *err);
 int unp_compose_place(struct unp_compose *c, struct bh_err *err);
+/* After placing: what the layers below have made of it. */
+int unp_compose_place_digest(struct unp_compose *c, struct bh_digest *out, struct bh_err *err);
 
 /* chmod: "" changes nothing.  BH_E_INVALID when it is neither octal nor symbolic. */
 int unp_chmod_apply(const char *chmod, uint16_t mode, uint16_t *out, struct bh_err *err);

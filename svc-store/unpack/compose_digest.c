@@ -118,6 +118,46 @@ static int digest_all(struct digesting *d, struct bh_err *err) {
     return 0;
 }
 
+/* ---- where it goes --------------------------------------------------------------------------- */
+
+/* Numbers of names, inodes and contents are given in the order of placing. */
+static void put_name(struct bh_hash *h, const struct unp_dent *d) {
+    put_u64(h, (uint64_t)d->parent << 32 | d->inode);
+    put_u64(h, d->flags);
+    put_text(h, d->name, d->name_len);
+}
+
+static void put_inode(struct bh_hash *h, const struct unp_inode *i) {
+    const bool below = (i->flags & UNP_I_BELOW) != 0;
+
+    put_u64(h, (uint64_t)i->mode << 32 | below);
+    put_u64(h, (uint64_t)i->uid << 32 | i->gid);
+    put_u64(h, below ? (uint64_t)i->mtime : 0);
+    put_u64(h, below ? i->mtime_nsec : 0);
+    put_u64(h, S_ISREG(i->mode) ? i->u.at : 0);
+    put_u64(h, unp_inode_is_dir(i) ? 0 : i->size);
+    put_text(h, i->u.link, S_ISLNK(i->mode) ? i->size : 0);
+    put_text(h, i->xattrs != NULL ? i->xattrs->bytes : NULL, i->xattrs != NULL ? i->xattrs->len : 0);
+}
+
+int unp_compose_place_digest(struct unp_compose *c, struct bh_digest *out, struct bh_err *err) {
+    struct bh_hash h = BH_HASH_INIT;
+
+    if (bh_sha256_init(&h, err) != 0)
+        return err->code;
+    put_u64(&h, c->placed);
+    put_u64(&h, c->tree.dents.n);
+    for (uint32_t i = UNP_ROOT; i < c->tree.dents.n; i++)
+        put_name(&h, unp_dent_at(&c->tree, i));
+    for (uint32_t i = 1; i < c->tree.inodes.n; i++)
+        put_inode(&h, unp_inode_at(&c->tree, i));
+    bh_sha256_final(&h, out, err);
+    bh_hash_fini(&h);
+    return err->code;
+}
+
+/* ---- what is taken --------------------------------------------------------------------------- */
+
 int unp_compose_digest(struct unp_compose *c, struct bh_digest *out, struct bh_err *err) {
     struct digesting d = {.c = c, .hash = BH_HASH_INIT};
     int rc = bh_sha256_init(&d.hash, err);

@@ -188,11 +188,23 @@ static int write_layer(struct unp_compose *c, Bulkhead__Worker__V1__ComposeResul
     return rc;
 }
 
+static int look_at_place(struct unp_compose *c, char out[BH_DIGEST_TEXT_SIZE], struct bh_err *err) {
+    struct bh_digest digest;
+
+    for (size_t i = 0; i < c->job->request->n_item; i++)
+        if (c->job->request->item[i]->unpack)
+            return bad_request("an archive to unpack for its place", err);
+    if (unp_compose_place(c, err) != 0 || unp_compose_place_digest(c, &digest, err) != 0)
+        return err->code;
+    bh_digest_format(&digest, out);
+    return 0;
+}
+
 static int compose(struct unp_compose *c, struct bh_buf *result, struct bh_err *err) {
     Bulkhead__Worker__V1__ComposeResult pb = BULKHEAD__WORKER__V1__COMPOSE_RESULT__INIT;
     Bulkhead__Worker__V1__Result r = BULKHEAD__WORKER__V1__RESULT__INIT;
     unsigned flags = c->params->flags;
-    char content[BH_DIGEST_TEXT_SIZE] = "";
+    char content[BH_DIGEST_TEXT_SIZE] = "", place[BH_DIGEST_TEXT_SIZE] = "";
     struct bh_digest digest;
     struct unp_made made;
 
@@ -214,7 +226,10 @@ static int compose(struct unp_compose *c, struct bh_buf *result, struct bh_err *
         pb.n_target = c->job->request->n_item;
         if (!pb.empty && write_layer(c, &pb, &made, err) != 0)
             return err->code;
+    } else if (c->job->request->with_place && look_at_place(c, place, err) != 0) {
+        return err->code;
     }
+    pb.place = place;
     r.result_case = BULKHEAD__WORKER__V1__RESULT__RESULT_COMPOSE;
     r.compose = &pb;
     return unp_result_pack(&r, result, err);

@@ -244,7 +244,9 @@ struct maker {
     unsigned n;
     unsigned flags;
     int64_t clamp;
+    bool with_place;
     char content[160];
+    char place[160];
     char diff_id[160];
     uint64_t files;
     bool empty;
@@ -383,6 +385,7 @@ static inline int made_compose(struct maker *k, const char *onto, const struct m
     q.item = r.items;
     q.n_item = n;
     q.clamp_mtime_ns = k->clamp;
+    q.with_place = k->with_place;
     if (onto != NULL) {
         made_stack(&r.stack[8], onto, r.names[8]);
         q.onto = &r.stack[8];
@@ -395,6 +398,7 @@ static inline int made_compose(struct maker *k, const char *onto, const struct m
     if (rc == 0) {
         result_msg *m = bulkhead__worker__v1__result__unpack(NULL, result.len, (const uint8_t *)result.data);
         snprintf(k->content, sizeof k->content, "%s", m->compose->content);
+        snprintf(k->place, sizeof k->place, "%s", m->compose->place);
         snprintf(k->diff_id, sizeof k->diff_id, "%s", m->compose->layer != NULL ? m->compose->layer->diff_id : "");
         k->files = m->compose->files;
         k->empty = m->compose->empty;

@@ -18,6 +18,7 @@ struct made {
     size_t size;      /* of data; 0: strlen */
     unsigned mode;    /* 0: 0644 */
     unsigned uid;
+    unsigned mtime;   /* 0: 2001 */
 };
 
 static inline void made_sum(unsigned char *b) {
@@ -35,7 +36,7 @@ static inline void made_header(unsigned char *b, const struct made *m, size_t si
     snprintf((char *)b + 108, 8, "%07o", m->uid);
     snprintf((char *)b + 116, 8, "%07o", 0u);
     snprintf((char *)b + 124, 12, "%011zo", size);
-    snprintf((char *)b + 136, 12, "%011o", 1000000000u);
+    snprintf((char *)b + 136, 12, "%011o", m->mtime != 0 ? m->mtime : 1000000000u);
     b[156] = (unsigned char)(m->type == 0 ? '0' : m->type);
     if (m->link != NULL)
         strncpy((char *)b + 157, m->link, 100);

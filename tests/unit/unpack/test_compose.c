@@ -488,6 +488,74 @@ static void digests(void **state) {
     assert_string_not_equal(a, b);
 }
 
+/* What a layer of the same content would be on other layers. */
+static void place_of(int layer, const struct made_item *v, size_t n, char out[160]) {
+    struct maker k = {.flags = BH_JOB_F_ONLY_DIGEST, .with_place = true};
+    struct bh_err err = BH_ERR_INIT;
+
+    maker_layer(&k, "onto", layer);
+    maker_context(&k, "ctx:1", &ctx);
+    if (made_compose(&k, "onto", v, n, NULL, &err) != 0)
+        fail_msg("%s", err.msg);
+    snprintf(out, 160, "%s", k.place);
+}
+
+static void places(void **state) {
+    static const struct made_item copies[] = {
+        {.from = "ctx:1", .source = {"app"}, .target = "/d/app", .wildcard = true},
+        {.from = "ctx:1", .source = {"one.txt"}, .target = "/d/e/1"},
+        {.data = "x", .target = "/d/e/2"}};
+    int onto = MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 3}, {.name = "d/e/", .type = '5'},
+                          {.name = "d/file", .data = "1"}, {.name = "other", .data = "1"});
+    struct {
+        int layer;
+        bool same;
+    } rows[] = {
+        {MADE_LAYER({.name = "other", .data = "more"}, {.name = "d/", .type = '5', .mode = 0750, .uid = 3},
+                    {.name = "d/e/", .type = '5'}, {.name = "d/new", .data = "1"}),
+         true},
+        {MADE_LAYER({.name = "d/", .type = '5', .mode = 0755, .uid = 3}, {.name = "d/e/", .type = '5'}), false},
+        {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 4}, {.name = "d/e/", .type = '5'}), false},
+        {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 3, .mtime = 7}, {.name = "d/e/", .type = '5'}),
+         false},
+        {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 3}), false},
+        {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 3}, {.name = "d/e/", .type = '5'},
+                    {.name = "d/app/bin/", .type = '5', .mode = 0700}),
+         false},
+        {MADE_LAYER({.name = "x/", .type = '5', .mode = 0750, .uid = 3}, {.name = "x/e/", .type = '5'},
+                    {.name = "d", .type = '2', .link = "x"}),
+         false},
+    };
+    char want[160], got[160];
+
+    (void)state;
+    place_of(onto, copies, sizeof copies / sizeof copies[0], want);
+    assert_int_equal(strncmp(want, "sha256:", 7), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        place_of(rows[i].layer, copies, sizeof copies / sizeof copies[0], got);
+        if ((strcmp(want, got) == 0) != rows[i].same)
+            fail_msg("row %zu", i);
+        close(rows[i].layer);
+    }
+    close(onto);
+}
+
+/* An archive would have to be unpacked for it. */
+static void no_place(void **state) {
+    const struct made_item add = {.from = "ctx:1", .source = {"one.txt"}, .target = "/x", .unpack = true};
+    struct maker k = maker();
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)state;
+    assert_int_equal(made_compose(&k, "base", ITEMS({.from = "ctx:1", .source = {"app"}, .target = "/x"}), NULL, &err),
+                     0);
+    assert_string_equal(k.place, "");
+    k = maker();
+    k.flags = BH_JOB_F_ONLY_DIGEST;
+    k.with_place = true;
+    assert_int_equal(made_compose(&k, "base", &add, 1, NULL, &err), BH_E_INTERNAL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files),       cmocka_unit_test(folders),    cmocka_unit_test(links),
@@ -495,6 +563,7 @@ int main(void) {
         cmocka_unit_test(made_things), cmocka_unit_test(hiding),     cmocka_unit_test(whiteouts),
         cmocka_unit_test(modes),       cmocka_unit_test(digests),    cmocka_unit_test(archives),
         cmocka_unit_test(stacks),      cmocka_unit_test(same_bytes), cmocka_unit_test(long_names),
+        cmocka_unit_test(places),      cmocka_unit_test(no_place),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
