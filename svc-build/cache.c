@@ -67,16 +67,16 @@ static int keep(struct build_site *site, const struct bh_digest *key, struct bui
                                 .description = description,
                                 .replace = !build_cache_on(site)};
     struct build_result kept;
-    bool found = false;
+    bool stays, found = false;
     char note[40];
 
     p.n_note = (size_t)snprintf(note, sizeof note, "1 %lld", (long long)r->created_ns);
     p.note = note;
-    if (build_cache_put(site->job->room->store, build_hold_number(site->job->hold), key, &p, err) != 0)
+    if (build_cache_put(site->job->room->store, build_hold_number(site->job->hold), key, &p, &stays, err) != 0)
         return err->code;
-    if (p.replace)
+    if (!stays)
         return 0;
-    /* two builds may do the same step at a time: the first one's result counts for both */
+    /* two builds did the same step at a time: the first one's result counts for both */
     if (look_here(site, key, &found, &kept, err) != 0)
         return err->code;
     if (found)

@@ -153,7 +153,7 @@ static int put_log(struct build_log *log, struct bh_err *err) {
     p.n_note = note.len;
     if (key_of("log", log->job->id, &key, err) != 0)
         return err->code;
-    return build_cache_put(log->job->room->store, build_hold_number(log->job->hold), &key, &p, err);
+    return build_cache_put(log->job->room->store, build_hold_number(log->job->hold), &key, &p, NULL, err);
 }
 
 /* One line: id, when, how, what.  The name is the last, and may hold blanks. */
@@ -199,7 +199,7 @@ static int put_row(struct build_log *log, const char *status, struct bh_err *err
     p.note = note.data;
     p.n_note = note.len;
     if (r == 0)
-        r = build_cache_put(store, hold, &key, &p, err);
+        r = build_cache_put(store, hold, &key, &p, NULL, err);
     pthread_mutex_unlock(&log->job->room->rows_lock);
     bh_arena_fini(&arena);
     return r;

@@ -191,7 +191,7 @@ static int keep_one(struct build_mounts *m, const struct build_mounted *x, const
     p.n_note = strlen(p.note);
     p.layers = l.digest;
     p.n = l.n;
-    return build_cache_put(job->room->store, build_hold_number(job->hold), &x->key, &p, err);
+    return build_cache_put(job->room->store, build_hold_number(job->hold), &x->key, &p, NULL, err);
 }
 
 int build_mounts_keep(struct build_mounts *m, const struct build_exec_change *separate, struct bh_err *err) {

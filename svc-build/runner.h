@@ -30,7 +30,7 @@ struct build_exec_mount {
 struct build_exec {
     const struct build_ask *ask;
     uint64_t hold;
-    const char *image_id;
+    const struct bh_image_config *image; /* what it runs on, layers too; no labels and no history */
     struct bh_strlist command, env;
     const char *user, *workdir, *network;
     bool privileged;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "imageconf/imageconf.h"
 #include "rpc/client.h"
 #include "runtime.pb-c.h"
 
@@ -80,7 +81,6 @@ static int request_msg(const struct build_exec *x, struct bh_arena *arena, RT_MS
     req->owner = x->ask->owner;
     req->admin = x->ask->admin;
     req->hold = x->hold;
-    req->image_id = (char *)x->image_id;
     req->command = (char **)x->command.v;
     req->n_command = x->command.n;
     req->env = (char **)x->env.v;
@@ -105,7 +105,7 @@ static int request_msg(const struct build_exec *x, struct bh_arena *arena, RT_MS
     req->n_security_opt = x->ask->security_opts.n;
     req->clamp_mtime = x->ask->has_epoch;
     req->clamp_mtime_ns = x->ask->epoch_ns;
-    if (mounts_msg(x, arena, req, err) != 0)
+    if (bh_imageconf_to_msg(x->image, arena, &req->config, err) != 0 || mounts_msg(x, arena, req, err) != 0)
         return err->code;
     return ulimits_msg(x->ask, arena, req, err);
 }

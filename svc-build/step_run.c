@@ -94,11 +94,10 @@ static void on_output(void *arg, unsigned stream, const void *data, size_t n) {
     build_vertex_output(x->v, stream, data, n);
 }
 
-/* The image that the container is made of: the stage as it stands, with what mounts bring above it. */
-static int step_image(struct running *x, struct build_made *out, struct bh_err *err) {
+/* What the container is made of: the stage as it stands, with what mounts bring above it. */
+static int step_image(struct running *x, struct bh_image_config *out, struct bh_err *err) {
     struct build_site *site = x->site;
     struct bh_image_config config = site->image;
-    const struct build_make make = {.config = &config, .parent = ""};
     size_t n = config.n_diff_ids + x->mounts.n_above;
     struct bh_digest *layers = bh_oci_alloc(&site->arena, (n + 1) * sizeof *layers, err);
 
@@ -115,9 +114,11 @@ static int step_image(struct running *x, struct build_made *out, struct bh_err *
         layers[config.n_diff_ids + i] = x->mounts.above[i];
     config.diff_ids = layers;
     config.n_diff_ids = n;
-    config.history = NULL; /* nobody reads it */
+    config.history = NULL; /* nobody reads these */
     config.n_history = 0;
-    return build_image_make(site->job->room->store, build_hold_number(site->job->hold), &make, &site->arena, out, err);
+    config.config.labels = (struct bh_pairs){0};
+    *out = config;
+    return 0;
 }
 
 /* What cannot be started may be of another kind of machine. */
@@ -148,11 +149,12 @@ static int step_failed(const struct running *x, int code, struct bh_err *err) {
     return hint_machine(x, err);
 }
 
-static int execute(struct running *x, const struct build_made *image, struct build_result *out, struct bh_err *err) {
+static int execute(struct running *x, const struct bh_image_config *image, struct build_result *out,
+                   struct bh_err *err) {
     struct build_site *site = x->site;
     struct build_exec e = {.ask = site->job->ask,
                            .hold = build_hold_number(site->job->hold),
-                           .image_id = image->id,
+                           .image = image,
                            .command = x->args,
                            .user = site->image.config.user,
                            .workdir = site->image.config.working_dir,
@@ -179,7 +181,7 @@ static int execute(struct running *x, const struct build_made *image, struct bui
 
 static int work(struct running *x, const struct bh_digest *key, const char *text, struct build_result *out,
                 struct bh_err *err) {
-    struct build_made image;
+    struct bh_image_config image;
     int r;
 
     if (build_slot_take(x->site->job, err) != 0)

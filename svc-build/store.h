@@ -123,7 +123,7 @@ struct build_compose {
 struct build_composed {
     struct bh_digest layer, content;
     struct bh_digest place; /* what the layers below make of it */
-    bool empty; /* there was nothing to do, and there is no layer */
+    bool empty;             /* there was nothing to do, and there is no layer */
     uint64_t size, files;
     struct bh_strlist targets; /* of each item, links followed; in the arena */
 };
@@ -164,7 +164,8 @@ struct build_cache_put {
 };
 int build_cache_get(struct build_store *s, uint64_t hold, const struct bh_digest *key, struct bh_arena *arena,
                     struct build_cached *out, struct bh_err *err);
+/* *out_stays, if not NULL: there was one already, which was not replaced. */
 int build_cache_put(struct build_store *s, uint64_t hold, const struct bh_digest *key, const struct build_cache_put *p,
-                    struct bh_err *err);
+                    bool *out_stays, struct bh_err *err);
 
 #endif

@@ -552,7 +552,7 @@ int build_cache_get(struct build_store *s, uint64_t hold, const struct bh_digest
 }
 
 int build_cache_put(struct build_store *s, uint64_t hold, const struct bh_digest *key, const struct build_cache_put *p,
-                    struct bh_err *err) {
+                    bool *out_stays, struct bh_err *err) {
     ST_MSG(CachePutRequest) req = BULKHEAD__STORE__V1__CACHE_PUT_REQUEST__INIT;
     BH_SCOPE_MSG ProtobufCMessage *reply = NULL;
     char text[BH_DIGEST_TEXT_SIZE];
@@ -573,6 +573,8 @@ int build_cache_put(struct build_store *s, uint64_t hold, const struct bh_digest
             ? err->code
             : bh_conn_call(s->conn, SERVICE "CachePut", &req.base, &bulkhead__store__v1__cache_put_reply__descriptor,
                            CALL_MS, BH_CALL_IDEMPOTENT, &reply, err);
+    if (out_stays != NULL)
+        *out_stays = r == 0 && reply != NULL && ((const ST_MSG(CachePutReply) *)reply)->stays;
     bh_arena_fini(&arena);
     return r;
 }

@@ -164,8 +164,7 @@ static int start(struct stage *s, int *out_exit, struct bh_err *err) {
 }
 
 static int prepare(struct stage *s, struct bh_err *err) {
-    struct rt_image_ask ask = {
-        .name = s->step->image_id, .owner = s->step->who.uid, .container_id = "", .container_name = ""};
+    const struct bh_image_config *config = &s->step->config;
     struct rt_request req = s->step->req;
 
     req.auto_remove = true; /* nothing of it need outlive a power cut */
@@ -173,8 +172,8 @@ static int prepare(struct stage *s, struct bh_err *err) {
     req.open_stdin = req.stdin_once = s->step->n_input > 0;
     req.entrypoint_set = true;
     if (rt_policy_create(&s->step->who, &req, err) != 0 ||
-        rt_store_layers(s->room->store, &ask, s->arena, &s->image, err) != 0 ||
-        rt_spec_make(&req, &s->image.config, s->step->id, s->arena, &s->made, err) != 0 ||
+        rt_store_stack(s->room->store, s->step->hold, config->diff_ids, config->n_diff_ids, &s->image, err) != 0 ||
+        rt_spec_make(&req, config, s->step->id, s->arena, &s->made, err) != 0 ||
         rt_profile(s->room, &s->step->who, &s->made, s->arena, err) != 0)
         return err->code;
     s->made.spec.files = s->step->files;

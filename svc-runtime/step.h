@@ -30,10 +30,10 @@ typedef int rt_step_sink(void *arg, unsigned stream, const void *data, size_t n,
 struct rt_step {
     char id[RT_ID_SIZE]; /* of rt_random_id */
     struct rt_caller who;
-    uint64_t hold; /* of the store: what the layers are kept under */
-    const char *image_id;
-    struct rt_request req; /* process, limits, tmpfs mounts; image, names and logs are not looked at */
-    struct rt_file *files; /* secrets and scripts: their content is never on a disk */
+    uint64_t hold;                 /* of the store: what the layers are kept under */
+    struct bh_image_config config; /* what it runs on, layers too */
+    struct rt_request req;         /* process, limits, tmpfs mounts; image, names and logs are not looked at */
+    struct rt_file *files;         /* secrets and scripts: their content is never on a disk */
     uint32_t n_files;
     struct rt_door doors[RT_MAX_DOORS]; /* of the files that are sockets, in their order */
     unsigned n_doors;

@@ -8,6 +8,7 @@
 
 #include "base/fdpass.h"
 #include "base/mem.h"
+#include "imageconf/imageconf.h"
 #include "rpc/server.h"
 #include "svc-runtime/convert_rpc.h"
 #include "svc-runtime/methods.h"
@@ -98,7 +99,7 @@ static int ulimits_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, str
 
 static int request_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, struct rt_request *out,
                       struct bh_err *err) {
-    *out = (struct rt_request){.image = m->image_id,
+    *out = (struct rt_request){.image = "",
                                .command = rt_list_of(m->command, m->n_command),
                                .env = rt_list_of(m->env, m->n_env),
                                .workdir = m->workdir,
@@ -137,7 +138,6 @@ static int step_of(struct bh_call *call, const RT_MSG(StepRequest) * m, struct b
                    struct bh_err *err) {
     *out = (struct rt_step){.who = {.uid = m->owner, .admin = m->admin},
                             .hold = m->hold,
-                            .image_id = m->image_id,
                             .memory = m->memory,
                             .nano_cpus = m->nano_cpus,
                             .clamp = m->clamp_mtime,
@@ -149,8 +149,11 @@ static int step_of(struct bh_call *call, const RT_MSG(StepRequest) * m, struct b
                             .arg = call};
     if ((m->memory != 0 && m->memory < MIN_MEMORY) || (m->nano_cpus != 0 && m->nano_cpus < MIN_CPUS))
         return bh_err_set(err, BH_E_INVALID, "a RUN needs at least 6 MB of memory and a hundredth of a processor");
-    if (rt_random_id(out->id, err) != 0 || request_of(m, arena, &out->req, err) != 0 ||
-        mounts_of(m, arena, out, err) != 0 || paths_of(m->exclude, m->n_exclude, &out->exclude, err) != 0)
+    if (m->config == NULL)
+        return bh_err_set(err, BH_E_INVALID, "a step needs the config of what it runs on");
+    if (rt_random_id(out->id, err) != 0 || bh_imageconf_from_msg(m->config, arena, &out->config, err) != 0 ||
+        request_of(m, arena, &out->req, err) != 0 || mounts_of(m, arena, out, err) != 0 ||
+        paths_of(m->exclude, m->n_exclude, &out->exclude, err) != 0)
         return err->code;
     return paths_of(m->separate, m->n_separate, &out->separate, err);
 }

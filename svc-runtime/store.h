@@ -43,6 +43,10 @@ int rt_store_image(struct rt_store *s, const struct rt_image_ask *ask, struct bh
 int rt_store_layers(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
                     struct bh_err *err);
 
+/* Layers of a step, of a user's hold: descriptors alone. */
+int rt_store_stack(struct rt_store *s, uint64_t hold, const struct bh_digest *layers, size_t n, struct rt_image *out,
+                   struct bh_err *err);
+
 /* What a seccomp profile says, read by a worker of the store; everything is in the arena. */
 struct bh_seccomp;
 int rt_store_profile(struct rt_store *s, const char *text, struct bh_arena *arena, struct bh_seccomp *out,

@@ -87,17 +87,16 @@ int rt_store_image(struct rt_store *s, const struct rt_image_ask *ask, struct bh
     return keep_image((const ST_MSG(ImageOpenReply) *)reply, arena, out, err);
 }
 
-static int check_layers(const ST_MSG(ImageOpenReply) * reply, struct rt_image *out, struct bh_err *err) {
-    if (reply->n_diff_id != out->n_layers)
-        return bh_err_set(err, BH_E_INTERNAL, "the store named %zu layers and gave %u", reply->n_diff_id,
-                          out->n_layers);
+static int check_layers(char *const *diff_ids, size_t n, struct rt_image *out, struct bh_err *err) {
+    if (n != out->n_layers)
+        return bh_err_set(err, BH_E_INTERNAL, "%zu layers were named and the store gave %u", n, out->n_layers);
     for (unsigned i = 0; i < out->n_layers; i++) {
         struct bh_digest d;
 
-        if (bh_digest_parse(reply->diff_id[i], &d, err) != 0)
+        if (bh_digest_parse(diff_ids[i], &d, err) != 0)
             return err->code;
         if (d.alg != BH_DIGEST_SHA256)
-            return bh_err_set(err, BH_E_UNIMPLEMENTED, "layer %s: only sha256 can be mounted", reply->diff_id[i]);
+            return bh_err_set(err, BH_E_UNIMPLEMENTED, "layer %s: only sha256 can be mounted", diff_ids[i]);
         memcpy(out->diff_ids[i], d.bytes, sizeof out->diff_ids[i]);
     }
     return 0;
@@ -140,7 +139,7 @@ static int receive_layers(struct bh_stream *stream, struct bh_arena *arena, stru
         *err = no_fds;
         return err->code;
     }
-    return keep_image(r, arena, out, err) != 0 ? err->code : check_layers(r, out, err);
+    return keep_image(r, arena, out, err) != 0 ? err->code : check_layers(r->diff_id, r->n_diff_id, out, err);
 }
 
 int rt_store_layers(struct rt_store *s, const struct rt_image_ask *ask, struct bh_arena *arena, struct rt_image *out,
@@ -162,6 +161,55 @@ int rt_store_layers(struct rt_store *s, const struct rt_image_ask *ask, struct b
     }
     drop_repeats(out);
     return r;
+}
+
+static int receive_stack(struct bh_stream *stream, struct rt_image *out, struct bh_err *err) {
+    struct bh_err no_fds = BH_ERR_INIT;
+
+    if (bh_stream_recv_fds(stream, out->fds, RT_MAX_LAYERS, &out->n_layers, &no_fds) != 0)
+        out->n_layers = 0;
+    if (bh_stream_finish(stream, NULL, NULL, err) != 0)
+        return err->code; /* it tells more than that no descriptors came */
+    if (no_fds.code != 0)
+        *err = no_fds;
+    return no_fds.code;
+}
+
+static int ask_stack(struct rt_store *s, const ST_MSG(LayersOpenRequest) * req, struct rt_image *out,
+                     struct bh_err *err) {
+    const struct bh_stream_options options = {.timeout_ms = CALL_MS, .expect_fds = true};
+    struct bh_stream *stream = NULL;
+
+    if (bh_stream_open(s->conn, SERVICE "LayersOpen", &req->base, &options, &stream, err) != 0)
+        return err->code;
+    if (receive_stack(stream, out, err) == 0)
+        check_layers(req->diff_id, req->n_diff_id, out, err);
+    bh_stream_free(stream);
+    return err->code;
+}
+
+int rt_store_stack(struct rt_store *s, uint64_t hold, const struct bh_digest *layers, size_t n, struct rt_image *out,
+                   struct bh_err *err) {
+    char text[RT_MAX_LAYERS][BH_DIGEST_TEXT_SIZE], *diff_ids[RT_MAX_LAYERS];
+    ST_MSG(LayersOpenRequest) req = BULKHEAD__STORE__V1__LAYERS_OPEN_REQUEST__INIT;
+
+    *out = (struct rt_image){0};
+    if (n > RT_MAX_LAYERS) {
+        bh_err_set(err, BH_E_LIMIT, "a step on %zu layers; a container can have %d", n, RT_MAX_LAYERS);
+        return bh_err_hint(err, "an image of so many layers can be made one with `bulkhead build --squash`");
+    }
+    for (; req.n_diff_id < n; req.n_diff_id++) {
+        bh_digest_format(&layers[req.n_diff_id], text[req.n_diff_id]);
+        diff_ids[req.n_diff_id] = text[req.n_diff_id];
+    }
+    req.hold = hold;
+    req.diff_id = diff_ids;
+    if (ask_stack(s, &req, out, err) != 0) {
+        bh_fdpass_close(out->fds, out->n_layers);
+        out->n_layers = 0;
+    }
+    drop_repeats(out);
+    return err->code;
 }
 
 static int simple_call(struct rt_store *s, const char *method, const ProtobufCMessage *req,

@@ -353,11 +353,14 @@ int store_rpc_cache_put(void *room, struct bh_call *call, const ProtobufCMessage
     };
     MSG(CachePutReply) reply = BULKHEAD__STORE__V1__CACHE_PUT_REPLY__INIT;
     struct store_hold *h;
+    bool stays;
 
     if (use_hold(room, call, req->hold, &h, err) != 0)
         return err->code;
-    if (store_cache_put(room, &h->who, h->lease, &c, err) == 0)
+    if (store_cache_put(room, &h->who, h->lease, &c, &stays, err) == 0) {
+        reply.stays = stays;
         bh_call_reply(call, &reply.base, err);
+    }
     store_hold_done(room, h);
     return err->code;
 }

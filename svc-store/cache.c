@@ -157,7 +157,7 @@ static int put_record(struct store_db *db, const struct store_who *who, const st
 }
 
 int store_cache_put(struct store *s, const struct store_who *who, int64_t lease, const struct store_cache_new *c,
-                    struct bh_err *err) {
+                    bool *out_stays, struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     bool found;
     int64_t k;
@@ -167,7 +167,8 @@ int store_cache_put(struct store *s, const struct store_who *who, int64_t lease,
         store_get_int(db, &k, &found, err, "SELECT k FROM cache WHERE owner=? AND key=?", "it", (int64_t)who->owner,
                       c->key) != 0)
         return err->code;
-    if (found && !c->replace)
+    *out_stays = found && !c->replace;
+    if (*out_stays)
         return 0;
     if ((found && store_exec(db, NULL, err, "DELETE FROM cache WHERE k=?", "i", k) != 0) ||
         put_record(db, who, c, err) != 0 || store_write_commit(&db, err) != 0)

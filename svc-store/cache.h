@@ -36,8 +36,9 @@ struct store_cache_new {
     const char *description;
     bool replace; /* else what is there stays */
 };
+/* *out_stays: there was one already, which was not replaced. */
 int store_cache_put(struct store *s, const struct store_who *who, int64_t lease, const struct store_cache_new *c,
-                    struct bh_err *err);
+                    bool *out_stays, struct bh_err *err);
 
 struct store_cache_record {
     int64_t k; /* 0: a context */

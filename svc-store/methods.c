@@ -57,6 +57,7 @@ static const struct bh_method methods[] = {
     {"ContextPut", BH_BIDI_STREAM, PEOPLE | BRING, 0, 0, 0, store_rpc_context_put},
     {"LayerCompose", BH_UNARY, BH_ROLE_BUILD, 16 << 20, 0, 0, store_rpc_layer_compose},
     {"LayerTar", BH_UNARY, ROOMS, 0, 0, BH_METHOD_FDS, store_rpc_layer_tar},
+    {"LayersOpen", BH_UNARY, BH_ROLE_RUNTIME, 0, QUICK_MS, AGAIN | BH_METHOD_FDS, store_rpc_layers_open},
     {"LayerFile", BH_UNARY, BH_ROLE_BUILD, 0, 0, AGAIN, store_rpc_layer_file},
     {"ImageMake", BH_UNARY, BH_ROLE_BUILD, 4 << 20, 0, NOTED, store_rpc_image_make},
     {"IndexMake", BH_UNARY, BH_ROLE_BUILD, 16 << 20, 0, NOTED, store_rpc_index_make},

@@ -20,6 +20,7 @@ bh_handler store_rpc_df, store_rpc_check, store_rpc_info;
 bh_handler store_rpc_image_open, store_rpc_container_note, store_rpc_container_forget, store_rpc_container_sync;
 bh_handler store_rpc_commit, store_rpc_profile_read;
 bh_handler store_rpc_context_put, store_rpc_layer_compose, store_rpc_layer_tar, store_rpc_layer_file;
+bh_handler store_rpc_layers_open;
 bh_handler store_rpc_image_make, store_rpc_index_make, store_rpc_cache_get, store_rpc_cache_put, store_rpc_cache_list,
     store_rpc_cache_prune;
 bh_handler store_rpc_hold, store_rpc_document_put, store_rpc_layer_have, store_rpc_layer_put, store_rpc_image_known,

@@ -11,7 +11,7 @@
 #include "oci/ref.h"
 
 struct store_publish_image {
-    bool fleeting; /* a step of a build: gone with its hold and with any restart, so nothing of it is synced */
+    bool fleeting; /* only to be saved: gone with its hold and with any restart, so nothing of it is synced */
     struct store_new_image image;
     const struct bh_ref *names; /* with tag or digest each */
     size_t n_names;

@@ -10,7 +10,9 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "compose.h"
 #include "container.h"
+#include "hold.h"
 #include "image.h"
 #include "import.h"
 #include "imageconf/imageconf.h"
@@ -119,15 +121,14 @@ static int open_image(struct store *s, const MSG(ImageOpenRequest) * req, struct
     return store_write_commit(&db, err);
 }
 
-static int give_layers(struct store *s, struct bh_call *call, const struct opened *o, struct bh_err *err) {
+static int give_files(struct store *s, struct bh_call *call, char *const *diff_ids, size_t n_layers,
+                      struct bh_err *err) {
     int fds[RUN_MAX_LAYERS];
     unsigned n = 0;
     int r = 0;
 
-    if (o->n_layers == 0)
-        return bh_err_set(err, BH_E_INVALID, "image %.19s has no layer: there is nothing to run", o->image.id);
-    while (r == 0 && n < o->n_layers) {
-        r = store_file_open(&s->place, STORE_LAYERS, o->layers[n].diff_id, &fds[n], err);
+    while (r == 0 && n < n_layers) {
+        r = store_file_open(&s->place, STORE_LAYERS, diff_ids[n], &fds[n], err);
         n += r == 0;
     }
     if (r == 0)
@@ -135,6 +136,16 @@ static int give_layers(struct store *s, struct bh_call *call, const struct opene
     while (n > 0)
         close(fds[--n]);
     return r;
+}
+
+static int give_layers(struct store *s, struct bh_call *call, const struct opened *o, struct bh_err *err) {
+    char *diff_ids[RUN_MAX_LAYERS];
+
+    if (o->n_layers == 0)
+        return bh_err_set(err, BH_E_INVALID, "image %.19s has no layer: there is nothing to run", o->image.id);
+    for (size_t i = 0; i < o->n_layers; i++)
+        diff_ids[i] = (char *)o->layers[i].diff_id;
+    return give_files(s, call, diff_ids, o->n_layers, err);
 }
 
 static int open_reply(const struct opened *o, bool layers, struct bh_arena *arena, MSG(ImageOpenReply) * reply,
@@ -173,6 +184,34 @@ int store_rpc_image_open(void *room, struct bh_call *call, const ProtobufCMessag
     if (open_reply(&o, !req->no_layers, &arena, &reply, err) != 0)
         return err->code;
     return bh_call_reply(call, &reply.base, err);
+}
+
+/* ---- layers of a step ---------------------------------------------------------------------- */
+
+static int layers_open(struct store *s, struct bh_call *call, const struct store_hold *h,
+                       const MSG(LayersOpenRequest) * req, struct bh_err *err) {
+    MSG(LayersOpenReply) reply = BULKHEAD__STORE__V1__LAYERS_OPEN_REPLY__INIT;
+
+    if (req->n_diff_id == 0)
+        return bh_err_set(err, BH_E_INVALID, "a step without a layer has nothing to run");
+    if (req->n_diff_id > RUN_MAX_LAYERS)
+        return bh_err_set(err, BH_E_LIMIT, "a step on %zu layers; a container can have %d", req->n_diff_id,
+                          RUN_MAX_LAYERS);
+    if (store_layers_claim(s, &h->who, h->lease, req->diff_id, req->n_diff_id, err) != 0 ||
+        give_files(s, call, req->diff_id, req->n_diff_id, err) != 0)
+        return err->code;
+    return bh_call_reply(call, &reply.base, err);
+}
+
+int store_rpc_layers_open(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    const MSG(LayersOpenRequest) *req = (const MSG(LayersOpenRequest) *)request;
+    struct store_hold *h;
+
+    if (store_hold_use_lent(room, req->hold, &h, err) != 0)
+        return err->code;
+    layers_open(room, call, h, req, err);
+    store_hold_done(room, h);
+    return err->code;
 }
 
 /* ---- containers ---------------------------------------------------------------------------- */

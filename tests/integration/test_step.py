@@ -10,17 +10,30 @@ BB = mk.busybox({"Env": ["PATH=/bin", "FROM=image"], "Cmd": ["sh"], "Entrypoint"
                 [[("srv", None, 0o755), ("srv/a", b"a\n", 0o644), ("srv/b", b"b\n", 0o644)]])
 
 
+HOLDS = []
+
+
 def setup(e):
     out(e, "load", "-q", input=mk.docker_archive([(BB, ["bb:latest"])]), text=False)
 
 
 def request(script, **more):
     command = script if isinstance(script, list) else ["/bin/sh", "-c", script]
-    return {"image_id": BB.id, "admin": True, "command": command, "network": "none", "hostname": "sandbox", **more}
+    config = {"platform": {"os": "linux", "architecture": "amd64"}, "diff_ids": [mk.sha(layer) for layer in BB.layers],
+              "config": {"env": ["PATH=/bin", "FROM=image"], "cmd": ["sh"], "entrypoint": ["/bin/no"]}}
+    return {"config": config, "admin": True, "command": command, "network": "none", "hostname": "sandbox", **more}
+
+
+def hold(calls, owner=0):
+    """Ends with the process, as that of a build with its call."""
+    h = calls.open("store", "Hold", {"owner": owner, "purpose": "build"})
+    HOLDS.append(h)
+    return int(h.next()["hold"])
 
 
 def step(calls, asked):
     text, last = {1: b"", 2: b""}, None
+    asked.setdefault("hold", hold(calls, asked.get("owner", 0)))
     for event in calls.stream("runtime", "Step", asked):
         if event.get("stream"):
             text[event["stream"]] += base64.b64decode(event.get("data", ""))
@@ -73,7 +86,7 @@ def _(e):
 
 
 def begin_step(calls, then):
-    s = calls.open("runtime", "Step", request("echo up; sleep 100"))
+    s = calls.open("runtime", "Step", request("echo up; sleep 100", hold=hold(calls)))
     while s.next().get("stream") != 1:
         pass
     if then == "leave":
@@ -96,7 +109,9 @@ def _(e):
     as_room(e, "build", begin_step, "leave")
     until_gone(e)
     for who, asked, words in (("registry", request("true"), "not allowed|may not|denied|permission"),
-                              ("build", request("true", admin=False, owner=1000, network="host"), "administrators")):
+                              ("build", request("true", admin=False, owner=1000, network="host"), "administrators"),
+                              ("build", request("true", admin=False, owner=1000), "sha256:.* is not here"),
+                              ("build", request("true", hold=12345), "hold")):
         try:
             as_room(e, who, step, asked)
             raise AssertionError(f"{who} may do {asked}")

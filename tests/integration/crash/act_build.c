@@ -199,6 +199,7 @@ static int build(struct store *s, const struct store_for *f, const char *folder,
                                 .description = "COPY . /app/",
                                 .note = "",
                                 .replace = true};
+    bool stays;
 
     me.cut = strlen(folder) + 1;
     me.list.max = (size_t)1 << 30;
@@ -217,7 +218,7 @@ static int build(struct store *s, const struct store_for *f, const char *folder,
     told("layer");
     c.key = digest.content;
     layers[0] = made.layer.diff_id;
-    if (store_cache_put(s, &f->who, f->lease, &c, err) != 0)
+    if (store_cache_put(s, &f->who, f->lease, &c, &stays, err) != 0)
         return err->code;
     told("cache");
     if (image_of(s, f, made.layer.diff_id, NULL, arena, err) != 0)

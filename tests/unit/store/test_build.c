@@ -399,7 +399,8 @@ static void images_live_as_their_names_say(void **state) {
     fixture_clean(f);
 }
 
-static void cached(struct fixture *f, struct build *b, const char *key, const char *layer, bool replace) {
+/* Whether one that was there already stays. */
+static bool cached(struct fixture *f, struct build *b, const char *key, const char *layer, bool replace) {
     char *layers[] = {(char *)layer};
     const struct store_cache_new n = {.key = key,
                                       .diff_ids = layers,
@@ -410,8 +411,10 @@ static void cached(struct fixture *f, struct build *b, const char *key, const ch
                                       .description = "COPY a /a",
                                       .replace = replace};
     struct bh_err err = BH_ERR_INIT;
+    bool stays;
 
-    assert_ok(store_cache_put(&f->store, &b->f.who, b->lease, &n, &err), err);
+    assert_ok(store_cache_put(&f->store, &b->f.who, b->lease, &n, &stays, &err), err);
+    return stays;
 }
 
 static struct store_cached lookup(struct fixture *f, struct build *b, const char *key) {
@@ -455,8 +458,8 @@ static void cache_keeps_layers(void **state) {
     ctx = put(f, 1, "", first, &asked);
     c = copied(f, &b, ctx.id, NULL, "a", "/a", NULL, false);
     d = copied(f, &b, ctx.id, NULL, "b", "/b", NULL, false);
-    cached(f, &b, "sha256:one", c.layer.diff_id, false);
-    cached(f, &b, "sha256:one", d.layer.diff_id, false); /* what is there stays */
+    assert_false(cached(f, &b, "sha256:one", c.layer.diff_id, false));
+    assert_true(cached(f, &b, "sha256:one", d.layer.diff_id, false));
     cached(f, &b, "sha256:none", NULL, false);
     store_lease_drop(&f->store, &b.lease);
     store_gc_now(&f->store);
@@ -469,7 +472,7 @@ static void cache_keeps_layers(void **state) {
     assert_memory_equal(got.note, "sha256:one", 10);
     assert_true(lookup(f, &b, "sha256:none").found);
     d = copied(f, &b, ctx.id, NULL, "b", "/b", NULL, false);
-    cached(f, &b, "sha256:one", d.layer.diff_id, true);
+    assert_false(cached(f, &b, "sha256:one", d.layer.diff_id, true));
     assert_string_equal(lookup(f, &b, "sha256:one").diff_ids[0], d.layer.diff_id);
     fixture_clean(f);
 }
