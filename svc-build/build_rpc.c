@@ -25,7 +25,6 @@
 #define MAX_AGENTS 16
 #define MAX_FDS    64
 #define MIN_MEMORY ((uint64_t)6 << 20)
-#define MIN_CPUS   UINT64_C(10000000)
 
 /* ---- request --------------------------------------------------------------------------------- */
 
@@ -117,12 +116,10 @@ static int epoch_of(const BD_MSG(BuildRequest) * m, struct build_ask *out, struc
     return 0;
 }
 
-/* As docker; told before anything is done. */
+/* As docker; told before anything is done.  The others are judged by runtime, which knows the host. */
 static int limits_of(const BD_MSG(BuildRequest) * m, struct bh_err *err) {
-    if (m->memory != 0 && m->memory < MIN_MEMORY)
+    if (m->limits != NULL && m->limits->memory != 0 && m->limits->memory < MIN_MEMORY)
         return bh_err_set(err, BH_E_INVALID, "--memory: minimum memory limit allowed is 6MB");
-    if (m->nano_cpus != 0 && m->nano_cpus < MIN_CPUS)
-        return bh_err_set(err, BH_E_INVALID, "--cpus: a RUN needs at least a hundredth of a processor");
     return 0;
 }
 
@@ -162,8 +159,7 @@ static int ask_of(struct bh_call *call, const BD_MSG(BuildRequest) * m, struct b
                               .squash = m->squash,
                               .classic = m->classic,
                               .shm_size = m->shm_size,
-                              .memory = m->memory,
-                              .nano_cpus = m->nano_cpus,
+                              .limits = m->limits,
                               .jobs = m->jobs,
                               .remote = m->remote,
                               .cancel_fd = bh_call_cancel_fd(call)};

@@ -78,7 +78,8 @@ struct build_ask {
     bool no_cache, pull, squash, classic;
     bool has_epoch;
     int64_t epoch_ns;
-    uint64_t shm_size, memory, nano_cpus;
+    uint64_t shm_size;
+    const void *limits; /* the message Limits of proto/common.proto, handed on; NULL: none */
     struct build_ulimit *ulimits;
     size_t n_ulimits;
     struct build_secret *secrets;

@@ -92,8 +92,7 @@ static int request_msg(const struct build_exec *x, struct bh_arena *arena, RT_MS
     req->extra_host = (char **)x->ask->extra_hosts.v;
     req->n_extra_host = x->ask->extra_hosts.n;
     req->shm_size = x->ask->shm_size;
-    req->memory = x->ask->memory;
-    req->nano_cpus = x->ask->nano_cpus;
+    req->limits = (Bulkhead__Common__V1__Limits *)x->ask->limits; /* judged by runtime, which knows the host */
     req->exclude = (char **)x->exclude.v;
     req->n_exclude = x->exclude.n;
     req->separate = (char **)x->separate.v;

@@ -65,14 +65,22 @@ static int pack_spec(const RT_MSG(ContainerSpec) * spec, struct bh_arena *arena,
 static int create(struct rt_room *room, struct bh_call *call, const RT_MSG(ContainerCreateRequest) * msg,
                   struct bh_arena *arena, struct bh_err *err) {
     RT_MSG(ContainerCreateReply) reply = BULKHEAD__RUNTIME__V1__CONTAINER_CREATE_REPLY__INIT;
+    RT_MSG(ContainerSpec) spec;
+    RT_LIMITS limits;
     struct rt_caller who = rt_caller_of(call);
-    struct rt_created made;
+    struct rt_created made = {0};
     struct rt_request req;
     struct rt_blob packed;
 
     if (msg->spec == NULL)
         return bh_err_set(err, BH_E_INVALID, "a container needs a specification");
-    if (rt_request_of(msg->spec, arena, &req, err) != 0 || pack_spec(msg->spec, arena, &packed, err) != 0 ||
+    if (rt_request_of(msg->spec, arena, &req, err) != 0 ||
+        rt_host_limits(room, &req.limits, arena, &made.warnings, err) != 0)
+        return err->code;
+    rt_limits_msg(&req.limits, &limits);
+    spec = *msg->spec;
+    spec.limits = &limits; /* what is kept, for inspect, are those that hold */
+    if (pack_spec(&spec, arena, &packed, err) != 0 ||
         rt_create(room, &who, msg->name, &req, packed, arena, &made, err) != 0)
         return err->code;
     reply.id = made.id;

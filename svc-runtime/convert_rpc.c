@@ -97,6 +97,45 @@ static int mounts_of(const RT_MSG(ContainerSpec) * m, struct bh_arena *arena, st
     return 0;
 }
 
+struct rt_limits rt_limits_of(const RT_LIMITS *m) {
+    if (m == NULL)
+        return (struct rt_limits){0};
+    return (struct rt_limits){.memory = m->memory,
+                              .reservation = m->memory_reservation,
+                              .nano_cpus = m->nano_cpus,
+                              .swap = m->memory_swap,
+                              .shares = m->cpu_shares,
+                              .period = m->cpu_period,
+                              .quota = m->cpu_quota,
+                              .pids = m->pids_limit,
+                              .blkio_weight = m->blkio_weight,
+                              .flags = (m->memory_swappiness_set ? (uint32_t)RT_LIMIT_SWAPPINESS : 0) |
+                                       (m->oom_kill_disable_set ? (uint32_t)RT_LIMIT_OOM_KNOWN : 0) |
+                                       (m->oom_kill_disable ? (uint32_t)RT_LIMIT_NO_OOM_KILL : 0),
+                              .swappiness = m->memory_swappiness_set ? m->memory_swappiness : 0,
+                              .cpus = m->cpuset_cpus,
+                              .mems = m->cpuset_mems};
+}
+
+void rt_limits_msg(const struct rt_limits *l, RT_LIMITS *out) {
+    bulkhead__common__v1__limits__init(out);
+    out->memory = l->memory;
+    out->memory_reservation = l->reservation;
+    out->nano_cpus = l->nano_cpus;
+    out->memory_swap = l->swap;
+    out->cpu_shares = l->shares;
+    out->cpu_period = l->period;
+    out->cpu_quota = l->quota;
+    out->pids_limit = l->pids;
+    out->blkio_weight = l->blkio_weight;
+    out->memory_swappiness_set = (l->flags & RT_LIMIT_SWAPPINESS) != 0;
+    out->oom_kill_disable_set = (l->flags & RT_LIMIT_OOM_KNOWN) != 0;
+    out->oom_kill_disable = (l->flags & RT_LIMIT_NO_OOM_KILL) != 0;
+    out->memory_swappiness = l->swappiness;
+    out->cpuset_cpus = l->cpus != NULL ? l->cpus : (char *)"";
+    out->cpuset_mems = l->mems != NULL ? l->mems : (char *)"";
+}
+
 static int limits_of(const RT_MSG(ContainerSpec) * m, struct bh_arena *arena, struct rt_request *out,
                      struct bh_err *err) {
     out->ulimits = bh_oci_alloc(arena, (m->n_ulimit + 1) * sizeof *out->ulimits, err);
@@ -152,6 +191,7 @@ int rt_request_of(const RT_MSG(ContainerSpec) * m, struct bh_arena *arena, struc
                                .cgroupns = m->cgroupns,
                                .shm_size = m->shm_size,
                                .oom_score_adj = m->oom_score_adj,
+                               .limits = rt_limits_of(m->limits),
                                .stop_signal = m->stop_signal,
                                .stop_timeout_set = m->stop_timeout_set,
                                .stop_timeout = m->stop_timeout,

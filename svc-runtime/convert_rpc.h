@@ -14,9 +14,12 @@
 
 /* Shorter names for what this room speaks. */
 #define RT_MSG(name) Bulkhead__Runtime__V1__##name
+#define RT_LIMITS    Bulkhead__Common__V1__Limits
 
 int rt_request_of(const RT_MSG(ContainerSpec) * msg, struct bh_arena *arena, struct rt_request *out,
                   struct bh_err *err);
+struct rt_limits rt_limits_of(const RT_LIMITS *msg); /* msg may be NULL: none */
+void rt_limits_msg(const struct rt_limits *l, RT_LIMITS *out);
 struct bh_strlist rt_list_of(char **v, size_t n);
 /* Sorted by key, of two the last counts. */
 int rt_pairs_of(Bulkhead__Common__V1__Pair **v, size_t n, struct bh_arena *arena, struct bh_pairs *out,

@@ -136,6 +136,8 @@ int rt_create(struct rt_room *room, const struct rt_caller *who, const char *nam
     if (open_image(&d, arena, err) != 0)
         return err->code;
     r = make_record(&d, request, arena, err);
+    for (size_t i = 0; r == 0 && i < d.made.warnings.n; i++)
+        r = bh_strlist_add(&out->warnings, arena, d.made.warnings.v[i], err);
     if (r == 0)
         r = publish(&d, given != NULL, err);
     bh_buf_fini(&d.spec);
@@ -145,6 +147,5 @@ int rt_create(struct rt_room *room, const struct rt_caller *who, const char *nam
         return r;
     }
     memcpy(out->id, d.id, sizeof out->id);
-    out->warnings = d.made.warnings;
     return 0;
 }

@@ -6,9 +6,11 @@
  * was made for, so that a change here touches new containers alone.
  */
 #include <pthread.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "svc-runtime/limits.h"
 #include "svc-runtime/room.h"
 
 #define FIRST_S 2
@@ -28,6 +30,22 @@ struct rt_launch_info rt_host(struct rt_room *room, int *out_oci) {
         *out_oci = room->oci;
     pthread_mutex_unlock(&room->host_lock);
     return copy;
+}
+
+uint32_t rt_host_held(struct rt_room *room) {
+    int oci;
+    const struct rt_launch_info host = rt_host(room, &oci);
+
+    return oci >= 0 && !RT_OCI_CGROUP(oci) ? 0 : host.held;
+}
+
+int rt_host_limits(struct rt_room *room, struct rt_limits *limits, struct bh_arena *arena, struct bh_strlist *warnings,
+                   struct bh_err *err) {
+    const struct rt_launch_info host = rt_host(room, NULL);
+    const struct rt_limits_host can = {
+        .held = rt_host_held(room), .cpus = host.cpus, .mems = host.mems, .n_cpus = (unsigned)get_nprocs()};
+
+    return rt_limits_settle(limits, &can, arena, warnings, err);
 }
 
 static void *watch(void *arg) {

@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "svc-runtime/caps.h"
 
+#define DEFAULT_SHARES 1024 /* what a new cgroup has */
+
 static int refuse(struct bh_err *err, const char *option, const char *why) {
     bh_err_set(err, BH_E_DENIED, "%s is for administrators: %s", option, why);
     bh_err_reason(err, "administrator-only");
@@ -56,6 +58,15 @@ static int check_security(const struct rt_request *req, struct bh_err *err) {
     return 0;
 }
 
+/* More than the kernel gives to those who ask for nothing is taken from the others. */
+static int check_weights(const struct rt_request *req, struct bh_err *err) {
+    if (req->limits.shares > DEFAULT_SHARES)
+        return refuse(err, "--cpu-shares above 1024", "others would get less of the processors");
+    if (req->limits.blkio_weight != 0) /* what everybody has by default depends on the kernel */
+        return refuse(err, "--blkio-weight", "others would get less of the disks");
+    return 0;
+}
+
 static int check_mounts(const struct rt_request *req, struct bh_err *err) {
     for (size_t i = 0; i < req->n_mounts; i++)
         if (strcmp(req->mounts[i].type, "bind") == 0)
@@ -72,7 +83,8 @@ int rt_policy_create(const struct rt_caller *who, const struct rt_request *req, 
         return refuse(err, "--device", "it opens a device of the host");
     if (req->oom_score_adj < 0)
         return refuse(err, "a negative --oom-score-adj", "others would be killed first");
-    if (check_namespaces(req, err) != 0 || check_caps(req, err) != 0 || check_security(req, err) != 0)
+    if (check_namespaces(req, err) != 0 || check_caps(req, err) != 0 || check_security(req, err) != 0 ||
+        check_weights(req, err) != 0)
         return err->code;
     return check_mounts(req, err);
 }

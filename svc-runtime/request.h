@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "oci/types.h"
+#include "wire/spec.h"
 
 /* Who calls, as the kernel told it. */
 struct rt_caller {
@@ -64,6 +65,7 @@ struct rt_request {
     struct bh_strlist sysctls;
     uint64_t shm_size;
     int32_t oom_score_adj;
+    struct rt_limits limits;
     struct bh_strlist expose; /* "80", "8000-8010/udp" */
     struct bh_strlist extra_hosts, dns, dns_search, dns_option;
     struct bh_pairs labels;

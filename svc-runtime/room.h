@@ -47,16 +47,21 @@ int rt_host_try(struct rt_room *room, struct bh_err *err);
 void rt_host_watch(struct rt_room *room);
 struct rt_launch_info rt_host(struct rt_room *room, int *out_oci); /* out_oci may be NULL */
 
+uint32_t rt_host_held(struct rt_room *room); /* RT_HELD_* */
+/* What this host cannot hold is taken out of the limits, with a warning for each; what is out of range is an error. */
+int rt_host_limits(struct rt_room *room, struct rt_limits *limits, struct bh_arena *arena, struct bh_strlist *warnings,
+                   struct bh_err *err);
+
 /* ---- create.c ---- */
 int rt_random_id(char out[RT_ID_SIZE], struct bh_err *err);
 struct rt_created {
     char id[RT_ID_SIZE];
-    struct bh_strlist warnings;
+    struct bh_strlist warnings; /* there may be some before */
 };
 /* Has a worker read the seccomp profile that came with the request, if one did, and puts it into the specification. */
 int rt_profile(struct rt_room *room, const struct rt_caller *who, struct rt_made *made, struct bh_arena *arena,
                struct bh_err *err);
-/* request: the same as req, packed, for the row. */
+/* request: the same as req, packed, for the row; the limits are settled. */
 int rt_create(struct rt_room *room, const struct rt_caller *who, const char *name, const struct rt_request *req,
               struct rt_blob request, struct bh_arena *arena, struct rt_created *out, struct bh_err *err);
 

@@ -1,5 +1,5 @@
 /*
- * spec_limits.c - --ulimit, --sysctl, --shm-size, --oom-score-adj of a container.
+ * spec_limits.c - --ulimit, --sysctl, --shm-size, --oom-score-adj of a container; limits.c has those of its cgroup.
  *
  * Room: runtime.  Foreign: all of it.  A sysctl must lie in a namespace of the container, and its
  * value keeps to a small grammar (CVE-2022-0811: a '+' in a value smuggled a second setting).
@@ -111,5 +111,7 @@ int rt_spec_limits(const struct rt_request *req, struct bh_arena *arena, struct 
                           (unsigned long long)req->shm_size);
     spec->oom_score_adj = req->oom_score_adj;
     spec->shm_size = req->shm_size;
+    spec->limits = req->limits;
+    spec->limits.flags &= ~(uint32_t)RT_LIMIT_OOM_KNOWN; /* for inspect alone */
     return rt_strings_of(&req->sysctls, arena, &spec->sysctls, err);
 }

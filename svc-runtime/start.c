@@ -15,6 +15,7 @@
 #include "base/fdpass.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "svc-runtime/limits.h"
 #include "svc-runtime/room.h"
 
 /* ---- row and store behind the answer --------------------------------------------------------- */
@@ -152,13 +153,26 @@ static void listen_or_settle(struct rt_container *c) {
 
 /* ---- start ------------------------------------------------------------------------------------- */
 
+/* They held where it was made; what cannot be held now is told, not dropped. */
+static int check_limits(struct rt_container *c, const struct rt_spec *spec, struct bh_err *err) {
+    int oci = atomic_load(&c->oci);
+
+    if (oci < 0)
+        rt_host(c->room, &oci);
+    if (oci < 0 || RT_OCI_CGROUP(oci) || !rt_limits_any(&spec->limits))
+        return 0;
+    bh_err_set(err, BH_E_UNAVAILABLE,
+               "container %.12s has limits, and nothing could hold them here: there is no cgroup", c->id);
+    return bh_err_hint(err, "make it again without limits");
+}
+
 static int spec_with_window(struct rt_container *c, const struct rt_stdio *stdio, struct bh_arena *arena, int *out_fd,
                             struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf blob = BH_BUF_INIT_MAX(RT_SPEC_MAX);
     struct rt_spec spec;
 
     if (rt_container_blobs(c, &blob, NULL, NULL, err) != 0 ||
-        rt_spec_decode(blob.data, blob.len, arena, &spec, err) != 0)
+        rt_spec_decode(blob.data, blob.len, arena, &spec, err) != 0 || check_limits(c, &spec, err) != 0)
         return err->code;
     if (stdio->rows != 0 && stdio->cols != 0) {
         spec.tty_rows = stdio->rows;

@@ -163,23 +163,35 @@ static int start(struct stage *s, int *out_exit, struct bh_err *err) {
     return listen_to(s, err);
 }
 
+/* There is nobody to warn but who reads its output. */
+static int tell_dropped(const struct rt_step *step, const struct bh_strlist *warnings, struct bh_err *err) {
+    for (size_t i = 0; i < warnings->n; i++) {
+        BH_SCOPE_FREE char *line = bh_xasprintf("WARNING: %s\n", warnings->v[i]);
+
+        if (step->sink(step->arg, 2, line, strlen(line), err) != 0)
+            return err->code;
+    }
+    return 0;
+}
+
 static int prepare(struct stage *s, struct bh_err *err) {
     const struct bh_image_config *config = &s->step->config;
     struct rt_request req = s->step->req;
+    struct bh_strlist dropped = {0};
 
     req.auto_remove = true; /* nothing of it need outlive a power cut */
     req.log_driver = "none";
     req.open_stdin = req.stdin_once = s->step->n_input > 0;
     req.entrypoint_set = true;
     if (rt_policy_create(&s->step->who, &req, err) != 0 ||
+        rt_host_limits(s->room, &req.limits, s->arena, &dropped, err) != 0 ||
+        tell_dropped(s->step, &dropped, err) != 0 ||
         rt_store_stack(s->room->store, s->step->hold, config->diff_ids, config->n_diff_ids, &s->image, err) != 0 ||
         rt_spec_make(&req, config, s->step->id, s->arena, &s->made, err) != 0 ||
         rt_profile(s->room, &s->step->who, &s->made, s->arena, err) != 0)
         return err->code;
     s->made.spec.files = s->step->files;
     s->made.spec.n_files = s->step->n_files;
-    s->made.spec.memory = s->step->memory;
-    s->made.spec.nano_cpus = s->step->nano_cpus;
     s->end = end_new(err);
     return s->end != NULL ? 0 : err->code;
 }

@@ -37,7 +37,6 @@ struct rt_step {
     uint32_t n_files;
     struct rt_door doors[RT_MAX_DOORS]; /* of the files that are sockets, in their order */
     unsigned n_doors;
-    uint64_t memory, nano_cpus; /* 0: no limit */
     struct bh_strlist exclude;  /* absolute paths that the layer leaves out */
     struct bh_strlist separate; /* paths whose change is a layer of its own, without what is excluded inside them */
     bool clamp;                 /* no time in a layer is later than clamp_ns */

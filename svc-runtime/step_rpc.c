@@ -15,9 +15,7 @@
 #include "svc-runtime/spec_make.h"
 #include "svc-runtime/step.h"
 
-#define MAX_PATHS  200
-#define MIN_MEMORY ((uint64_t)6 << 20) /* as docker */
-#define MIN_CPUS   UINT64_C(10000000)
+#define MAX_PATHS 200
 
 static int send_output(void *arg, unsigned stream, const void *data, size_t n, struct bh_err *err) {
     RT_MSG(StepEvent) event = BULKHEAD__RUNTIME__V1__STEP_EVENT__INIT;
@@ -117,6 +115,7 @@ static int request_of(const RT_MSG(StepRequest) * m, struct bh_arena *arena, str
                                .security_opt = rt_list_of(m->security_opt, m->n_security_opt),
                                .extra_hosts = rt_list_of(m->extra_host, m->n_extra_host),
                                .shm_size = m->shm_size,
+                               .limits = rt_limits_of(m->limits),
                                .stop_signal = "",
                                .log_driver = "none",
                                .platform = ""};
@@ -138,8 +137,6 @@ static int step_of(struct bh_call *call, const RT_MSG(StepRequest) * m, struct b
                    struct bh_err *err) {
     *out = (struct rt_step){.who = {.uid = m->owner, .admin = m->admin},
                             .hold = m->hold,
-                            .memory = m->memory,
-                            .nano_cpus = m->nano_cpus,
                             .clamp = m->clamp_mtime,
                             .clamp_ns = m->clamp_mtime_ns,
                             .input = m->stdin.data,
@@ -147,8 +144,6 @@ static int step_of(struct bh_call *call, const RT_MSG(StepRequest) * m, struct b
                             .cancel_fd = bh_call_cancel_fd(call),
                             .sink = send_output,
                             .arg = call};
-    if ((m->memory != 0 && m->memory < MIN_MEMORY) || (m->nano_cpus != 0 && m->nano_cpus < MIN_CPUS))
-        return bh_err_set(err, BH_E_INVALID, "a RUN needs at least 6 MB of memory and a hundredth of a processor");
     if (m->config == NULL)
         return bh_err_set(err, BH_E_INVALID, "a step needs the config of what it runs on");
     if (rt_random_id(out->id, err) != 0 || bh_imageconf_from_msg(m->config, arena, &out->config, err) != 0 ||

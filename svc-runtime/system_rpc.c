@@ -152,6 +152,29 @@ static void launch_info(const struct rt_launch_info *i, struct features *f, RT_M
     m->n_feature_missing = f->n_missing;
 }
 
+/* As many names as there are, into limits. */
+static size_t limit_names(uint32_t held, char *limits[16]) {
+    static const struct {
+        uint32_t held;
+        const char *name;
+    } rows[] = {{RT_HELD_MEMORY, "memory"},
+                {RT_HELD_SWAP, "swap"},
+                {RT_HELD_SWAPPINESS, "swappiness"},
+                {RT_HELD_RESERVATION, "memory-reservation"},
+                {RT_HELD_OOM_KILL, "oom-kill"},
+                {RT_HELD_CPU_CFS, "cpu-cfs"},
+                {RT_HELD_CPU_SHARES, "cpu-shares"},
+                {RT_HELD_CPUSET, "cpuset"},
+                {RT_HELD_PIDS, "pids"},
+                {RT_HELD_BLKIO, "blkio-weight"}};
+    size_t n = 0;
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++)
+        if (held & rows[i].held)
+            limits[n++] = (char *)rows[i].name;
+    return n;
+}
+
 int rt_rpc_info(void *arg, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     static char *const security[] = {(char *)"name=seccomp,profile=builtin", (char *)"name=userns",
                                      (char *)"name=rooms"};
@@ -162,6 +185,7 @@ int rt_rpc_info(void *arg, struct bh_call *call, const ProtobufCMessage *request
     struct features features = {0};
     struct utsname uts = {0};
     struct sysinfo si = {0};
+    char *limits[16];
 
     (void)request;
     count_states(room, &who, &reply);
@@ -177,5 +201,7 @@ int rt_rpc_info(void *arg, struct bh_call *call, const ProtobufCMessage *request
     reply.cpus = (uint32_t)get_nprocs();
     reply.security_option = (char **)security;
     reply.n_security_option = BH_ARRAY_LEN(security);
+    reply.limit = limits;
+    reply.n_limit = limit_names(rt_host_held(room), limits);
     return bh_call_reply(call, &reply.base, err);
 }

@@ -136,8 +136,6 @@ static void set_plain(const struct build *x, bulkhead_value *request) {
     bulkhead_set_bool(request, "squash", cli_bool(args, "squash"));
     bulkhead_set_str(request, "network", cli_str(args, "network"));
     bulkhead_set_uint(request, "shm_size", cli_bytes(args, "shm-size"));
-    bulkhead_set_uint(request, "memory", cli_bytes(args, "memory"));
-    bulkhead_set_uint(request, "nano_cpus", (uint64_t)(cli_float(args, "cpus") * 1e9));
     bulkhead_set_uint(request, "jobs", cli_int(args, "jobs") > 0 ? (uint64_t)cli_int(args, "jobs") : 0);
     set_outputs(x, request);
 }
@@ -152,7 +150,7 @@ int build_request_make(struct build *x, bulkhead_value **out) {
     set_ignore(x, request);
     if (build_args_set(x->args, request, &err) != 0 || build_secrets_set(x->args, request, &err) != 0 ||
         set_epoch(x, request, &err) != 0 || cli_security_of(x->args, request, &err) != 0 ||
-        cli_hosts_of(x->args, request, &err) != 0)
+        cli_hosts_of(x->args, request, &err) != 0 || cli_build_limits_of(x->args, request, &err) != 0)
         status = cli_fail(x->ctx->out, &err);
     if (status == 0)
         status = build_send_named(x, request);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "cli/cmd.h"
 #include "cli/engine.h"
@@ -30,7 +31,7 @@ static const char rest_of_info[] =
     "\"Log\":[\"json-file\",\"local\",\"none\"]},\"LoggingDriver\":\"json-file\",\"Debug\":false,\"HttpProxy\":\"\","
     "\"HttpsProxy\":\"\",\"NoProxy\":\"\",\"Labels\":[],\"ExperimentalBuild\":false,\"LiveRestoreEnabled\":true,"
     "\"IndexServerAddress\":\"https://index.docker.io/v1/\",\"Swarm\":{\"LocalNodeState\":\"inactive\"},"
-    "\"InitBinary\":\"bulkhead-init\",\"Isolation\":\"\",\"DockerRootDir\":\"\",\"Warnings\":null}";
+    "\"InitBinary\":\"bulkhead-init\",\"Isolation\":\"\",\"DockerRootDir\":\"\"}";
 
 static void add_missing(json_t *out, const char *text) {
     json_t *rest = json_loads(text, 0, NULL);
@@ -54,6 +55,39 @@ static json_t *runtimes(const bulkhead_value *runtime) {
 static json_t *client_info(void) {
     return json_pack("{s:b,s:s,s:s,s:[],s:n}", "Debug", 0, "Context", "default", "Version", bulkhead_version(),
                      "Plugins", "Warnings");
+}
+
+static bool has_word(const bulkhead_value *list, const char *word) {
+    for (size_t i = 0; i < bulkhead_count(list); i++)
+        if (strcmp(bulkhead_str(bulkhead_at(list, i)), word) == 0)
+            return true;
+    return false;
+}
+
+/* What containers can be limited in, by docker's names of it; warnings where docker warns. */
+static void add_limits(const bulkhead_value *runtime, json_t *out) {
+    static const struct {
+        const char *key, *word, *warning;
+    } rows[] = {{"MemoryLimit", "memory", "WARNING: No memory limit support"},
+                {"SwapLimit", "swap", "WARNING: No swap limit support"},
+                {"OomKillDisable", "oom-kill", NULL}, /* there is none in version 2 */
+                {"CpuCfsPeriod", "cpu-cfs", "WARNING: No cpu cfs period support"},
+                {"CpuCfsQuota", "cpu-cfs", "WARNING: No cpu cfs quota support"},
+                {"CPUShares", "cpu-shares", "WARNING: No cpu shares support"},
+                {"CPUSet", "cpuset", "WARNING: No cpuset support"},
+                {"PidsLimit", "pids", "WARNING: No pids limit support"}};
+    const bulkhead_value *limits = bulkhead_get(runtime, "limit");
+    json_t *warnings = json_array();
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(rows); i++) {
+        bool there = has_word(limits, rows[i].word);
+
+        json_object_set_new(out, rows[i].key, json_boolean(there));
+        if (!there && rows[i].warning != NULL)
+            json_array_append_new(warnings, json_string(rows[i].warning));
+    }
+    json_object_set_new(out, "Warnings", json_array_size(warnings) > 0 ? json_incref(warnings) : json_null());
+    json_decref(warnings);
 }
 
 static json_t *info_document(const bulkhead_value *runtime, const bulkhead_value *store) {
@@ -94,6 +128,7 @@ static json_t *info_document(const bulkhead_value *runtime, const bulkhead_value
     json_object_set_new(out, "DefaultRuntime", shape_text(bulkhead_get_str(runtime, "oci_runtime")));
     json_object_set_new(out, "Runtimes", runtimes(runtime));
     json_object_set_new(out, "ClientInfo", client_info());
+    add_limits(runtime, out);
     add_missing(out, rest_of_info);
     return out;
 }
@@ -111,6 +146,17 @@ static void put_line(struct cli_ctx *ctx, const char *label, const char *value) 
     cli_put(ctx->out, " %s: ", label);
     cli_put_word(ctx->out, value);
     cli_put(ctx->out, "\n");
+}
+
+/* Behind all the rest, on standard error. */
+static void put_warnings(struct cli_ctx *ctx, const bulkhead_value *runtime) {
+    json_t *out = json_object(), *warnings;
+
+    add_limits(runtime, out);
+    warnings = json_object_get(out, "Warnings");
+    for (size_t i = 0; i < json_array_size(warnings); i++)
+        cli_say(ctx->out, "%s", json_string_value(json_array_get(warnings, i)));
+    json_decref(out);
 }
 
 static void info_text(struct cli_ctx *ctx, const bulkhead_value *runtime, const bulkhead_value *store) {
@@ -147,6 +193,8 @@ static void info_text(struct cli_ctx *ctx, const bulkhead_value *runtime, const 
     cli_cell_size(size, sizeof size, bulkhead_get_uint(runtime, "memory"));
     put_line(ctx, "Total memory", size);
     put_line(ctx, "Name", bulkhead_get_str(runtime, "hostname"));
+    put_list(ctx, "Limits of containers", bulkhead_get(runtime, "limit"));
+    put_warnings(ctx, runtime);
 }
 
 /* A document through --format; documents are printed without the array of inspect. */

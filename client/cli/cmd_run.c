@@ -91,10 +91,27 @@ static int pull_first(struct cli_ctx *ctx, const struct cli_args *args, bulkhead
 }
 
 /* Creates; an image that is not here is pulled once. */
+/* Warnings of the engine are told as docker tells them. */
+static int create_once(struct cli_ctx *ctx, const struct cli_args *args, bulkhead *b, const bulkhead_value *spec,
+                       char **out_id, struct bulkhead_error *error) {
+    const bulkhead_value *warnings;
+    bulkhead_value *reply = NULL;
+    int r = bulkhead_container_make(b, cli_str(args, "name"), spec, &reply, error);
+
+    if (r != 0)
+        return r;
+    warnings = bulkhead_get(reply, "warning");
+    for (size_t i = 0; i < bulkhead_count(warnings); i++)
+        cli_say(ctx->out, "WARNING: %s", bulkhead_str(bulkhead_at(warnings, i)));
+    *out_id = bh_xstrdup(bulkhead_get_str(reply, "id"));
+    bulkhead_value_free(reply);
+    return 0;
+}
+
 static int create(struct cli_ctx *ctx, const struct cli_args *args, bulkhead *b, bulkhead_value *spec, char **out_id) {
     struct bulkhead_error error = {0};
 
-    if (bulkhead_container_create(b, cli_str(args, "name"), spec, out_id, &error) == 0)
+    if (create_once(ctx, args, b, spec, out_id, &error) == 0)
         return 0;
     if ((strcmp(error.reason, "no-such-image") != 0 && strcmp(error.reason, "wrong-platform") != 0) ||
         (strcmp(cli_str(args, "pull"), "missing") != 0 && cli_str(args, "pull")[0] != '\0'))
@@ -104,7 +121,7 @@ static int create(struct cli_ctx *ctx, const struct cli_args *args, bulkhead *b,
     if (pull(ctx, args, strcmp(error.reason, "no-such-image") == 0, spec) != 0)
         return CLI_EXIT_USAGE;
     error = (struct bulkhead_error){0};
-    return bulkhead_container_create(b, cli_str(args, "name"), spec, out_id, &error) == 0 ? 0 : fail_125(ctx, &error);
+    return create_once(ctx, args, b, spec, out_id, &error) == 0 ? 0 : fail_125(ctx, &error);
 }
 
 static int make(struct cli_ctx *ctx, const struct cli_args *args, bulkhead_value *spec, char **out_id) {

@@ -198,16 +198,15 @@ static json_t *shape_words(const bulkhead_value *list) {
     return out;
 }
 
-/* Fields of docker's that say the same of every container here, so that scripts find them: no limit is set. */
-static const char no_limits[] =
+/* Fields of docker's that say the same of every container here, so that scripts find them. */
+static const char same_of_all[] =
     "{\"VolumeDriver\":\"\",\"VolumesFrom\":null,\"ConsoleSize\":[0,0],\"Cgroup\":\"\",\"Links\":null,"
-    "\"PublishAllPorts\":false,\"ContainerIDFile\":\"\",\"Isolation\":\"\",\"CpuShares\":0,\"Memory\":0,\"NanoCpus\":0,"
-    "\"CgroupParent\":\"\",\"BlkioWeight\":0,\"BlkioWeightDevice\":[],\"BlkioDeviceReadBps\":[],"
-    "\"BlkioDeviceWriteBps\":[],\"BlkioDeviceReadIOps\":[],\"BlkioDeviceWriteIOps\":[],\"CpuPeriod\":0,\"CpuQuota\":0,"
-    "\"CpuRealtimePeriod\":0,\"CpuRealtimeRuntime\":0,\"CpusetCpus\":\"\",\"CpusetMems\":\"\",\"DeviceCgroupRules\":"
+    "\"PublishAllPorts\":false,\"ContainerIDFile\":\"\",\"Isolation\":\"\","
+    "\"CgroupParent\":\"\",\"BlkioWeightDevice\":[],\"BlkioDeviceReadBps\":[],"
+    "\"BlkioDeviceWriteBps\":[],\"BlkioDeviceReadIOps\":[],\"BlkioDeviceWriteIOps\":[],"
+    "\"CpuRealtimePeriod\":0,\"CpuRealtimeRuntime\":0,\"DeviceCgroupRules\":"
     "null,"
-    "\"DeviceRequests\":null,\"MemoryReservation\":0,\"MemorySwap\":0,\"MemorySwappiness\":null,"
-    "\"OomKillDisable\":null,\"PidsLimit\":null}";
+    "\"DeviceRequests\":null}";
 
 static const char no_paths[] = "{\"ResolvConfPath\":\"\",\"HostnamePath\":\"\",\"HostsPath\":\"\",\"MountLabel\":\"\","
                                "\"ProcessLabel\":\"\",\"AppArmorProfile\":\"\"}";
@@ -229,6 +228,35 @@ static void shape_rest(json_t *out, const char *text) {
 
     json_object_update_missing(out, rest);
     json_decref(rest);
+}
+
+/* Null is what was not asked for, where docker has it so. */
+static void shape_limits(const bulkhead_value *limits, json_t *out) {
+    static const struct {
+        const char *key, *field;
+    } numbers[] = {{"CpuShares", "cpu_shares"},
+                   {"Memory", "memory"},
+                   {"NanoCpus", "nano_cpus"},
+                   {"BlkioWeight", "blkio_weight"},
+                   {"CpuPeriod", "cpu_period"},
+                   {"CpuQuota", "cpu_quota"},
+                   {"MemoryReservation", "memory_reservation"},
+                   {"MemorySwap", "memory_swap"}};
+    int64_t pids = bulkhead_get_int(limits, "pids_limit");
+
+    for (size_t i = 0; i < BH_ARRAY_LEN(numbers); i++)
+        json_object_set_new(out, numbers[i].key, json_integer(bulkhead_get_int(limits, numbers[i].field)));
+    json_object_set_new(out, "CpusetCpus", shape_text(bulkhead_get_str(limits, "cpuset_cpus")));
+    json_object_set_new(out, "CpusetMems", shape_text(bulkhead_get_str(limits, "cpuset_mems")));
+    json_object_set_new(out, "MemorySwappiness",
+                        bulkhead_get_bool(limits, "memory_swappiness_set")
+                            ? json_integer(bulkhead_get_int(limits, "memory_swappiness"))
+                            : json_null());
+    json_object_set_new(out, "OomKillDisable",
+                        bulkhead_get_bool(limits, "oom_kill_disable_set")
+                            ? json_boolean(bulkhead_get_bool(limits, "oom_kill_disable"))
+                            : json_null());
+    json_object_set_new(out, "PidsLimit", pids != 0 ? json_integer(pids) : json_null());
 }
 
 static json_t *shape_host_config(const bulkhead_value *spec) {
@@ -269,7 +297,8 @@ static json_t *shape_host_config(const bulkhead_value *spec) {
     json_object_set_new(out, "Devices", shape_devices(bulkhead_get(spec, "device")));
     if (bulkhead_count(bulkhead_get(spec, "sysctl")) > 0)
         json_object_set_new(out, "Sysctls", shape_words(bulkhead_get(spec, "sysctl")));
-    shape_rest(out, no_limits);
+    shape_limits(bulkhead_get(spec, "limits"), out);
+    shape_rest(out, same_of_all);
     return out;
 }
 

@@ -19,6 +19,9 @@ int cli_spec_of(const struct cli_args *args, bulkhead_value **out, struct bh_err
 int cli_hosts_of(const struct cli_args *args, bulkhead_value *out, struct bh_err *err);
 /* --security-opt into out's field security_opt; a profile's file is read. */
 int cli_security_of(const struct cli_args *args, bulkhead_value *out, struct bh_err *err);
+/* The limits of run and create, and those that build has of them, into out's field limits. */
+int cli_limits_of(const struct cli_args *args, bulkhead_value *out, struct bh_err *err);
+int cli_build_limits_of(const struct cli_args *args, bulkhead_value *out, struct bh_err *err);
 /* -e and --env-file, also for exec: "K=V" entries, a bare K taken from our own environment. */
 int cli_env_of(const struct cli_args *args, bulkhead_value **out_list, struct bh_err *err);
 

@@ -11,17 +11,25 @@
 #include "bulkhead/bulkhead.h"
 #include "value.h"
 
-int bulkhead_container_create(bulkhead *b, const char *name, const bulkhead_value *spec, char **out_id,
-                              struct bulkhead_error *err) {
-    bulkhead_value *request = bulkhead_map_new(), *reply = NULL;
+int bulkhead_container_make(bulkhead *b, const char *name, const bulkhead_value *spec, bulkhead_value **out_reply,
+                            struct bulkhead_error *err) {
+    bulkhead_value *request = bulkhead_map_new();
     int r;
 
     bulkhead_set_str(request, "name", name);
     /* The request borrows the caller's spec for the time of the call. */
     bulkhead_set(request, "spec", (bulkhead_value *)(uintptr_t)spec);
-    r = bulkhead_call(b, "runtime", "ContainerCreate", request, 0, &reply, err);
+    r = bulkhead_call(b, "runtime", "ContainerCreate", request, 0, out_reply, err);
     value_detach(request, "spec");
     bulkhead_value_free(request);
+    return r;
+}
+
+int bulkhead_container_create(bulkhead *b, const char *name, const bulkhead_value *spec, char **out_id,
+                              struct bulkhead_error *err) {
+    bulkhead_value *reply = NULL;
+    int r = bulkhead_container_make(b, name, spec, &reply, err);
+
     if (r != 0)
         return r;
     *out_id = bh_xstrdup(bulkhead_get_str(reply, "id"));

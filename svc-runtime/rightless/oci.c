@@ -228,13 +228,56 @@ static void devices(struct bh_buf *b, const struct lnc_oci *c) {
     bh_buf_addc(b, ']');
 }
 
-/* Memory without swap beside it, as a limit that holds; a tenth of a second is the period of processors. */
-static void limits(struct bh_buf *b, const struct rt_spec *s) {
-    if (s->memory != 0)
-        bh_buf_addf(b, ",\"memory\":{\"limit\":%llu,\"swap\":%llu}", (unsigned long long)s->memory,
-                    (unsigned long long)s->memory);
-    if (s->nano_cpus != 0)
-        bh_buf_addf(b, ",\"cpu\":{\"period\":100000,\"quota\":%llu}", (unsigned long long)(s->nano_cpus / 10000));
+static void number(struct bh_buf *b, const char *key, int64_t value) {
+    comma(b);
+    bh_buf_addf(b, "\"%s\":%lld", key, (long long)value);
+}
+
+static void limit(struct bh_buf *b, const char *key, int64_t value) {
+    if (value != 0)
+        number(b, key, value);
+}
+
+static void set(struct bh_buf *b, const char *key, const char *list) {
+    if (list == NULL || list[0] == 0)
+        return;
+    comma(b);
+    key_str(b, key, list);
+}
+
+/* Swap without limit is what a new cgroup has. */
+static void memory_limits(struct bh_buf *b, const struct rt_limits *l) {
+    bh_buf_adds(b, ",\"memory\":{");
+    limit(b, "limit", (int64_t)l->memory);
+    limit(b, "reservation", (int64_t)l->reservation);
+    limit(b, "swap", l->swap > 0 ? l->swap : 0);
+    if (l->flags & RT_LIMIT_SWAPPINESS)
+        number(b, "swappiness", l->swappiness);
+    if (l->flags & RT_LIMIT_NO_OOM_KILL) {
+        comma(b);
+        bh_buf_adds(b, "\"disableOOMKiller\":true");
+    }
+    bh_buf_addc(b, '}');
+}
+
+/* A tenth of a second is the period of processors. */
+static void cpu_limits(struct bh_buf *b, const struct rt_limits *l) {
+    bh_buf_adds(b, ",\"cpu\":{");
+    limit(b, "shares", l->shares);
+    limit(b, "period", l->nano_cpus != 0 ? 100000 : l->period);
+    limit(b, "quota", l->nano_cpus != 0 ? l->nano_cpus / 10000 : l->quota);
+    set(b, "cpus", l->cpus);
+    set(b, "mems", l->mems);
+    bh_buf_addc(b, '}');
+}
+
+static void limits(struct bh_buf *b, const struct rt_limits *l) {
+    memory_limits(b, l);
+    cpu_limits(b, l);
+    if (l->pids > 0)
+        bh_buf_addf(b, ",\"pids\":{\"limit\":%lld}", (long long)l->pids);
+    if (l->blkio_weight != 0)
+        bh_buf_addf(b, ",\"blockIO\":{\"weight\":%u}", l->blkio_weight);
 }
 
 static void device_rules(struct bh_buf *b, const struct lnc_oci *c) {
@@ -435,7 +478,7 @@ void lnc_oci_config(struct bh_buf *b, const struct lnc_oci *c) {
         bh_buf_adds(b, ",\"resources\":{");
     if (c->cgroup) {
         device_rules(b, c);
-        limits(b, c->spec);
+        limits(b, &c->spec->limits);
     }
     bh_buf_addc(b, '}');
     devices(b, c);

@@ -81,6 +81,20 @@ struct rt_launch_reply {
     char hint[256];
 };
 
+/* What containers can be limited in: the kernel has a file for it beside their cgroups. */
+enum rt_held {
+    RT_HELD_MEMORY = 1 << 0,
+    RT_HELD_SWAP = 1 << 1,
+    RT_HELD_SWAPPINESS = 1 << 2,
+    RT_HELD_RESERVATION = 1 << 3,
+    RT_HELD_OOM_KILL = 1 << 4,
+    RT_HELD_CPU_CFS = 1 << 5,
+    RT_HELD_CPU_SHARES = 1 << 6,
+    RT_HELD_CPUSET = 1 << 7,
+    RT_HELD_PIDS = 1 << 8,
+    RT_HELD_BLKIO = 1 << 9
+};
+
 /* Answer to INFO, in place of rt_launch_reply.  form, runtime, their reasons and the kernel's part in them: filled in
  * by runtime, out of its trial. */
 struct rt_launch_info {
@@ -96,6 +110,8 @@ struct rt_launch_info {
     uint32_t cgroup;                                                              /* 1, 2, 3 = hybrid, 0 none */
     uint32_t landlock_abi;
     uint32_t apparmor, selinux;
+    uint32_t held;                         /* RT_HELD_* */
+    char cpus[128], mems[128];             /* that a container may be bound to: "0-3" */
     uint64_t id_pool_first, id_pool_count; /* ranges */
 };
 

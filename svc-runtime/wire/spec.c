@@ -192,21 +192,55 @@ static bool has_seccomp(const struct rt_seccomp *c) {
     return c->action != NULL && c->action[0] != 0;
 }
 
+static bool is_word(const char *s) {
+    return s != NULL && s[0] != 0;
+}
+
+/* Beside memory and processors, which came first. */
+static bool has_limits(const struct rt_limits *l) {
+    return l->reservation != 0 || l->swap != 0 || l->shares != 0 || l->period != 0 || l->quota != 0 || l->pids != 0 ||
+           l->blkio_weight != 0 || l->flags != 0 || is_word(l->cpus) || is_word(l->mems);
+}
+
 static bool has_more(const struct rt_spec *s) {
-    return s->n_files > 0 || s->memory != 0 || s->nano_cpus != 0 || has_seccomp(&s->seccomp);
+    return s->n_files > 0 || s->limits.memory != 0 || s->limits.nano_cpus != 0 || has_seccomp(&s->seccomp);
+}
+
+static void walk_i64(struct walk *w, int64_t *v) {
+    walk_bytes(w, v, sizeof(*v));
+}
+
+/* Left out, as the part before it, where it holds nothing: records from before there were limits end here. */
+static void walk_limits(struct walk *w, struct rt_limits *l) {
+    if (w->out != NULL ? !has_limits(l) : w->left == 0)
+        return;
+    walk_u64(w, &l->reservation);
+    walk_i64(w, &l->swap);
+    walk_i64(w, &l->shares);
+    walk_i64(w, &l->period);
+    walk_i64(w, &l->quota);
+    walk_i64(w, &l->pids);
+    walk_u32(w, &l->blkio_weight);
+    walk_u32(w, &l->flags);
+    walk_u32(w, &l->swappiness);
+    walk_str(w, &l->cpus);
+    walk_str(w, &l->mems);
+    if (w->bad == NULL && !has_limits(l))
+        w->bad = "its limits are empty";
 }
 
 /* What most specifications have not got is left out of them; there, it holds something: one form for each. */
 static void walk_more(struct walk *w, struct rt_spec *s) {
-    if (w->out != NULL ? !has_more(s) : w->left == 0)
+    if (w->out != NULL ? !has_more(s) && !has_limits(&s->limits) : w->left == 0)
         return;
     walk_files(w, s);
-    walk_u64(w, &s->memory);
-    walk_u64(w, &s->nano_cpus);
+    walk_u64(w, &s->limits.memory);
+    walk_i64(w, &s->limits.nano_cpus);
     walk_seccomp(w, &s->seccomp);
     if (w->bad == NULL && w->out == NULL && !has_seccomp(&s->seccomp) && s->seccomp.n_rules > 0)
         w->bad = "it has rules of a seccomp profile and no profile";
-    if (w->bad == NULL && !has_more(s))
+    walk_limits(w, &s->limits);
+    if (w->bad == NULL && !has_more(s) && !has_limits(&s->limits))
         w->bad = "its last part is empty";
 }
 

@@ -68,6 +68,24 @@ struct rt_ulimit {
     uint64_t soft, hard;
 };
 
+/* What the kernel holds its processes to by their cgroup; 0, "" and NULL: not limited. */
+enum rt_limit_flags {
+    RT_LIMIT_SWAPPINESS = 1 << 0,  /* `swappiness` was asked for */
+    RT_LIMIT_OOM_KNOWN = 1 << 1,   /* this host can switch the out-of-memory killer off */
+    RT_LIMIT_NO_OOM_KILL = 1 << 2, /* and so it is for this container */
+};
+struct rt_limits {
+    uint64_t memory, reservation;  /* bytes */
+    int64_t nano_cpus;             /* 1e9 is one processor */
+    int64_t swap;                  /* memory and swap together; -1: no limit of swap */
+    int64_t shares, period, quota; /* of processors; microseconds, a quota less than 0 is none */
+    int64_t pids;
+    uint32_t blkio_weight;
+    uint32_t flags; /* RT_LIMIT_* */
+    uint32_t swappiness;
+    char *cpus, *mems; /* "0-2,5" */
+};
+
 struct rt_device {
     char *source, *target; /* --device, administrators only */
     char *access;          /* "rwm" */
@@ -157,9 +175,8 @@ struct rt_spec {
     char *seccomp_profile; /* always "": from before there was `seccomp` */
     struct rt_file *files; /* of steps of a build; from here on, all is left out when none is set */
     uint32_t n_files;
-    uint64_t memory;    /* bytes, 0: no limit; where there is a cgroup */
-    uint64_t nano_cpus; /* 1e9 is one processor, 0: no limit */
     struct rt_seccomp seccomp;
+    struct rt_limits limits; /* where there is a cgroup */
 };
 
 int rt_spec_encode(const struct rt_spec *spec, struct bh_buf *out, struct bh_err *err);

@@ -707,8 +707,8 @@ def _(e):
 
 @case("flags of later versions say so and exit 125; wrong values too")
 def _(e):
-    for flags in (["-p", "80:80"], ["-m", "64m"], ["--cpus", "1"], ["--restart", "always"], ["--health-cmd", "x"], ["--memory", "1g"], ["-P"], ["--pids-limit", "9"],
-                  ["--volumes-from", "x"], ["--gpus", "all"], ["--link", "a"], ["--cpu-shares", "5"], ["--runtime", "runc"], ["--ulimit", "nofile"],
+    for flags in (["-p", "80:80"], ["--restart", "always"], ["--health-cmd", "x"], ["-P"], ["--cgroup-parent", "x"],
+                  ["--volumes-from", "x"], ["--gpus", "all"], ["--link", "a"], ["--runtime", "runc"], ["--ulimit", "nofile"],
                   ["--security-opt", "nosuch"], ["--mount", "type=nosuch,target=/x"], ["-e", "=x"], ["--log-driver", "syslog"], ["--stop-signal", "NOSUCH"], ["--userns", "x"]):
         done = e.cli("run", "--rm", *flags, "bb", "true", check=False)
         assert done.returncode == 125 and len(done.stderr.strip().splitlines()) == 1, f"{flags}\n  {show(done)}"

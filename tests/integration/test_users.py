@@ -54,7 +54,8 @@ def _(e):
 @case("what only an administrator may is refused with its name, and nothing is made")
 def _(e):
     for flags in (["--privileged"], ["--userns", "host"], ["--cap-add", "SYS_ADMIN"], ["--security-opt", "seccomp=unconfined"], ["--device", "/dev/null"],
-                  ["--pid", "host"], ["--ipc", "host"], ["--uts", "host"], ["--security-opt", "systempaths=unconfined"], ["--network", "host"]):
+                  ["--pid", "host"], ["--ipc", "host"], ["--uts", "host"], ["--security-opt", "systempaths=unconfined"], ["--network", "host"],
+                  ["-c", "2048"]):
         done = e.cli("run", "--rm", *flags, "bb:1", "true", check=False, **ANN)
         assert done.returncode == 125 and done.stderr.strip(), (flags, done.returncode, done.stderr)
         has(done.stderr, r"(?i)administrator|not allowed|may not")

@@ -195,6 +195,9 @@ BULKHEAD_API int bulkhead_context_put(bulkhead *b, const char *key, const char *
 /* spec: ContainerSpec of proto/runtime.proto as a value; *out_id malloc'd, 64 hex. */
 BULKHEAD_API int bulkhead_container_create(bulkhead *b, const char *name, const bulkhead_value *spec, char **out_id,
                                            struct bulkhead_error *err);
+/* The same with the whole reply: `id`, and as `warning` what this host cannot do of the specification. */
+BULKHEAD_API int bulkhead_container_make(bulkhead *b, const char *name, const bulkhead_value *spec,
+                                         bulkhead_value **out_reply, struct bulkhead_error *err);
 /* stdio: up to three descriptors (-1: not attached), ends of pipes or sockets that the engine's monitor
  * reads and writes directly; NULL: start detached. */
 BULKHEAD_API int bulkhead_container_start(bulkhead *b, const char *container, const int stdio[3],

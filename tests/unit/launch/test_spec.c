@@ -55,8 +55,8 @@ static struct rt_spec with_files(void) {
 
     s.files = f;
     s.n_files = 2;
-    s.memory = 1 << 30;
-    s.nano_cpus = 5;
+    s.limits.memory = 1 << 30;
+    s.limits.nano_cpus = 5;
     return s;
 }
 
@@ -107,8 +107,8 @@ static void test_files(void **state) {
     assert_memory_equal(out.files[0].data, "x\0y", 3);
     assert_int_equal(out.files[0].gid, 2);
     assert_int_equal(out.files[1].mode, 0755);
-    assert_int_equal(out.memory, 1 << 30);
-    assert_int_equal(out.nano_cpus, 5);
+    assert_int_equal(out.limits.memory, 1 << 30);
+    assert_int_equal(out.limits.nano_cpus, 5);
     for (size_t n = a.len - 40; n < a.len; n++)
         assert_int_equal(rt_spec_decode(a.data, n, &arena, &out, &err), BH_E_INVALID);
     bh_buf_fini(&a);
@@ -118,6 +118,57 @@ static void test_files(void **state) {
     assert_int_equal(rt_spec_decode(a.data, a.len, &arena, &out, &err), BH_E_INVALID);
     free(more.files);
     bh_buf_fini(&a);
+    bh_arena_fini(&arena);
+}
+
+static struct rt_spec with_limits(void) {
+    struct rt_spec s = full();
+
+    s.limits = (struct rt_limits){.reservation = 1,
+                                  .swap = -1,
+                                  .shares = 2,
+                                  .period = 3,
+                                  .quota = -4,
+                                  .pids = 5,
+                                  .blkio_weight = 6,
+                                  .flags = RT_LIMIT_SWAPPINESS,
+                                  .swappiness = 7,
+                                  .cpus = "0-2",
+                                  .mems = "0"};
+    return s;
+}
+
+/* Records from before there were limits are the same with their last part left out. */
+static void test_limits(void **state) {
+    const struct rt_spec in = with_limits(), old = with_files(), plain = full();
+    struct rt_spec out;
+    struct bh_buf a, b, c;
+    struct bh_arena arena;
+    struct bh_err err = BH_ERR_INIT;
+
+    (void)state;
+    bh_arena_init(&arena, 1 << 20);
+    assert_int_equal(rt_spec_encode(&in, &a, &err), 0);
+    assert_int_equal(rt_spec_encode(&old, &b, &err), 0);
+    assert_int_equal(rt_spec_encode(&plain, &c, &err), 0);
+    assert_int_equal(rt_spec_decode(a.data, a.len, &arena, &out, &err), 0);
+    assert_int_equal(out.limits.reservation, 1);
+    assert_int_equal(out.limits.swap, -1);
+    assert_int_equal(out.limits.quota, -4);
+    assert_int_equal(out.limits.pids, 5);
+    assert_int_equal(out.limits.blkio_weight, 6);
+    assert_int_equal(out.limits.swappiness, 7);
+    assert_string_equal(out.limits.cpus, "0-2");
+    assert_string_equal(out.limits.mems, "0");
+    assert_int_equal(rt_spec_decode(b.data, b.len, &arena, &out, &err), 0);
+    assert_int_equal(out.limits.pids, 0);
+    assert_int_equal(rt_spec_decode(c.data, c.len, &arena, &out, &err), 0);
+    assert_int_equal(out.limits.memory, 0);
+    for (size_t n = c.len + 1; n < a.len; n++)
+        assert_int_equal(rt_spec_decode(a.data, n, &arena, &out, &err), BH_E_INVALID);
+    bh_buf_fini(&a);
+    bh_buf_fini(&b);
+    bh_buf_fini(&c);
     bh_arena_fini(&arena);
 }
 
@@ -213,8 +264,9 @@ static void test_too_large(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_files),
-                                       cmocka_unit_test(test_seccomp),    cmocka_unit_test(test_hostile),
-                                       cmocka_unit_test(test_no_program), cmocka_unit_test(test_too_large)};
+                                       cmocka_unit_test(test_limits),     cmocka_unit_test(test_seccomp),
+                                       cmocka_unit_test(test_hostile),    cmocka_unit_test(test_no_program),
+                                       cmocka_unit_test(test_too_large)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

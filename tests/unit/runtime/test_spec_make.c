@@ -698,6 +698,8 @@ static void administrators_only(void **state) {
     rows[n].devices = &device;
     rows[n++].n_devices = 1;
     rows[n++].oom_score_adj = -1;
+    rows[n++].limits.shares = 1025;
+    rows[n++].limits.blkio_weight = 10;
     for (size_t i = 0; i < n; i++) {
         bh_err_clear(&err);
         assert_int_equal(rt_policy_create(&admin, &rows[i], &err), 0);
