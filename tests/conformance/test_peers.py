@@ -2,11 +2,12 @@
 
 Real programs, nothing downloaded.  What is not installed, or does not start here, is skipped.
 """
-import io, json, os, shutil, subprocess, sys, tarfile, tempfile, time
+import io, json, os, shutil, subprocess, sys, tarfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
 from cases import Skip, case, inspect, out, run, same  # noqa: E402
+from dockerd import Dockerd  # noqa: E402
 
 ONE = mk.busybox({"Env": ["PATH=/bin", "Q=a b"], "Cmd": ["sh", "-c", "cat /data/one"], "Labels": {"l": "1"}, "WorkingDir": "/data"},
                  [[("data", None, 0o755), ("data/one", b"one\n", 0o644), ("data/gone", b"x", 0o644)], [("data/.wh.gone", b"", 0o644)]])
@@ -135,58 +136,18 @@ def _(e):
 
 # ---- docker ----
 
-class Docker:
-    """dockerd of this host with folders and a socket of its own."""
-
-    def __init__(self, folder):
-        need("dockerd"), need("docker")
-        self.top = os.path.join(folder, "docker")
-        os.makedirs(self.top)
-        self.socket = f"unix://{self.top}/sock"
-        mk.write(f"{self.top}/config", b"{}")
-        self.log = open(f"{self.top}/log", "w")
-        self.process = subprocess.Popen(
-            ["dockerd", "--config-file", f"{self.top}/config", "--data-root", f"{self.top}/data", "--exec-root", f"{self.top}/exec",
-             "--pidfile", f"{self.top}/pid", "-H", self.socket, "--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-masq=false"],
-            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-        for _ in range(150):
-            if subprocess.run(["docker", "-H", self.socket, "version"], capture_output=True).returncode == 0:
-                return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        self.close()
-        raise Skip("dockerd does not start here")
-
-    def __call__(self, *words):
-        return sh("docker", "-H", self.socket, *words)
-
-    def ids(self):
-        rows = self("images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
-        return dict(row.split() for row in rows)
-
-    def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-        with open("/proc/self/mountinfo") as f:
-            points = [line.split()[4] for line in f if self.top in line.split()[4]]
-        for point in sorted(points, reverse=True):
-            subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
+def ids_in(docker):
+    rows = docker("images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
+    return dict(row.split() for row in rows)
 
 
 @case("docker loads what we save, and its saves and exports are read")
 def _(e):
-    docker = Docker(e.folder)
-    try:
+    with Dockerd(e.folder) as docker:
         docker("load", "-i", file(e, "ours.tar"))
         docker("load", "-i", file(e, "made.tar"))
         want = {"peer/one:1": ONE.id, "peer/two:latest": TWO.id, "peer/made:1": digests["made"]}
-        same(docker.ids(), want)
+        same(ids_in(docker), want)
         same(json.loads(docker("inspect", "peer/made:1"))[0]["RootFS"]["Layers"][:-1], [mk.sha(layer) for layer in ONE.layers])
         docker("tag", "peer/one:1", "other/name:x")
         docker("save", "-o", file(e, "docker.tar"), *want, "other/name:x")
@@ -209,8 +170,6 @@ def _(e):
         out(e, "export", "-o", file(e, "back.tar"), "back")
         docker("import", file(e, "back.tar"), "back:1")
         out(e, "rm", "back")
-    finally:
-        docker.close()
 
 
 # ---- podman ----

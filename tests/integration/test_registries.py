@@ -6,6 +6,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import makeimage as mk  # noqa: E402
 from cases import Skip, case, ends, fails, has, inspect, lacks, out, run, same, until  # noqa: E402
 from certificates import Authority  # noqa: E402
+from dockerd import Dockerd  # noqa: E402
 from dockerregistry import DockerRegistry, bcrypt  # noqa: E402
 from proxyserver import ProxyServer  # noqa: E402
 from tokenserver import TokenServer  # noqa: E402
@@ -731,41 +732,9 @@ def _(e):
         sh(*podman, "rmi", "-af")
 
 
-@contextlib.contextmanager
-def dockerd(folder):
-    """One of the test's own: a function that runs docker with it."""
-    need("dockerd"), need("docker")
-    top = os.path.join(folder, "dockerd")
-    os.makedirs(top)
-    mk.write(f"{top}/config", b"{}")
-    docker = ["docker", "-H", f"unix://{top}/sock"]
-    with open(f"{top}/log", "w") as log:
-        process = subprocess.Popen(
-            ["dockerd", "--config-file", f"{top}/config", "--data-root", f"{top}/data", "--exec-root", f"{top}/exec", "--pidfile", f"{top}/pid",
-             "-H", docker[2], "--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-masq=false"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        end = time.monotonic() + 20
-        while subprocess.run([*docker, "version"], capture_output=True).returncode != 0:
-            if process.poll() is not None or time.monotonic() > end:
-                raise Skip("dockerd does not start here")
-            time.sleep(0.1)
-        yield lambda *words: sh(*docker, *words)
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        with open("/proc/self/mountinfo") as f:
-            points = [line.split()[4] for line in f if f" {top}/" in line]
-        for point in sorted(points, reverse=True):
-            subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
-
-
 @case("docker pulls what we push, and the reverse, with the same digests")
 def _(e):
-    with dockerd(e.folder) as docker, P.plain as r:
+    with Dockerd(e.folder) as docker, P.plain as r:
         name, back = f"{r.host}/docker/ours:1", f"{r.host}/docker/theirs:1"
         im = load(e, image("for docker", mk.tar_of([("d", random.Random(9).randbytes(200000), 0o644)])), name)
         out(e, "push", name)

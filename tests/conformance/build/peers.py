@@ -6,19 +6,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
-import time
 
-
-class Missing(Exception):
-    """This host cannot run the peer."""
-
-
-def unmount(top):
-    with open("/proc/self/mountinfo") as f:
-        points = [line.split()[4] for line in f if line.split()[4].startswith(top + "/")]
-    for point in sorted(points, reverse=True):
-        subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
+from cases import Skip  # noqa: E402
+from dockerd import Dockerd, unmount  # noqa: E402
 
 
 def run(words, **more):
@@ -49,32 +42,12 @@ def read_archive(path, reader):
     return found
 
 
-class Docker:
+class Docker(Dockerd):
     name, has_layers = "docker", True
 
     def __init__(self, folder):
         # A client newer than 20.10 has BuildKit only with a plugin that Debian does not have.
-        self.client = next((c for c in ("/usr/bin/docker", shutil.which("docker")) if c and os.path.exists(c)), None)
-        if not self.client or not shutil.which("dockerd"):
-            raise Missing("docker is not installed")
-        self.top = os.path.join(folder, "docker")
-        os.makedirs(self.top)
-        with open(f"{self.top}/config", "w") as f:
-            f.write("{}")
-        self.log = open(f"{self.top}/log", "w")
-        self.words = [self.client, "-H", f"unix://{self.top}/sock"]
-        self.process = subprocess.Popen(
-            ["dockerd", "--config-file", f"{self.top}/config", "--data-root", f"{self.top}/data", "--exec-root", f"{self.top}/exec",
-             "--pidfile", f"{self.top}/pid", "-H", f"unix://{self.top}/sock", "--iptables=false", "--ip6tables=false", "--bridge=none",
-             "--ip-masq=false"], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-        for _ in range(150):
-            if run([*self.words, "version"]).returncode == 0:
-                return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        self.close()
-        raise Missing("dockerd does not start here")
+        super().__init__(folder, next((c for c in ("/usr/bin/docker", shutil.which("docker")) if c and os.path.exists(c)), "docker"))
 
     def version(self):
         return run([*self.words, "version", "--format", "{{.Server.Version}}"]).stdout.decode().strip()
@@ -100,29 +73,19 @@ class Docker:
             found.update(read_archive(path, reader))
         return found
 
-    def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-        unmount(self.top)
-
 
 class Buildah:
     name, has_layers = "buildah", False  # one for all steps
 
     def __init__(self, folder):
         if not shutil.which("buildah"):
-            raise Missing("buildah is not installed")
+            raise Skip("buildah is not installed")
         self.top = os.path.join(folder, "buildah")
         os.makedirs(self.top)
         self.words = ["buildah", "--root", f"{self.top}/root", "--runroot", f"{self.top}/run", "--storage-driver", "overlay"]
         done = run([*self.words, "info"])
         if done.returncode != 0:
-            raise Missing(f"buildah does not work here: {done.stderr[-200:]!r}")
+            raise Skip(f"buildah does not work here: {done.stderr[-200:]!r}")
 
     def version(self):
         return run(["buildah", "version", "--json"]).stdout and json.loads(run(["buildah", "version", "--json"]).stdout)["version"]

@@ -48,7 +48,7 @@ def ask_peers(cases):
         for make in (peers.Docker, peers.Buildah):
             try:
                 peer = make(folder)
-            except peers.Missing as why:
+            except peers.Skip as why:
                 print(f"{make.name}: {why}", file=sys.stderr)
                 continue
             try:
