@@ -17,7 +17,7 @@ static size_t address_of(const char *text, unsigned char out[16]) {
     size_t n = strlen(text);
     bool bracketed = n > 2 && text[0] == '[' && text[n - 1] == ']';
 
-    if (!bh_str_copy_n(bare, sizeof bare, text + bracketed, n - 2 * bracketed))
+    if (!bh_str_copy_n(bare, sizeof bare, text + bracketed, bracketed ? n - 2 : n))
         return 0;
     return inet_pton(AF_INET, bare, out) == 1 ? 4 : inet_pton(AF_INET6, bare, out) == 1 ? 16 : 0;
 }
