@@ -288,7 +288,7 @@ static int make(struct store *s, const struct store_context_put *p, int raw, con
                 struct store_context_result *out, struct bh_err *err) {
     struct store_context *c = store_context_new(p->owner, p->key, id);
     struct store_context *old = store_context_newest(s, p->owner, p->key);
-    struct store_context_found found;
+    struct store_context_found found = {0};
     BH_SCOPE_CLOSE int pack = -1;
 
     bool reserved = (old == NULL || old->n_packs + 1 < BH_CONTEXT_PACKS) && store_context_reserve(s, c);

@@ -283,7 +283,7 @@ static int find_blob(struct store *s, struct store_hold *h, const char *digest, 
 int store_hold_blob(struct store *s, struct store_hold *h, const char *digest, int *out_fd, uint64_t *out_offset,
                     uint64_t *out_size, struct bh_err *err) {
     struct bh_digest d;
-    enum store_tree tree;
+    enum store_tree tree = STORE_BLOBS;
 
     if (bh_digest_parse(digest, &d, err) != 0 || find_blob(s, h, digest, &tree, out_size, err) != 0)
         return err->code;

@@ -119,7 +119,7 @@ static int plan_image(struct store_pushing *x, struct store_db *db, struct store
         return bh_err_set(err, BH_E_DATA_LOSS, "image %.19s has other layers than its manifest", im.id);
     o->as_it_came = true;
     for (size_t i = 0; i < o->n; i++) {
-        bool stays;
+        bool stays = false;
 
         if (plan_layer(x, db, o, i, &stays, err) != 0)
             return err->code;
@@ -323,7 +323,7 @@ static int hold_all(struct store_pushing *x, struct bh_err *err) {
 
 int store_push_choose(struct store_pushing *x, struct bh_err *err) {
     struct store_document_result index = {0};
-    struct store_found found;
+    struct store_found found = {0};
 
     if (find_image(x, &found, err) != 0 ||
         (found.index[0] != '\0' && x->p->platform[0] == '\0' && index_entries(x, found.index, &index, err) != 0))
