@@ -12,6 +12,7 @@
 #include "convert_rpc.h"
 #include "job.h"
 #include "methods.h"
+#include "recipe_outline.h"
 #include "room.h"
 #include "rpc/server.h"
 
@@ -19,7 +20,7 @@
 
 struct uses {
     struct build_job *job;
-    struct bh_strlist paths, names, secrets, ssh;
+    struct bh_strlist paths, names, secrets, ssh, secrets_required, ssh_required;
     struct bh_err *err;
     bool failed;
 };
@@ -88,8 +89,12 @@ static void use_mounts(struct uses *u, size_t at, const struct build_instruction
             use_path(u, m.source != NULL && m.source[0] != '\0' ? m.source : "/");
         if (m.type == BUILD_MOUNT_SECRET && m.id != NULL)
             use(u, &u->secrets, m.id);
+        if (m.type == BUILD_MOUNT_SECRET && m.id != NULL && m.required)
+            use(u, &u->secrets_required, m.id);
         if (m.type == BUILD_MOUNT_SSH && m.id != NULL)
             use(u, &u->ssh, m.id);
+        if (m.type == BUILD_MOUNT_SSH && m.id != NULL && m.required)
+            use(u, &u->ssh_required, m.id);
     }
 }
 
@@ -169,6 +174,9 @@ static int stages_msg(struct build_job *job, BD_MSG(CheckReply) * out, struct bh
         all[i].from = (char *)(base->origin == BUILD_ORIGIN_SCRATCH ? "scratch" : base->name != NULL ? base->name : "");
         all[i].steps = (uint32_t)job->recipe.stages[i].n;
         all[i].needed = job->stages.v[i].needed;
+        all[i].target = i == job->stages.target;
+        all[i].description =
+            (char *)build_outline_description(&job->recipe.stages[i].from->comments, job->recipe.stages[i].name);
         out->stage[i] = &all[i];
     }
     out->n_stage = job->stages.n;
@@ -209,6 +217,28 @@ static int args_msg(struct build_job *job, BD_MSG(CheckReply) * out, struct bh_e
     return 0;
 }
 
+static int outline_msg(struct build_job *job, BD_MSG(CheckReply) * out, struct bh_err *err) {
+    struct build_outline outline;
+    BD_MSG(OutlineArg) * all;
+
+    if (build_outline_make(&job->recipe, &job->globals, &job->stages, job->arena, &outline, err) != 0)
+        return err->code;
+    all = bh_oci_alloc(job->arena, (outline.n + 1) * sizeof *all, err);
+    out->outline = bh_oci_alloc(job->arena, (outline.n + 1) * sizeof *out->outline, err);
+    if (all == NULL || out->outline == NULL)
+        return err->code;
+    for (size_t i = 0; i < outline.n; i++) {
+        bulkhead__build__v1__outline_arg__init(&all[i]);
+        all[i].name = (char *)outline.v[i].name;
+        all[i].value = (char *)outline.v[i].value;
+        all[i].description = (char *)outline.v[i].description;
+        all[i].line = outline.v[i].line;
+        out->outline[i] = &all[i];
+    }
+    out->n_outline = outline.n;
+    return 0;
+}
+
 static int reply_of(struct build_job *job, struct uses *u, BD_MSG(CheckReply) * out, struct bh_err *err) {
     struct bh_err verdict = BH_ERR_INIT;
 
@@ -218,7 +248,8 @@ static int reply_of(struct build_job *job, struct uses *u, BD_MSG(CheckReply) * 
     if (job->notes.errors > 0)
         return 0;
     u->err = err;
-    if (find_uses(u) != 0 || stages_msg(job, out, err) != 0 || args_msg(job, out, err) != 0)
+    if (find_uses(u) != 0 || stages_msg(job, out, err) != 0 || args_msg(job, out, err) != 0 ||
+        outline_msg(job, out, err) != 0)
         return err->code;
     out->context_path = (char **)u->paths.v;
     out->n_context_path = u->paths.n;
@@ -228,6 +259,10 @@ static int reply_of(struct build_job *job, struct uses *u, BD_MSG(CheckReply) * 
     out->n_secret = u->secrets.n;
     out->ssh = (char **)u->ssh.v;
     out->n_ssh = u->ssh.n;
+    out->secret_required = (char **)u->secrets_required.v;
+    out->n_secret_required = u->secrets_required.n;
+    out->ssh_required = (char **)u->ssh_required.v;
+    out->n_ssh_required = u->ssh_required.n;
     return 0;
 }
 

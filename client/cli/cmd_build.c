@@ -59,7 +59,7 @@ const struct cli_opt cmd_build_opts[] = {
     {.name = "force-rm", .kind = CLI_BOOL, .flags = CLI_OPT_IGNORED, .help = "Always remove intermediate containers"},
     {.name = "format",
      .kind = CLI_STRING,
-     .help = "With --check: text or json",
+     .help = "With --check and --call: text or json",
      .def = "text",
      .complete = "text|json"},
     {.name = "ignorefile",

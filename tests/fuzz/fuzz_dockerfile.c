@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "svc-build/recipe_check.h"
+#include "svc-build/recipe_outline.h"
 #include "svc-build/recipe_stages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -51,6 +52,19 @@ static void one(const struct build_notes *notes, struct build_instruction *in, s
         build_scope_set_env(s, &copy, &err);
 }
 
+static void check_outline(const struct build_recipe *r, const struct build_globals *g,
+                          const struct build_stages *stages, struct bh_arena *arena) {
+    struct bh_err err = BH_ERR_INIT;
+    struct build_outline outline;
+
+    if (build_outline_make(r, g, stages, arena, &outline, &err) != 0)
+        return;
+    for (size_t i = 1; i < outline.n; i++) {
+        need(outline.v[i - 1].line <= outline.v[i].line);
+        need(strcmp(outline.v[i - 1].name, outline.v[i].name) != 0);
+    }
+}
+
 static void check_recipe(const struct build_recipe *r, struct build_notes *notes, struct bh_arena *arena) {
     static const char *const contexts[] = {"c"};
     struct build_inputs in = {
@@ -66,6 +80,7 @@ static void check_recipe(const struct build_recipe *r, struct build_notes *notes
     if (build_stages_resolve(r, &g, arena, notes, &stages, &err) == 0 && notes->errors == 0) {
         for (size_t i = 0; i < stages.n; i++)
             need(stages.v[i].base.origin != BUILD_ORIGIN_STAGE || stages.v[i].base.stage < i);
+        check_outline(r, &g, &stages, arena);
     }
     build_recipe_check(r, &input, arena, notes, &err);
     for (size_t i = 0; i < r->n_stages; i++) {

@@ -545,6 +545,43 @@ def _(e):
     out(e, "system", "check")
 
 
+@case("build: --call=outline and --call=targets print the tables of buildx")
+def _(e):
+    folder = context(e, "outlined", {"Dockerfile": """# GO_VERSION sets the version
+ARG GO_VERSION=1.22
+ARG BASE=bb
+ARG FULL=${BASE}:latest
+ARG NOBODY=1
+# tool is what
+# tool makes the tool
+FROM ${FULL} AS Tool
+ARG GO_VERSION
+# DEBUG is for\x1b[31m those who look
+ARG DEBUG
+ARG LONG_ARGUMENT_NAME=x$GO_VERSION
+RUN --mount=type=secret,id=key,required=true --mount=type=secret,id=other true
+FROM bb AS unused
+ARG UNUSED=1
+FROM bb AS release
+COPY --from=tool /etc /etc
+RUN --mount=type=ssh true
+"""})
+    same(out(e, "build", "--call=targets", folder), "TARGET            DESCRIPTION\ntool              is what\nunused            \nrelease (default) \n")
+    same(out(e, "build", "--call=outline", "--build-arg", "DEBUG=yes", folder),
+         "TARGET: release\n\n"
+         "BUILD ARG            VALUE       DESCRIPTION\n"
+         "GO_VERSION           1.22        sets the version\n"
+         "BASE                 bb          \n"
+         "FULL                 bb:latest   \n"
+         "DEBUG                yes         is for\\x1b[31m those who look\n"
+         "LONG_ARGUMENT_NAME   x1.22       \n\n"
+         "SECRET   REQUIRED\nkey      true\nother    \n\n"
+         "SSH       REQUIRED\ndefault   \n\n")
+    same(out(e, "build", "--call=outline", "--target", "tool", folder).splitlines()[:2], ["TARGET:      tool", "DESCRIPTION: is what"])
+    told = json.loads(out(e, "build", "--call=outline", "--format", "json", folder))
+    same([a["name"] for a in told["outline"]][:1], ["GO_VERSION"])
+
+
 # ---- logs ----
 
 @case("build: logs are kept, also long ones; history lists builds")
