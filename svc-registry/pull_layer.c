@@ -207,6 +207,7 @@ static int try_layer(struct reg_pull_layer *l, bool restart, bool *out_resumed, 
     int r;
 
     ask.restart = restart;
+    ask.alone = l->im->p->ask->diff_ids.n > 0;
     if (reg_layer_begin(l->im->p->hold, &ask, &layer, err) != 0)
         return err->code;
     if (!reg_pull_live_add(l->im, layer)) {

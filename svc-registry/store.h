@@ -64,6 +64,7 @@ struct reg_layer_ask {
     const char *digest, *media_type, *diff_id;
     uint64_t size;
     bool restart;
+    bool alone; /* no image will follow that has it */
 };
 /* Which of n has the owner?  Those are under the hold then. */
 int reg_hold_have(struct reg_hold *h, const struct reg_layer_ask *asks, size_t n, bool *out, struct bh_err *err);

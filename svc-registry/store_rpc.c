@@ -318,6 +318,7 @@ int reg_layer_begin(struct reg_hold *h, const struct reg_layer_ask *ask, struct 
     req.media_type = (char *)ask->media_type;
     req.diff_id = (char *)ask->diff_id;
     req.restart = ask->restart;
+    req.alone = ask->alone;
     if (bh_stream_open(h->store->conn, SERVICE "LayerPut", &req.base, &options, &stream, err) != 0)
         return err->code;
     struct reg_layer *l = bh_xcalloc(1, sizeof *l);

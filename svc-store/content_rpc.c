@@ -223,6 +223,7 @@ int store_rpc_layer_put(void *room, struct bh_call *call, const ProtobufCMessage
         .diff_id = req->diff_id,
         .restart = req->restart,
         .source = req->source,
+        .alone = req->alone,
         .cancel_fd = bh_call_cancel_fd(call),
         .cancelled = layer_cancelled,
         .pipe = layer_pipe,

@@ -165,7 +165,7 @@ static int check_blob(struct receiving *x, uint64_t at, struct bh_hash *h, struc
 
 /* What has come is kept, if the image does not, as long as an unfinished download. */
 static int64_t parked_until(struct receiving *x) {
-    return store_options_now(x->s).partial_days == 0 ? 0 : store_partial_expiry(x->s);
+    return x->r->alone || store_options_now(x->s).partial_days == 0 ? 0 : store_partial_expiry(x->s);
 }
 
 /* Hashed by this room: verified. */

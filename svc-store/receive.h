@@ -24,6 +24,7 @@ struct store_receive {
     const char *diff_id; /* "": no layer, only kept */
     bool restart;
     const char *source; /* repository that has them, "": not told */
+    bool alone;         /* no image of the owner is to come that has it */
     int cancel_fd;
     bool (*cancelled)(void *arg);
     /* Tell the caller that bytes from offset on are wanted; the read end of the pipe that he got. */

@@ -60,7 +60,7 @@ def _(e):
     same(len(cached(changed)), 1)
     assert layers(e, "t:2")[at + 1] != first["RootFS"]["Layers"][at + 1], "COPY of another file"
     has(changed.stderr, "importing layer")
-    same(len(re.findall(r"(?m)^#\d+ importing layer", changed.stderr)), 1)
+    same(len(set(re.findall(r"(?m)^#\d+ (importing layer \S+)", changed.stderr))), 1)
     forget(e, "t:2")
     without = good(build(e, FILE, "--no-cache", "--cache-from", name, files={"f": "1"}, tag="t:3"))
     same(cached(without), [])
@@ -98,6 +98,18 @@ def _(e):
     forget(e, "t:1")
     good(build(e, FILE, "--cache-from", f"type=registry,ref={R.host}/cache/own:zstd", files={"f": "1"}, tag="t:1"))
     out(e, "system", "check")
+
+
+@case("cache: what came from a registry for a result that is no image goes with its records")
+def _(e):
+    ref = f"{R.host}/cache/gone:1"
+    out(e, "builder", "prune", "-af")
+    good(build(e, FILE, "--cache-to", f"type=registry,ref={ref},mode=max", files={"f": "gone"}, tag="t:9"))
+    forget(e, "t:9")
+    done = good(build(e, FILE, "--cache-from", f"type=registry,ref={ref}", "-o", os.path.join(e.folder, "gone"), files={"f": "gone"}))
+    same(len(set(re.findall(r"(?m)^#\d+ (importing layer \S+)", done.stderr))), 5)
+    out(e, "builder", "prune", "-af")
+    same(out(e, "builder", "du", "--filter", "type=regular", "--format", "{{.ID}}").strip(), "")
 
 
 @case("cache: type=local: a folder others read as a layout; one that is missing, or BuildKit's, is told and left out")
