@@ -128,12 +128,8 @@ static void put_name(struct bh_hash *h, const struct unp_dent *d) {
 }
 
 static void put_inode(struct bh_hash *h, const struct unp_inode *i) {
-    const bool below = (i->flags & UNP_I_BELOW) != 0;
-
-    put_u64(h, (uint64_t)i->mode << 32 | below);
+    put_u64(h, i->mode);
     put_u64(h, (uint64_t)i->uid << 32 | i->gid);
-    put_u64(h, below ? (uint64_t)i->mtime : 0);
-    put_u64(h, below ? i->mtime_nsec : 0);
     put_u64(h, S_ISREG(i->mode) ? i->u.at : 0);
     put_u64(h, unp_inode_is_dir(i) ? 0 : i->size);
     put_text(h, i->u.link, S_ISLNK(i->mode) ? i->size : 0);
@@ -145,7 +141,7 @@ int unp_compose_place_digest(struct unp_compose *c, struct bh_digest *out, struc
 
     if (bh_sha256_init(&h, err) != 0)
         return err->code;
-    put_u64(&h, c->placed);
+    put_u64(&h, c->placed == 0);
     put_u64(&h, c->tree.dents.n);
     for (uint32_t i = UNP_ROOT; i < c->tree.dents.n; i++)
         put_name(&h, unp_dent_at(&c->tree, i));

@@ -195,11 +195,9 @@ int unp_spot_restate(struct unp_compose *c, uint32_t dir, struct unp_text name, 
 
     if (unp_spot_made(c, s) != NULL)
         return 0;
-    if (unp_view_file(s->under, &f, err) != 0 || unp_spot_name(c, dir, name, s, err) != 0 ||
-        unp_spot_inode(c, s, &f, &inode, err) != 0)
+    if (unp_view_file(s->under, &f, err) != 0 || unp_spot_name(c, dir, name, s, err) != 0)
         return err->code;
-    unp_inode_at(&c->tree, inode)->flags |= UNP_I_BELOW;
-    return 0;
+    return unp_spot_inode(c, s, &f, &inode, err);
 }
 
 /* A folder that nobody has described: 0755, of root or of --chown's owner. */

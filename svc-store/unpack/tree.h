@@ -30,7 +30,6 @@ enum {                     /* unp_inode.flags */
        UNP_I_IMPLIED = 4, /* a directory that no entry describes */
        UNP_I_WHITEOUT = 8,
        UNP_I_INLINE = 16, /* a symlink whose target lies behind the inode */
-       UNP_I_BELOW = 32,  /* composed layers: a folder of the layers below, said once more */
 };
 
 struct unp_xblob {

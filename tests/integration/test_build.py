@@ -187,7 +187,7 @@ def cached(done):
 
 @case("build: a COPY comes from the cache whatever was done before it, unless its target is another then")
 def _(e):
-    file = "FROM bb\nWORKDIR /w\nCOPY one /w/one\nRUN cat /w/one/f > /seen\nCOPY many /w/many/\nCOPY more /w/many\n"
+    file = "FROM bb\nWORKDIR /w\nCOPY one /w/one\nRUN cat /w/one/f > /seen; touch /w/new; rm /w/new\nCOPY many /w/many/\nCOPY more /w/many\n"
     files = {"one/f": "1", "many/a": "a", "more/b": "b"}
     good(build(e, file, files=files))
     for change, want in (({"one/f": "22"}, ["WORKDIR /w", "COPY many", "COPY more"]), ({"many/a": "aa"}, ["WORKDIR /w", "COPY one", "RUN cat", "COPY more"]),
@@ -196,7 +196,7 @@ def _(e):
         same(sh(e, "cat /seen /w/one/f /w/many/a /w/many/b; ls -A /w /w/many"),
              "".join([*[{**files, **change}[name] for name in ("one/f", "one/f", "many/a", "more/b")], "/w:\nmany\none\n\n/w/many:\na\nb\n"]))
     good(build(e, "FROM bb\nCOPY many /x/\n", files=files, tag="on:1"))
-    for script, want, mode in (("true", ["COPY many"], "drwxr-xr-x"), ("mkdir /x", [], "drwxr-xr-x"), ("mkdir -m 0700 /x", [], "drwx------"), ("ln -s /old /x", [], "lrwxrwxrwx")):
+    for script, want, mode in (("true", ["COPY many"], "drwxr-xr-x"), ("mkdir /x", ["COPY many"], "drwxr-xr-x"), ("mkdir -m 0700 /x", [], "drwx------"), ("ln -s /old /x", [], "lrwxrwxrwx")):
         same(cached(good(build(e, f"FROM bb\nRUN {script}; echo '{script}' > /own\nCOPY many /x/\n", files=files, tag="on:2"))), want)
         same(sh(e, "cat /x/a /own; ls -ld /x | cut -c1-10", "on:2"), f"a{script}\n{mode}\n")
 

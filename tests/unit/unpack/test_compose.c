@@ -517,10 +517,10 @@ static void places(void **state) {
         {MADE_LAYER({.name = "d/", .type = '5', .mode = 0755, .uid = 3}, {.name = "d/e/", .type = '5'}), false},
         {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 4}, {.name = "d/e/", .type = '5'}), false},
         {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 3, .mtime = 7}, {.name = "d/e/", .type = '5'}),
-         false},
-        {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 3}), false},
+         true},
+        {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 3}), false}, /* 0644 there, 0755 when it is made */
         {MADE_LAYER({.name = "d/", .type = '5', .mode = 0750, .uid = 3}, {.name = "d/e/", .type = '5'},
-                    {.name = "d/app/bin/", .type = '5', .mode = 0700}),
+                    {.name = "d/app/", .type = '5', .mode = 0700}),
          false},
         {MADE_LAYER({.name = "x/", .type = '5', .mode = 0750, .uid = 3}, {.name = "x/e/", .type = '5'},
                     {.name = "d", .type = '2', .link = "x"}),
