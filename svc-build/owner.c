@@ -85,6 +85,8 @@ int build_owner_find(struct build_site *site, const char *text, int64_t *out_uid
         ids[1] = ids[0];
     else if (user[0] != '\0' && look_up(site, "/etc/passwd", user, user_fields, ids, 2, "user", err) != 0)
         return err->code;
+    if (colon != NULL && group[0] == '\0')
+        ids[1] = 0; /* as BuildKit has it, not the user's own group as chown(1) would */
     if (group[0] != '\0' && !number(group, &ids[1]) &&
         look_up(site, "/etc/group", group, group_fields, &ids[1], 1, "group", err) != 0)
         return err->code;

@@ -83,6 +83,8 @@ case("copy-chown-lonely", "FROM base:1\nCOPY --chown=lonely a /x\n", TREE)
 case("copy-chown-variable", "FROM base:1\nARG who=www\nENV grp=extra\nCOPY --chown=$who:${grp} a /x\n", TREE)
 case("copy-chown-unknown-user", "FROM base:1\nCOPY --chown=nobody a /x\n", TREE, fails=r"nobody",
      differs={"docker": "20.10 takes root for a name that it does not find, later ones refuse it"})
+case("copy-chown-one-half", "FROM base:1\nCOPY --chown=www: a /x\nCOPY --chown=:500 b /y\nCOPY --chown=7: d /z\n", TREE,
+     differs={"buildah": "takes the user's own group where docker takes root's"})
 case("copy-chown-unknown-group", "FROM base:1\nCOPY --chown=www:nobody a /x\n", TREE, fails=r"nobody",
      differs={"docker": "20.10 ignores a group that it does not find, later ones refuse it"})
 case("copy-chown-scratch-name", "FROM scratch\nCOPY --chown=www a /x\n", TREE, fails=r"www|passwd")
