@@ -4,11 +4,12 @@
   bench/compare.py [--build DIR] [--only WORD[,WORD]] [--quick] [--json FILE] [--without docker,podman]
 
 Rows: load, small (60,000 files), save, run, parallel, exec, commit, images, memory, disk; and builds (builds.py):
-cold, cached, changed, stages.  --only takes some of them and makes only the data that they need.  The engines take turns within a round, another one
-first in each; the first round is not counted.  Of every row: median and spread of wall time, median of
-user+system time (client, daemon, and children they waited for; what docker and podman leave to shims and
-conmon is not seen, which flatters them), the ratio to the better of the others (median and spread over the
-rounds), and where there is one the floor: the same physical work done bare.  Every act's result is checked.
+cold, cached, changed, stages.  --only takes some of them and makes only the data that they need.  The engines take
+turns within a round, another one first in each; the first round is not counted.  Of every row: median and spread of
+wall time, median of user+system time (client, daemon, and children they waited for; what docker and podman leave to
+shims and conmon is not seen, which flatters them; what they have not written to the disk when they are done, neither),
+the ratio to the better of the others (median and spread over the rounds), and where there is one the floor: the same
+physical work done bare.  Every act's result is checked.
 Needs root; docker (dockerd) and podman are used when they are installed.  Everything happens in one
 temporary folder and is removed.
 """
@@ -153,6 +154,7 @@ class Bench:
     def one(self, side, act, before, check):
         if before:
             before(side)
+        os.sync()  # what the engine before this one has left in memory is no work of this one
         cpu, t = cpu_now(side), time.perf_counter()
         out = act(side)
         t = time.perf_counter() - t

@@ -1,6 +1,6 @@
 #!/bin/sh
-# All benches in one go: bench/run.sh [BUILD] [options of compare.py].  Needs root; a release build is the one to
-# measure.  First what a call costs beside a bare socket, then the whole beside docker and podman.
+# All benches in one go: bench/run.sh [BUILD] [options that compare.py and transfer.py both know].  Needs root; a release
+# build is the one to measure.  First what a call costs beside a bare socket, then the whole beside the others.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$here/../build
@@ -12,15 +12,11 @@ case ${1:-} in
     ;;
 esac
 build=$(cd "$build" && pwd)
-for bench in rpc_bench layer_bench; do
-    if [ -x "$build/bin/$bench" ]; then
-        echo "== $bench"
-        "$build/bin/$bench"
-    fi
-done
-for bench in compare transfer build; do
-    if [ -e "$here/$bench.py" ]; then
-        echo "== $bench.py"
-        python3 "$here/$bench.py" --build "$build" "$@"
-    fi
+if [ -x "$build/bin/rpc_bench" ]; then
+    echo "== rpc_bench"
+    "$build/bin/rpc_bench"
+fi
+for bench in compare transfer; do
+    echo "== $bench.py"
+    python3 "$here/$bench.py" --build "$build" "$@"
 done
