@@ -11,14 +11,6 @@
 #include "svc-runtime/convert.h"
 #include "svc-runtime/room.h"
 
-int rt_freeze(struct rt_container *c, bool on, struct bh_err *err) {
-    struct rt_launch_request req;
-
-    rt_launch_request_init(&req, RT_LAUNCH_FREEZE, c->id);
-    req.arg = on;
-    return rt_launch_call(c->room->launch, &req, NULL, 0, NULL, err);
-}
-
 static int write_layer(void *arg, int fd, struct bh_err *err) {
     return rt_tree(arg, RT_TREE_COMMIT, fd, err);
 }
@@ -66,7 +58,7 @@ int rt_commit(struct rt_container *c, const struct rt_commit *how, struct bh_are
 
     pthread_mutex_lock(&c->op);
     s = rt_container_status(c);
-    if (rt_status_running(&s) && !how->no_pause) {
+    if (s.state == RT_RUNNING && !how->no_pause) { /* one that is paused stays so */
         r = rt_freeze(c, true, err);
         frozen = r == 0;
         s = rt_container_status(c);

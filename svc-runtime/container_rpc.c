@@ -176,6 +176,26 @@ int rt_rpc_kill(void *room, struct bh_call *call, const ProtobufCMessage *reques
     return bh_call_reply(call, &reply.base, err);
 }
 
+static int pause_or_not(struct rt_room *room, struct bh_call *call, const ProtobufCMessage *request, bool on,
+                        struct bh_err *err) {
+    const RT_MSG(ContainerPauseRequest) *msg = (const RT_MSG(ContainerPauseRequest) *)request;
+    RT_MSG(ContainerPauseReply) reply = BULKHEAD__RUNTIME__V1__CONTAINER_PAUSE_REPLY__INIT;
+    RT_SCOPE_CONTAINER struct rt_container *c = NULL;
+
+    if (rt_find(room, call, msg->container, &c, err) != 0 || (on ? rt_pause : rt_unpause)(c, err) != 0)
+        return err->code;
+    reply.id = c->id;
+    return bh_call_reply(call, &reply.base, err);
+}
+
+int rt_rpc_pause(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    return pause_or_not(room, call, request, true, err);
+}
+
+int rt_rpc_unpause(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
+    return pause_or_not(room, call, request, false, err);
+}
+
 int rt_rpc_remove(void *room, struct bh_call *call, const ProtobufCMessage *request, struct bh_err *err) {
     const RT_MSG(ContainerRemoveRequest) *msg = (const RT_MSG(ContainerRemoveRequest) *)request;
     RT_MSG(ContainerRemoveReply) reply = BULKHEAD__RUNTIME__V1__CONTAINER_REMOVE_REPLY__INIT;

@@ -286,13 +286,17 @@ int rt_exec_start(struct rt_container *c, const struct rt_caller *who, const str
                   const struct rt_stdio *stdio, struct bh_arena *arena, struct rt_exec **out, int32_t *out_pid,
                   struct bh_err *err) {
     struct rt_status s = rt_container_status(c);
-    char id[RT_ID_SIZE];
+    char id[RT_ID_SIZE], name[RT_NAME_SIZE];
     struct rt_exec *x;
 
     if (rt_policy_exec(who, req, err) != 0)
         return err->code;
     if (!rt_status_running(&s))
         return rt_not_running(c, err);
+    if (s.state == RT_PAUSED) {
+        rt_table_name(c->room->table, c, name);
+        return bh_err_set(err, BH_E_CONFLICT, "Container %s is paused, unpause the container before exec", name);
+    }
     if (random_id(id, err) != 0)
         return err->code;
     x = new_exec(c, id, req->tty);

@@ -26,6 +26,8 @@ static const struct bh_method methods[] = {
     {.name = "ContainerStop", .roles = USERS, .flags = CHANGE, .handler = rt_rpc_stop},
     {.name = "ContainerRestart", .roles = USERS, .flags = CHANGE, .handler = rt_rpc_restart},
     {.name = "ContainerKill", .roles = USERS, .flags = CHANGE, .handler = rt_rpc_kill},
+    {.name = "ContainerPause", .roles = USERS, .flags = CHANGE, .handler = rt_rpc_pause},
+    {.name = "ContainerUnpause", .roles = USERS, .flags = CHANGE, .handler = rt_rpc_unpause},
     {.name = "ContainerRemove", .roles = USERS, .flags = CHANGE, .handler = rt_rpc_remove},
     {.name = "ContainerRename", .roles = USERS, .flags = CHANGE, .handler = rt_rpc_rename},
     {.name = "ContainerResize", .roles = USERS, .flags = ASK, .handler = rt_rpc_resize},

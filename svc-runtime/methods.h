@@ -13,8 +13,8 @@
 extern const struct bh_service rt_service;
 
 /* container_rpc.c */
-bh_handler rt_rpc_create, rt_rpc_start, rt_rpc_wait, rt_rpc_stop, rt_rpc_restart, rt_rpc_kill, rt_rpc_remove,
-    rt_rpc_rename, rt_rpc_resize, rt_rpc_prune;
+bh_handler rt_rpc_create, rt_rpc_start, rt_rpc_wait, rt_rpc_stop, rt_rpc_restart, rt_rpc_kill, rt_rpc_pause,
+    rt_rpc_unpause, rt_rpc_remove, rt_rpc_rename, rt_rpc_resize, rt_rpc_prune;
 /* list_rpc.c */
 bh_handler rt_rpc_list, rt_rpc_inspect;
 /* stream_rpc.c */

@@ -91,14 +91,16 @@ static void lost_job(void *room, void *arg) {
     rt_container_unref(c);
 }
 
-/* A commit that was cut short has left its container frozen, where not even SIGKILL ends it. */
-static void thaw_job(void *room, void *arg) {
+/* A commit that was cut short has left its container frozen, where not even SIGKILL ends it; a pause may have been cut
+ * short before it was. */
+static void freeze_job(void *room, void *arg) {
     struct rt_container *c = arg;
     struct bh_err err = BH_ERR_INIT;
 
     (void)room;
-    if (rt_freeze(c, false, &err) != 0 && err.code != BH_E_NOT_FOUND && err.code != BH_E_CONFLICT)
-        bh_log_err("thaw", &err);
+    if (rt_freeze(c, rt_container_status(c).state == RT_PAUSED, &err) != 0 && err.code != BH_E_NOT_FOUND &&
+        err.code != BH_E_CONFLICT)
+        bh_log_err("freeze", &err);
     rt_container_unref(c);
 }
 
@@ -114,7 +116,7 @@ static void recover_one(struct rt_room *room, struct rt_container *c) {
     if (rt_status_running(&was) && now.state == RT_EXITED && now.exit_code == RT_EXIT_LOST)
         rt_work_add(room->work, lost_job, rt_container_ref(c));
     if (rt_status_running(&now))
-        rt_work_add(room->work, thaw_job, rt_container_ref(c));
+        rt_work_add(room->work, freeze_job, rt_container_ref(c));
     if (was.state == RT_REMOVING || (c->auto_remove && (now.state == RT_EXITED || now.state == RT_DEAD)))
         rt_work_add(room->work, remove_job, rt_container_ref(c));
 }

@@ -21,11 +21,14 @@
 
 static int refuse_running(const struct rt_container *c, const struct rt_status *s, const char *name,
                           struct bh_err *err) {
-    const char *word = rt_state_name(s->state);
-
-    bh_err_set(err, BH_E_CONFLICT,
-               "cannot remove container \"%s\": container is %s: stop the container before removing or force remove",
-               name, word);
+    if (s->state == RT_PAUSED)
+        bh_err_set(err, BH_E_CONFLICT, "cannot remove container \"%s\": container is paused and must be unpaused first",
+                   name);
+    else
+        bh_err_set(err, BH_E_CONFLICT,
+                   "cannot remove container \"%s\": container is %s: stop the container before removing or force "
+                   "remove",
+                   name, rt_state_name(s->state));
     (void)c;
     return bh_err_reason(err, "container-running");
 }

@@ -101,6 +101,15 @@ int rt_signal(struct rt_container *c, int number, struct bh_err *err);
 /* Ends what still runs of a container whose monitor has died: its streams and its end are nobody's. */
 void rt_end_unwatched(struct rt_container *c);
 
+/* ---- pause.c ---- */
+/* With launch: the processes stand still, or go on. */
+int rt_freeze(struct rt_container *c, bool on, struct bh_err *err);
+/* The same as a state of the container. */
+int rt_pause(struct rt_container *c, struct bh_err *err);
+int rt_unpause(struct rt_container *c, struct bh_err *err);
+/* A signal was sent to a paused container: it goes on, as docker has it. */
+void rt_wake(struct rt_container *c);
+
 /* ---- wait.c ---- */
 int rt_wait(struct rt_room *room, const struct rt_caller *who, const char *text, const char *condition, int cancel_fd,
             struct rt_status *out, struct bh_err *err);
@@ -161,7 +170,6 @@ struct rt_commit {
     struct bh_strlist changes;
     bool no_pause;
 };
-int rt_freeze(struct rt_container *c, bool on, struct bh_err *err);
 int rt_commit(struct rt_container *c, const struct rt_commit *how, struct bh_arena *arena, char **out_id,
               struct bh_err *err);
 

@@ -260,6 +260,8 @@ int rt_start_locked(struct rt_container *c, const struct rt_stdio *stdio, struct
     struct bh_arena arena;
     int r;
 
+    if (s.state == RT_PAUSED)
+        return bh_err_set(err, BH_E_CONFLICT, "cannot start a paused container, try unpause instead");
     if (rt_status_running(&s))
         return stdio->n > 0 ? rt_attach(c, stdio, err) : 0;
     if (s.state != RT_CREATED && s.state != RT_EXITED) {

@@ -69,6 +69,13 @@ static bool ended(struct rt_status *s, const struct rt_event *e, int32_t code) {
     return true;
 }
 
+static bool moved(struct rt_status *s, enum rt_state from, enum rt_state to) {
+    if (s->state != from)
+        return false;
+    s->state = to;
+    return true;
+}
+
 bool rt_status_apply(struct rt_status *s, const struct rt_event *e) {
     switch (e->type) {
     case RT_EV_STARTED:
@@ -79,6 +86,10 @@ bool rt_status_apply(struct rt_status *s, const struct rt_event *e) {
         return ended(s, e, e->exit_code);
     case RT_EV_LOST:
         return ended(s, e, RT_EXIT_LOST);
+    case RT_EV_PAUSED:
+        return moved(s, RT_RUNNING, RT_PAUSED);
+    case RT_EV_UNPAUSED:
+        return moved(s, RT_PAUSED, RT_RUNNING);
     case RT_EV_REMOVING:
         if (rt_status_running(s) || s->state == RT_REMOVING)
             return false;

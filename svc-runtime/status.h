@@ -29,6 +29,8 @@ enum rt_event_type {
     RT_EV_START_FAILED, /* exit_code, text */
     RT_EV_EXITED,       /* exit_code, when_ns, started_ns, oom_killed */
     RT_EV_LOST,         /* text, when_ns: it is not there any more and left no exit */
+    RT_EV_PAUSED,
+    RT_EV_UNPAUSED,
     RT_EV_REMOVING,
     RT_EV_REMOVE_FAILED, /* text */
 };

@@ -20,8 +20,10 @@ int rt_signal(struct rt_container *c, int number, struct bh_err *err) {
         return rt_not_running(c, err);
     rt_launch_request_init(&req, RT_LAUNCH_SIGNAL, c->id);
     req.arg = number;
-    if (rt_launch_call(c->room->launch, &req, NULL, 0, NULL, err) == 0)
+    if (rt_launch_call(c->room->launch, &req, NULL, 0, NULL, err) == 0) {
+        rt_wake(c);
         return 0;
+    }
     if (err->code == BH_E_NOT_FOUND) { /* it has ended this moment, the monitor will tell */
         bh_err_clear(err);
         return rt_not_running(c, err);
@@ -36,6 +38,8 @@ void rt_end_unwatched(struct rt_container *c) {
     rt_launch_request_init(&req, RT_LAUNCH_SIGNAL, c->id);
     req.arg = SIG_KILL;
     rt_launch_call(c->room->launch, &req, NULL, 0, NULL, &ignored);
+    bh_err_clear(&ignored);
+    rt_freeze(c, false, &ignored); /* it may have been paused, where not even SIGKILL ends it */
 }
 
 int rt_kill(struct rt_container *c, const char *text, const char *signal, int cancel_fd, struct bh_err *err) {

@@ -44,6 +44,8 @@
     X(ps)                                                                                                              \
     X(pull)                                                                                                            \
     X(push)                                                                                                            \
+    X(pause)                                                                                                           \
+    X(unpause)                                                                                                         \
     X(rename)                                                                                                          \
     X(restart)                                                                                                         \
     X(rm)                                                                                                              \

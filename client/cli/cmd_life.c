@@ -1,5 +1,5 @@
 /*
- * cmd_life.c - the life of containers: start, attach, stop, restart, kill, wait, rm, rename,
+ * cmd_life.c - the life of containers: start, attach, stop, restart, kill, pause, unpause, wait, rm, rename,
  * container prune.
  *
  * Room: client.  Each prints back the name it was given, as docker does; one that fails does not keep
@@ -48,6 +48,8 @@ const struct cli_opt cmd_kill_opts[] = {
     {.name = "signal", .letter = 's', .kind = CLI_STRING, .help = "Signal to send", .def = "KILL"},
     {0},
 };
+const struct cli_opt cmd_pause_opts[] = {{0}};
+const struct cli_opt cmd_unpause_opts[] = {{0}};
 const struct cli_opt cmd_wait_opts[] = {{0}};
 const struct cli_opt cmd_rename_opts[] = {{0}};
 const struct cli_opt cmd_rm_opts[] = {
@@ -67,9 +69,12 @@ static void put_name(struct cli_ctx *ctx, const char *name) {
     cli_put(ctx->out, "\n");
 }
 
+#define CLI_STATUS_SIZE 16
+
 /* ---- attach and start -a --------------------------------------------------------------------- */
 
-static int is_tty_container(struct cli_ctx *ctx, const char *name, bool *out_tty, bool *out_stdin, bool *out_running) {
+/* out_status: CLI_STATUS_SIZE bytes, the word of ps. */
+static int is_tty_container(struct cli_ctx *ctx, const char *name, bool *out_tty, bool *out_stdin, char *out_status) {
     bulkhead_value *request = bulkhead_map_new(), *reply = NULL;
     const bulkhead_value *spec;
     int status;
@@ -80,8 +85,8 @@ static int is_tty_container(struct cli_ctx *ctx, const char *name, bool *out_tty
     spec = bulkhead_get(reply, "spec");
     *out_tty = bulkhead_get_bool(spec, "tty");
     *out_stdin = bulkhead_get_bool(spec, "open_stdin");
-    *out_running =
-        strcmp(bulkhead_get_str(bulkhead_get(bulkhead_get(reply, "summary"), "state"), "status"), "running") == 0;
+    bh_str_copy(out_status, CLI_STATUS_SIZE,
+                bulkhead_get_str(bulkhead_get(bulkhead_get(reply, "summary"), "state"), "status"));
     bulkhead_value_free(reply);
     return 0;
 }
@@ -150,12 +155,15 @@ int cmd_attach(struct cli_ctx *ctx, const struct cli_args *args) {
                                           .sig_proxy = cli_bool(args, "sig-proxy")};
     const char *name = args->operands[0];
     struct bh_err err = BH_ERR_INIT;
-    bool open_stdin, running;
+    char state[CLI_STATUS_SIZE] = "";
+    bool open_stdin;
     int status;
 
-    if ((status = is_tty_container(ctx, name, &options.tty, &open_stdin, &running)) != 0)
+    if ((status = is_tty_container(ctx, name, &options.tty, &open_stdin, state)) != 0)
         return status;
-    if (!running)
+    if (strcmp(state, "paused") == 0)
+        return cli_failf(ctx->out, CLI_EXIT_FAILED, "You cannot attach to a paused container, unpause it first");
+    if (strcmp(state, "running") != 0)
         return cli_failf(ctx->out, CLI_EXIT_FAILED,
                          "You cannot attach to a stopped container, start it first: bulkhead start -a %s", name);
     options.in = open_stdin && !cli_bool(args, "no-stdin");
@@ -174,14 +182,15 @@ int cmd_start(struct cli_ctx *ctx, const struct cli_args *args) {
     if (attach || interactive) {
         struct cli_streams_options options = {
             .out = true, .err = true, .detach_keys = cli_str(args, "detach-keys"), .sig_proxy = true};
-        bool open_stdin, running;
+        char state[CLI_STATUS_SIZE] = "";
+        bool open_stdin;
 
         if (args->operand_count != 1)
             return cli_failf(ctx->out, CLI_EXIT_FAILED, "you cannot start and attach multiple containers at once");
-        if ((status = is_tty_container(ctx, args->operands[0], &options.tty, &open_stdin, &running)) != 0)
+        if ((status = is_tty_container(ctx, args->operands[0], &options.tty, &open_stdin, state)) != 0)
             return status;
         options.in = interactive && open_stdin;
-        return attach_session(ctx, args->operands[0], &options, !running);
+        return attach_session(ctx, args->operands[0], &options, strcmp(state, "running") != 0);
     }
     for (int i = 0; i < args->operand_count; i++) {
         struct bulkhead_error error = {0};
@@ -241,6 +250,19 @@ int cmd_restart(struct cli_ctx *ctx, const struct cli_args *args) {
 
 int cmd_kill(struct cli_ctx *ctx, const struct cli_args *args) {
     return for_each(ctx, args, "ContainerKill", fill_kill);
+}
+
+static void fill_nothing(const struct cli_args *args, bulkhead_value *request) {
+    (void)args;
+    (void)request;
+}
+
+int cmd_pause(struct cli_ctx *ctx, const struct cli_args *args) {
+    return for_each(ctx, args, "ContainerPause", fill_nothing);
+}
+
+int cmd_unpause(struct cli_ctx *ctx, const struct cli_args *args) {
+    return for_each(ctx, args, "ContainerUnpause", fill_nothing);
 }
 
 int cmd_rm(struct cli_ctx *ctx, const struct cli_args *args) {

@@ -41,6 +41,8 @@ DOCKER = {
     "stop": "s/signal t/timeout",
     "restart": "s/signal t/timeout",
     "kill": "s/signal",
+    "pause": "",
+    "unpause": "",
     "rename": "",
     "wait": "",
     "rm": "f/force l/link v/volumes",

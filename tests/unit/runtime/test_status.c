@@ -11,18 +11,20 @@
 
 static void table(void **state) {
     /* what each event makes of each state; -1: refused, nothing changes */
-    static const int want[6][6] = {
+    static const int want[8][6] = {
         /*                  created     running    paused     exited      dead    removing */
         [RT_EV_STARTED] = {RT_RUNNING, -1, -1, RT_RUNNING, -1, -1},
         [RT_EV_START_FAILED] = {RT_CREATED, -1, -1, RT_EXITED, -1, -1},
         [RT_EV_EXITED] = {-1, RT_EXITED, RT_EXITED, -1, -1, -1},
         [RT_EV_LOST] = {-1, RT_EXITED, RT_EXITED, -1, -1, -1},
+        [RT_EV_PAUSED] = {-1, RT_PAUSED, -1, -1, -1, -1},
+        [RT_EV_UNPAUSED] = {-1, -1, RT_RUNNING, -1, -1, -1},
         [RT_EV_REMOVING] = {RT_REMOVING, -1, -1, RT_REMOVING, RT_REMOVING, -1},
         [RT_EV_REMOVE_FAILED] = {-1, -1, -1, -1, -1, RT_DEAD},
     };
 
     (void)state;
-    for (int e = 0; e < 6; e++)
+    for (int e = 0; e < 8; e++)
         for (int s = 0; s < 6; s++) {
             struct rt_status st = {.state = (enum rt_state)s, .pid = 7}, before = st;
             struct rt_event ev = {.type = (enum rt_event_type)e, .pid = 9, .exit_code = 3, .when_ns = 1000};
