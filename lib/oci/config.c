@@ -189,6 +189,13 @@ static int check_platform_text(const struct bh_json_at *root, const char *key, c
     return strlen(text) < size ? 0 : bh_json_fail(root, err, "\"%s\" is longer than %zu bytes", key, size - 1);
 }
 
+/* It is worth nothing to who runs the image: one that a later version wrote in another way is passed over. */
+static void parse_build_cache(const struct bh_json_at *root, struct bh_arena *arena, struct bh_image_config *c) {
+    struct bh_err ignored = BH_ERR_INIT;
+
+    (void)bh_json_strlist(root, BH_BUILD_CACHE_KEY, BH_TEXT_LINE, BH_BUILD_CACHE_MAX, arena, &c->build_cache, &ignored);
+}
+
 static int parse_top(const struct bh_json_at *root, struct bh_arena *arena, struct bh_image_config *c,
                      struct bh_err *err) {
     static const char *const known[] = {"created", "author",           "comment",     "architecture", "variant",
@@ -204,9 +211,9 @@ static int parse_top(const struct bh_json_at *root, struct bh_arena *arena, stru
         bh_json_str(root, "variant", BH_TEXT_LINE, arena, &c->variant, err) != 0 ||
         bh_json_str(root, "os", BH_TEXT_LINE, arena, &c->os, err) != 0 ||
         bh_json_str(root, "os.version", BH_TEXT_LINE, arena, &c->os_version, err) != 0 ||
-        bh_json_strlist(root, "os.features", BH_TEXT_LINE, LIST_MAX, arena, &c->os_features, err) != 0 ||
-        bh_json_strlist(root, BH_BUILD_CACHE_KEY, BH_TEXT_LINE, BH_BUILD_CACHE_MAX, arena, &c->build_cache, err) != 0)
+        bh_json_strlist(root, "os.features", BH_TEXT_LINE, LIST_MAX, arena, &c->os_features, err) != 0)
         return err->code;
+    parse_build_cache(root, arena, c);
     if (!parse_created(c->created, &c->created_ns))
         return bh_json_fail(root, err, "created: \"%.64s\" is no time as in RFC 3339", c->created);
     if (check_platform_text(root, "architecture", c->architecture, sizeof p->arch, err) != 0 ||

@@ -191,6 +191,34 @@ static void test_limits(void **state) {
     assert_string_equal(err.msg, "image: the manifest has 1 layers, the config names 2");
 }
 
+/* A list of texts is kept and written again; anything else is no reason to refuse an image. */
+static void test_build_cache(void **state) {
+    static const char *const others[] = {"\"text\"", "{}", "null", "7", "[1]", "[\"a\",[]]", "[\"a\\nb\"]"};
+    static const char with[] = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{}," ROOTFS
+                               ",\"" BH_BUILD_CACHE_KEY "\":[\"a\",\"b\"]}";
+    struct bh_buf text = BH_BUF_INIT;
+    struct bh_image_config c;
+
+    (void)state;
+    must_parse(with, &c);
+    assert_int_equal(c.build_cache.n, 2);
+    check_write(&c, with);
+    for (size_t i = 0; i < BH_ARRAY_LEN(others); i++) {
+        bh_buf_reset(&text);
+        bh_buf_addf(&text, "{" ROOTFS ",\"" BH_BUILD_CACHE_KEY "\":%s}", others[i]);
+        must_parse(bh_buf_str(&text), &c);
+        assert_int_equal(c.build_cache.n, 0);
+    }
+    bh_buf_reset(&text);
+    bh_buf_adds(&text, "{" ROOTFS ",\"" BH_BUILD_CACHE_KEY "\":[\"a\"");
+    for (size_t i = 0; i < BH_BUILD_CACHE_MAX; i++)
+        bh_buf_adds(&text, ",\"a\"");
+    bh_buf_adds(&text, "]}");
+    must_parse(bh_buf_str(&text), &c);
+    assert_int_equal(c.build_cache.n, 0);
+    bh_buf_fini(&text);
+}
+
 static void test_edit(void **state) {
     const struct bh_history step = {.created_by = "commit"};
     struct bh_err err = BH_ERR_INIT;
@@ -243,9 +271,9 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full),   cmocka_unit_test(test_write),  cmocka_unit_test(test_null_and_empty),
-        cmocka_unit_test(test_bad),    cmocka_unit_test(test_limits), cmocka_unit_test(test_edit),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_full),   cmocka_unit_test(test_write),       cmocka_unit_test(test_null_and_empty),
+        cmocka_unit_test(test_bad),    cmocka_unit_test(test_limits),      cmocka_unit_test(test_edit),
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_build_cache),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
