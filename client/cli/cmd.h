@@ -44,6 +44,7 @@
     X(ps)                                                                                                              \
     X(pull)                                                                                                            \
     X(push)                                                                                                            \
+    X(top)                                                                                                             \
     X(pause)                                                                                                           \
     X(unpause)                                                                                                         \
     X(rename)                                                                                                          \

@@ -555,7 +555,7 @@ def _(e):
 
 @case("verbs of later versions say so and exit 125, by each of their names")
 def _(e):
-    for words in (("cp", "a", "b:c"), ("container", "cp", "a", "b:c"), ("top", "x"), ("stats", "--no-stream"), ("container", "stats"), ("port", "x"),
+    for words in (("cp", "a", "b:c"), ("container", "cp", "a", "b:c"), ("stats", "--no-stream"), ("container", "stats"), ("port", "x"),
                   ("update", "x"), ("volume", "ls"), ("volume",), ("network", "create", "x"), ("events",), ("system", "events")):
         fails(e, *words, code=125, error="is not available in this version")
 

@@ -42,7 +42,8 @@ def _(e):
     same(out(e, "ps", "--format", "{{.Names}}", **ANN), "anns\n")
     same(out(e, "ps", "-aq", **BOB), "")
     for words in (["exec", "anns", "true"], ["logs", "anns"], ["stop", "anns"], ["kill", "anns"], ["attach", "anns"], ["commit", "anns"], ["export", "-o", "/dev/null", "anns"],
-                  ["diff", "anns"], ["start", "anns"], ["wait", "anns"], ["rename", "anns", "bobs"], ["inspect", "anns"]):
+                  ["diff", "anns"], ["start", "anns"], ["wait", "anns"], ["rename", "anns", "bobs"], ["inspect", "anns"],
+                  ["pause", "anns"], ["unpause", "anns"], ["top", "anns"]):
         done = e.cli(*words, check=False, **BOB)
         assert done.returncode == 1 and "o such" in done.stderr, (words, done.returncode, done.stderr)
     same(out(e, "exec", "anns", "id", "-u", **ANN), "0\n")

@@ -42,6 +42,7 @@ DOCKER = {
     "restart": "s/signal t/timeout",
     "kill": "s/signal",
     "pause": "",
+    "top": "",
     "unpause": "",
     "rename": "",
     "wait": "",
