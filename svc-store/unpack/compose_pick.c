@@ -270,8 +270,8 @@ static int match_in(struct picking *p, struct pattern *m, const struct unp_vnode
     return rc;
 }
 
-/* The start without wildcards is followed as a path and must be there, though what matches in it need not; in what comes
- * then, links are no folders. */
+/* The start without wildcards is followed as a path and must be there, though what matches in it need not; in what
+ * comes then, links are no folders. */
 static int pick_pattern(struct picking *p, struct unp_text source, struct bh_err *err) {
     static struct pattern m;
     const struct unp_vnode *dir;
