@@ -18,7 +18,7 @@ struct made {
     size_t size;      /* of data; 0: strlen */
     unsigned mode;    /* 0: 0644 */
     unsigned uid;
-    unsigned mtime;   /* 0: 2001 */
+    unsigned mtime; /* 0: 2001 */
 };
 
 static inline void made_sum(unsigned char *b) {
