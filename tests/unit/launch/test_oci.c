@@ -211,9 +211,58 @@ static void test_limits_and_sysctls(void **state) {
     json_decref(j);
 }
 
+static int64_t number(json_t *j, const char *path) {
+    assert_true(json_is_integer(at(j, path)));
+    return json_integer_value(at(j, path));
+}
+
+/* Nothing that was not asked for, not even as a zero: the OCI runtime would write it. */
+static void test_cgroup_limits(void **state) {
+    struct rt_spec s = plain();
+    json_t *j = config(&s, true);
+
+    (void)state;
+    assert_int_equal(json_object_size(at(j, "linux.resources.memory")), 0);
+    assert_int_equal(json_object_size(at(j, "linux.resources.cpu")), 0);
+    assert_null(at(j, "linux.resources.pids"));
+    assert_null(at(j, "linux.resources.blockIO"));
+    json_decref(j);
+    s.limits = (struct rt_limits){.memory = 64 << 20,
+                                  .reservation = 32 << 20,
+                                  .swap = 100 << 20,
+                                  .nano_cpus = 1500000000,
+                                  .shares = 300,
+                                  .pids = 20,
+                                  .blkio_weight = 500,
+                                  .flags = RT_LIMIT_SWAPPINESS | RT_LIMIT_NO_OOM_KILL,
+                                  .swappiness = 0,
+                                  .cpus = "0-2,\"",
+                                  .mems = "0"};
+    j = config(&s, true);
+    assert_int_equal(number(j, "linux.resources.memory.limit"), 64 << 20);
+    assert_int_equal(number(j, "linux.resources.memory.reservation"), 32 << 20);
+    assert_int_equal(number(j, "linux.resources.memory.swap"), 100 << 20);
+    assert_int_equal(number(j, "linux.resources.memory.swappiness"), 0);
+    assert_true(json_is_true(at(j, "linux.resources.memory.disableOOMKiller")));
+    assert_int_equal(number(j, "linux.resources.cpu.period"), 100000);
+    assert_int_equal(number(j, "linux.resources.cpu.quota"), 150000);
+    assert_int_equal(number(j, "linux.resources.cpu.shares"), 300);
+    assert_string_equal(json_string_value(at(j, "linux.resources.cpu.cpus")), "0-2,\"");
+    assert_int_equal(number(j, "linux.resources.pids.limit"), 20);
+    assert_int_equal(number(j, "linux.resources.blockIO.weight"), 500);
+    json_decref(j);
+    s.limits = (struct rt_limits){.memory = 64 << 20, .swap = -1, .period = 50000, .quota = -1};
+    j = config(&s, true);
+    assert_null(at(j, "linux.resources.memory.swap"));
+    assert_int_equal(number(j, "linux.resources.cpu.period"), 50000);
+    assert_int_equal(number(j, "linux.resources.cpu.quota"), -1);
+    json_decref(j);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_default), cmocka_unit_test(test_seccomp),
-                                       cmocka_unit_test(test_privileged), cmocka_unit_test(test_limits_and_sysctls)};
+                                       cmocka_unit_test(test_privileged), cmocka_unit_test(test_limits_and_sysctls),
+                                       cmocka_unit_test(test_cgroup_limits)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
