@@ -29,6 +29,7 @@ struct rt_container *rt_container_new(struct rt_room *room, const struct rt_reco
     c->auto_remove = r->auto_remove;
     c->status = r->status;
     atomic_init(&c->oci, r->oci);
+    atomic_init(&c->killed, false);
     atomic_init(&c->refs, 1);
     pthread_mutex_init(&c->op, NULL);
     pthread_mutex_init(&c->note, NULL);

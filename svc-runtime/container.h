@@ -38,7 +38,8 @@ struct rt_container {
     int stop_signal, stop_timeout;
     bool auto_remove;
 
-    atomic_int oci; /* RT_OCI_* that it was made for, < 0: not known yet; set once, with op held */
+    atomic_int oci;     /* RT_OCI_* that it was made for, < 0: not known yet; set once, with op held */
+    atomic_bool killed; /* SIGKILL was sent since it was started: no pause may keep it from its end */
     atomic_uint refs;
     pthread_mutex_t op;
     pthread_mutex_t note; /* one note to the store at a time, the newest last */

@@ -35,6 +35,10 @@ static int pause_locked(struct rt_container *c, struct bh_err *err) {
         rt_container_event(c, &(struct rt_event){.type = RT_EV_UNPAUSED});
         return bh_err_prefix(err, "cannot pause container %s", c->id);
     }
+    if (atomic_load(&c->killed)) { /* the signal may wait behind the freezing */
+        rt_wake(c);
+        return rt_not_running(c, err);
+    }
     if (rt_container_status(c).state != RT_PAUSED)
         go_on(c); /* a signal came in between */
     rt_note_now(c);

@@ -246,6 +246,7 @@ static int do_start(struct rt_container *c, const struct rt_stdio *stdio, struct
         start_failed(c, &reply, err);
         return r;
     }
+    atomic_store(&c->killed, false);
     rt_container_event(c, &(struct rt_event){.type = RT_EV_STARTED,
                                              .pid = reply.pid,
                                              .id_base = reply.id_base,

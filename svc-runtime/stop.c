@@ -20,6 +20,8 @@ int rt_signal(struct rt_container *c, int number, struct bh_err *err) {
         return rt_not_running(c, err);
     rt_launch_request_init(&req, RT_LAUNCH_SIGNAL, c->id);
     req.arg = number;
+    if (number == SIG_KILL)
+        atomic_store(&c->killed, true); /* before it is sent: pause.c looks behind its freezing */
     if (rt_launch_call(c->room->launch, &req, NULL, 0, NULL, err) == 0) {
         rt_wake(c);
         return 0;

@@ -159,4 +159,18 @@ def _(e):
         out(e, "rm", "one")
 
 
+@case("pause: a kill at the same moment ends the container, whichever comes first")
+def _(e):
+    for turn in range(12):
+        start(e, "one", "sleep", "300")
+        begin = time.monotonic()
+        first, second = (("kill", "one"), ("pause", "one"))[::1 if turn % 2 else -1]
+        work = [e.cli_start(*words, stdout=-1, stderr=-1) for words in (first, second)]
+        for p in work:
+            p.communicate(timeout=60)
+        same((turn, state(e, "one")[0]), (turn, "exited"))
+        assert time.monotonic() - begin < 8, turn
+        out(e, "rm", "one")
+
+
 run(setup)
