@@ -17,6 +17,8 @@
 #include "parked.h"
 #include "place.h"
 
+#define FRESH_ARENA ((size_t)64 << 20)
+
 /* ---- documents ----------------------------------------------------------------------------- */
 
 static int document_check(const struct store_document *d, struct bh_err *err) {
@@ -106,58 +108,98 @@ static int documents(struct store *s, uid_t owner, int64_t lease, const struct s
 
 /* ---- durable names of files ---------------------------------------------------------------- */
 
-struct prefixes {
-    bool layers[256];
-    bool blobs[256];
+/* What of a lease has its name and is not known to keep it after a power cut.  Other images of the same lease may be
+ * under way: what they bring has a row before it has a name, and is theirs to settle. */
+struct fresh {
+    struct bh_arena arena;
+    struct {
+        int kind;
+        const char *digest;
+    } * v;
+    size_t n;
+    bool layers[256], blobs[256]; /* folders that hold them */
 };
 
-static void note_prefix(bool *set, const char *digest) {
-    unsigned char byte;
-
-    if (bh_unhex(digest + strlen("sha256:"), 2, &byte))
-        set[byte] = true;
+static void fresh_fini(struct fresh *f) {
+    bh_arena_fini(&f->arena);
 }
 
-static int collect_prefixes(struct store *s, int64_t lease, struct prefixes *p, struct bh_err *err) {
+static int fresh_read(struct store *s, int64_t lease, struct fresh *f, struct bh_err *err) {
     STORE_SCOPE_READ struct store_db *db = NULL;
     sqlite3_stmt *st;
+    int64_t most;
     int r;
 
     if (store_read_begin(s->index, &db, err) != 0 ||
+        store_get_int(db, &most, NULL, err, "SELECT count(*) FROM lease_item WHERE lease=?", "i", lease) != 0 ||
         store_query(
             db, &st, err,
             "SELECT li.kind, li.digest FROM lease_item li LEFT JOIN layer l ON li.kind=1 AND l.diff_id=li.digest"
             " LEFT JOIN blob b ON li.kind=2 AND b.digest=li.digest"
-            " WHERE li.lease=? AND coalesce(l.durable, b.durable, 0)=0",
+            " WHERE li.lease=? AND coalesce(l.durable, b.durable, 1)=0",
             "i", lease) != 0)
         return err->code;
-    while ((r = store_step(db, st, err)) > 0)
-        note_prefix(sqlite3_column_int64(st, 0) == STORE_LEASE_LAYER ? p->layers : p->blobs, store_text(st, 1));
+    f->v = bh_oci_alloc(&f->arena, ((size_t)most + 1) * sizeof *f->v, err);
+    if (f->v == NULL)
+        return err->code;
+    while ((r = store_step(db, st, err)) > 0 && f->n < (size_t)most) {
+        const char *digest = store_text(st, 1);
+
+        f->v[f->n].kind = (int)sqlite3_column_int64(st, 0);
+        f->v[f->n].digest = bh_oci_strdup(&f->arena, digest, strlen(digest), err);
+        if (f->v[f->n++].digest == NULL)
+            return err->code;
+    }
     return r < 0 ? r : 0;
 }
 
-static int sync_prefixes(struct store *s, const struct prefixes *p, struct bh_err *err) {
+/* Leaves those that have a name now. */
+static void fresh_named(struct store *s, struct fresh *f) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        bool layer = f->v[i].kind == STORE_LEASE_LAYER;
+        unsigned char byte;
+        uint64_t size, disk;
+
+        if (!store_file_stat(&s->place, layer ? STORE_LAYERS : STORE_BLOBS, f->v[i].digest, &size, &disk) ||
+            !bh_unhex(f->v[i].digest + strlen("sha256:"), 2, &byte))
+            continue;
+        (layer ? f->layers : f->blobs)[byte] = true;
+        f->v[n++] = f->v[i];
+    }
+    f->n = n;
+}
+
+static int sync_folders(struct store *s, const struct fresh *f, struct bh_err *err) {
     for (unsigned i = 0; i < 256; i++) {
         char digest[16];
 
         snprintf(digest, sizeof digest, "sha256:%02x", i);
-        if ((p->layers[i] && store_file_sync_name(&s->place, STORE_LAYERS, digest, err) != 0) ||
-            (p->blobs[i] && store_file_sync_name(&s->place, STORE_BLOBS, digest, err) != 0))
+        if ((f->layers[i] && store_file_sync_name(&s->place, STORE_LAYERS, digest, err) != 0) ||
+            (f->blobs[i] && store_file_sync_name(&s->place, STORE_BLOBS, digest, err) != 0))
             return err->code;
     }
     return 0;
 }
 
-static int mark_durable(struct store_db *db, int64_t lease, struct bh_err *err) {
-    if (store_exec(db, NULL, err,
-                   "UPDATE layer SET durable=1 WHERE durable=0 AND diff_id IN"
-                   " (SELECT digest FROM lease_item WHERE lease=? AND kind=1)",
-                   "i", lease) != 0)
+static int fresh_sync(struct store *s, int64_t lease, struct fresh *f, struct bh_err *err) {
+    if (fresh_read(s, lease, f, err) != 0)
         return err->code;
-    return store_exec(db, NULL, err,
-                      "UPDATE blob SET durable=1 WHERE durable=0 AND digest IN"
-                      " (SELECT digest FROM lease_item WHERE lease=? AND kind=2)",
-                      "i", lease);
+    fresh_named(s, f);
+    return sync_folders(s, f, err);
+}
+
+static int mark_durable(struct store_db *db, const struct fresh *f, struct bh_err *err) {
+    for (size_t i = 0; i < f->n; i++) {
+        int r = f->v[i].kind == STORE_LEASE_LAYER
+                    ? store_exec(db, NULL, err, "UPDATE layer SET durable=1 WHERE diff_id=?", "t", f->v[i].digest)
+                    : store_exec(db, NULL, err, "UPDATE blob SET durable=1 WHERE digest=?", "t", f->v[i].digest);
+
+        if (r != 0)
+            return r;
+    }
+    return 0;
 }
 
 /* ---- the commit ---------------------------------------------------------------------------- */
@@ -175,8 +217,9 @@ static int put_names(struct store_db *db, uid_t owner, const struct store_publis
     return 0;
 }
 
-static int commit_all(struct store *s, uid_t owner, int64_t lease, bool end, struct store_publish_image *images,
-                      size_t n, store_moved_fn *moved, void *arg, struct bh_err *err) {
+static int commit_all(struct store *s, uid_t owner, int64_t lease, bool end, const struct fresh *fresh,
+                      struct store_publish_image *images, size_t n, store_moved_fn *moved, void *arg,
+                      struct bh_err *err) {
     STORE_SCOPE_WRITE struct store_db *db = NULL;
     bool fleeting = n == 1 && images[0].fleeting;
 
@@ -186,7 +229,7 @@ static int commit_all(struct store *s, uid_t owner, int64_t lease, bool end, str
         if (store_image_put(db, owner, &images[i].image, &images[i].out_k, err) != 0 ||
             put_names(db, owner, &images[i], moved, arg, err) != 0)
             return err->code;
-    if ((!fleeting && (mark_durable(db, lease, err) != 0 || store_parked_settle(db, owner, err) != 0)) ||
+    if ((!fleeting && (mark_durable(db, fresh, err) != 0 || store_parked_settle(db, owner, err) != 0)) ||
         (end && store_lease_end(db, lease, err) != 0))
         return err->code;
     return store_write_commit(&db, err);
@@ -194,14 +237,19 @@ static int commit_all(struct store *s, uid_t owner, int64_t lease, bool end, str
 
 static int publish(struct store *s, uid_t owner, int64_t lease, bool end, struct store_publish_image *images, size_t n,
                    store_moved_fn *moved, void *arg, struct bh_err *err) {
-    struct prefixes p = {0};
+    struct fresh fresh = {.n = 0};
+    int r = 0;
 
     for (size_t i = 0; i < n; i++)
         if (documents(s, owner, lease, &images[i].image, images[i].fleeting, err) != 0)
             return err->code;
-    if (!(n == 1 && images[0].fleeting) && (collect_prefixes(s, lease, &p, err) != 0 || sync_prefixes(s, &p, err) != 0))
-        return err->code;
-    return commit_all(s, owner, lease, end, images, n, moved, arg, err);
+    bh_arena_init(&fresh.arena, FRESH_ARENA);
+    if (!(n == 1 && images[0].fleeting))
+        r = fresh_sync(s, lease, &fresh, err);
+    if (r == 0)
+        r = commit_all(s, owner, lease, end, &fresh, images, n, moved, arg, err);
+    fresh_fini(&fresh);
+    return r;
 }
 
 int store_publish(struct store *s, uid_t owner, int64_t *lease, struct store_publish_image *images, size_t n,
@@ -218,15 +266,28 @@ int store_publish_under(struct store *s, uid_t owner, int64_t lease, struct stor
     return publish(s, owner, lease, false, images, n, moved, arg, err);
 }
 
+static int commit_manifest(struct store *s, int64_t image, const struct store_new_image *n, const struct fresh *fresh,
+                           struct bh_err *err) {
+    STORE_SCOPE_WRITE struct store_db *db = NULL;
+
+    if (store_write_begin(s->index, STORE_FULL, &db, err) != 0 || store_manifest_put(db, image, n, err) != 0 ||
+        mark_durable(db, fresh, err) != 0)
+        return err->code;
+    return store_write_commit(&db, err);
+}
+
 int store_publish_manifest(struct store *s, uid_t owner, int64_t lease, int64_t image, const struct store_new_image *n,
                            struct bh_err *err) {
     const struct store_document d = {n->manifest, STORE_BLOB_MANIFEST, n->manifest_data, n->n_manifest};
-    STORE_SCOPE_WRITE struct store_db *db = NULL;
-    struct prefixes p = {0};
+    struct fresh fresh = {.n = 0};
+    int r;
 
-    if (store_document_put(s, owner, lease, &d, err) != 0 || collect_prefixes(s, lease, &p, err) != 0 ||
-        sync_prefixes(s, &p, err) != 0 || store_write_begin(s->index, STORE_FULL, &db, err) != 0 ||
-        store_manifest_put(db, image, n, err) != 0 || mark_durable(db, lease, err) != 0)
+    if (store_document_put(s, owner, lease, &d, err) != 0)
         return err->code;
-    return store_write_commit(&db, err);
+    bh_arena_init(&fresh.arena, FRESH_ARENA);
+    r = fresh_sync(s, lease, &fresh, err);
+    if (r == 0)
+        r = commit_manifest(s, image, n, &fresh, err);
+    fresh_fini(&fresh);
+    return r;
 }

@@ -15,6 +15,7 @@
 #include "svc-store/layer.h"
 #include "svc-store/lease.h"
 #include "svc-store/place.h"
+#include "svc-store/publish.h"
 
 static int find(struct fixture *f, const char *text, struct store_found *out, struct bh_err *err) {
     STORE_SCOPE_READ struct store_db *db = NULL;
@@ -296,6 +297,45 @@ static void tables_of_an_older_version_are_brought_up(void **state) {
     assert_int_equal(size, 512 + 1024);
 }
 
+/* Of two images under one lease the second is under way: a layer that has a row and no name yet, a document without
+ * both.  The first one's commit neither waits for their folders nor says that they are safe. */
+static void one_image_is_published_while_another_is_under_way(void **state) {
+    const char *coming = "sha256:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
+    const char *document = "sha256:eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+    const uint64_t sizes[1] = {512};
+    struct fixture *f = *state;
+    struct store_publish_image p = {0};
+    struct store_db *db = NULL;
+    struct bh_err err = BH_ERR_INIT;
+    struct bh_image_config c;
+    struct bh_digest d;
+    int64_t lease;
+
+    const struct bh_history h = {.created = "", .created_by = "x", .author = "", .comment = ""};
+
+    assert_ok(store_lease_take(&f->store, 0, "test", &lease, &err), err);
+    bh_image_config_init(&c);
+    c.os = "linux";
+    c.architecture = "amd64";
+    assert_ok(bh_digest_parse(fixture_layer(f, 0, lease, "whole"), &d, &err), err);
+    assert_ok(bh_image_config_add_layer(&c, &d, &h, &f->arena, &err), err);
+    assert_ok(store_image_make(&c, sizes, NULL, &f->arena, &p.image, &err), err);
+    assert_ok(store_write_begin(f->store.index, STORE_LAZY, &db, &err), err);
+    assert_ok(store_exec(db, NULL, &err,
+                         "INSERT INTO layer(diff_id, owner, state, durable, tar_size, file_size, index_offset,"
+                         " index_size, index_sha256, entries, added_ns) VALUES(?,0,0,0,512,1,1,1,x'00',0,0)",
+                         "t", coming),
+              err);
+    assert_ok(store_lease_add(db, lease, STORE_LEASE_LAYER, coming, &err), err);
+    assert_ok(store_lease_add(db, lease, STORE_LEASE_BLOB, document, &err), err);
+    assert_ok(store_write_commit(&db, &err), err);
+    assert_ok(store_publish_under(&f->store, 0, lease, &p, 1, NULL, NULL, &err), err);
+    assert_int_equal(fixture_count(f, "SELECT count(*) FROM layer WHERE durable=1"), 1);
+    assert_int_equal(fixture_count(f, "SELECT count(*) FROM layer WHERE durable=0"), 1);
+    assert_int_equal(fixture_count(f, "SELECT count(*) FROM blob WHERE durable=0"), 0);
+    store_lease_drop(&f->store, &lease);
+}
+
 #define T(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 
 int main(void) {
@@ -313,6 +353,7 @@ int main(void) {
         T(check_finds_a_lost_file),
         T(list_is_newest_first),
         T(tables_of_an_older_version_are_brought_up),
+        T(one_image_is_published_while_another_is_under_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
