@@ -233,7 +233,7 @@ static int work(struct store *s, const struct store_layer_source *src, int layer
         .source = src->fd,
         .out = layer,
         .blob = blob,
-        .flags = src->flags | (blob >= 0 ? BH_JOB_F_KEEP_BLOB : 0),
+        .flags = src->flags | (blob >= 0 ? BH_JOB_F_KEEP_BLOB : 0) | (src->drop_blob ? BH_JOB_F_PASSING_BLOB : 0),
         .offset = src->offset,
         .size = src->size,
         .resume = src->resume,

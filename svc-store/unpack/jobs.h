@@ -65,14 +65,15 @@
 
 #define BH_JOB_RESULT_MAX ((size_t)64 << 20) /* what the store reads at most of a Result */
 
-#define BH_JOB_PARAMS_MAGIC  0x424a5031u
-#define BH_JOB_TO_END        UINT64_MAX
-#define BH_JOB_F_KEEP_BLOB   0x1u /* layer: write compressed bytes to BLOB */
-#define BH_JOB_F_STRICT_END  0x2u /* layer: refuse a tar without its two zero blocks, or with bytes behind them */
-#define BH_JOB_F_PLAIN_ONLY  0x4u /* layer: refuse anything but a bare tar (what commit produced) */
-#define BH_JOB_F_EXACT       0x8u /* layer: SOURCE ends after `size` bytes; what came before an early end stays in BLOB */
-#define BH_JOB_F_ONLY_DIGEST 0x100u /* compose: make no layer */
-#define BH_JOB_F_NO_DIGEST   0x200u /* compose: the digest is known */
+#define BH_JOB_PARAMS_MAGIC   0x424a5031u
+#define BH_JOB_TO_END         UINT64_MAX
+#define BH_JOB_F_KEEP_BLOB    0x1u /* layer: write compressed bytes to BLOB */
+#define BH_JOB_F_STRICT_END   0x2u /* layer: refuse a tar without its two zero blocks, or with bytes behind them */
+#define BH_JOB_F_PLAIN_ONLY   0x4u /* layer: refuse anything but a bare tar (what commit produced) */
+#define BH_JOB_F_EXACT        0x8u /* layer: SOURCE ends after `size` bytes; what came before an early end stays in BLOB */
+#define BH_JOB_F_PASSING_BLOB 0x10u  /* layer: BLOB goes when the layer is made, it need not come to the disk early */
+#define BH_JOB_F_ONLY_DIGEST  0x100u /* compose: make no layer */
+#define BH_JOB_F_NO_DIGEST    0x200u /* compose: the digest is known */
 
 struct bh_job_params {
     uint32_t magic; /* BH_JOB_PARAMS_MAGIC */

@@ -3,11 +3,13 @@
  *
  * Room: worker.  Trusts nothing it reads.  Stages, each a thread, joined by rings of fixed size:
  *
- *   source --> [received ring] --> hash, keep blob
- *                              --> inflate --> [tar ring] --> hash (diffID)
- *                                                         --> write, read headers --> tree --> index
+ *   source, hash, keep blob --> [received ring] --> inflate --> [inflated ring] --> hash (diffID), write, read headers
  *
- * For a bare tar the first ring is the tar ring.  The index is written when all stages are done.
+ *   of a bare tar: source, keep blob --> [received ring] --> hash
+ *                                                        --> write, read headers
+ *
+ * As few threads as keep all processors busy: a block is hashed and written by one while it is in its cache.  Headers
+ * make the tree, the index is written when all stages are done.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,17 +23,15 @@
 #include "unpack/index.h"
 #include "unpack/job.h"
 #include "unpack/layer_make.h"
+#include "unpack/limit.h"
 #include "unpack/result_pb.h"
 #include "unpack/ring.h"
 #include "unpack/source.h"
 #include "unpack/tree.h"
-#include "unpack/limit.h"
 
-#define PACE                                                                                                           \
-    ((uint64_t)8 << 20) /* start writing back after each so many bytes: the sync at the end has little left            \
-                         */
+#define PACE ((uint64_t)8 << 20)
 
-enum stage { HASH_RECEIVED, INFLATE, HASH_TAR, STORE_TAR, STAGES };
+enum stage { INFLATE, HASH_TAR, STORE_TAR, STAGES };
 static_assert(STAGES <= UNP_CREW, "a thread for each stage");
 
 struct layer {
@@ -40,11 +40,11 @@ struct layer {
     struct unp_source source;
     enum unp_codec codec;
     bool keep_blob;
-    bool cut;       /* the source ended early: what came of it is still kept; set before the end of the ring */
     uint64_t again; /* bytes of an earlier try that were read from BLOB so far */
+    uint64_t taken; /* bytes of the source that went into the received ring, or BLOB at least */
+    struct bh_hash hash;
     struct unp_ring received;
     struct unp_ring inflated;
-    struct unp_ring *tar; /* one of the two */
     struct bh_err err[STAGES];
     struct bh_digest digest;
     struct bh_digest diff_id;
@@ -55,42 +55,16 @@ struct layer {
 
 static void fail(struct layer *l) {
     unp_ring_abort(&l->inflated);
-    if (!__atomic_load_n(&l->cut, __ATOMIC_ACQUIRE)) /* else the last bytes are still on their way to BLOB */
-        unp_ring_abort(&l->received);
+    unp_ring_abort(&l->received);
+}
+
+/* Writing back starts after each so many bytes that are behind `base`: the sync at the end has little left. */
+static void pace(int fd, uint64_t base, uint64_t before, size_t n) {
+    if ((before + n) / PACE > before / PACE)
+        sync_file_range(fd, (off_t)(base + before / PACE * PACE), (off_t)PACE, SYNC_FILE_RANGE_WRITE);
 }
 
 /* ---- stages -------------------------------------------------------------------------------- */
-
-/* blob >= 0: write what is behind the first `skip` bytes, which are there; no block crosses that border. */
-static int hash_ring(struct unp_ring *r, struct bh_digest *out, int blob, uint64_t skip, struct bh_err *err) {
-    BH_SCOPE_HASH struct bh_hash h = BH_HASH_INIT;
-    const unsigned char *p;
-    size_t n;
-    uint64_t at = 0;
-    uint64_t paced = skip;
-    int rc = bh_sha256_init(&h, err);
-    if (rc != 0)
-        return rc;
-    while ((p = unp_ring_next(r, 0, &n)) != NULL) {
-        bh_sha256_update(&h, p, n);
-        if (blob >= 0 && at >= skip && bh_pwrite_all(blob, p, n, (off_t)at) != 0)
-            return bh_err_errno(err, errno, "write of the compressed layer");
-        at += n;
-        unp_ring_release(r, 0);
-        if (blob >= 0 && at >= paced + PACE) {
-            sync_file_range(blob, (off_t)paced, (off_t)(at - paced), SYNC_FILE_RANGE_WRITE);
-            paced = at;
-        }
-    }
-    return bh_sha256_final(&h, out, err);
-}
-
-static void hash_received(void *arg) {
-    struct layer *l = arg;
-    if (hash_ring(&l->received, &l->digest, l->keep_blob ? l->fds->blob : -1, l->params->resume,
-                  &l->err[HASH_RECEIVED]) != 0)
-        fail(l);
-}
 
 static void inflate_received(void *arg) {
     struct layer *l = arg;
@@ -98,10 +72,23 @@ static void inflate_received(void *arg) {
         fail(l);
 }
 
+static int hash_blocks(struct unp_ring *r, struct bh_digest *out, struct bh_err *err) {
+    BH_SCOPE_HASH struct bh_hash h = BH_HASH_INIT;
+    const unsigned char *p;
+    size_t n;
+    int rc = bh_sha256_init(&h, err);
+    if (rc != 0)
+        return rc;
+    while ((p = unp_ring_next(r, 0, &n)) != NULL) {
+        bh_sha256_update(&h, p, n);
+        unp_ring_release(r, 0);
+    }
+    return bh_sha256_final(&h, out, err);
+}
+
 static void hash_tar(void *arg) {
     struct layer *l = arg;
-    bool keep = l->codec == UNP_PLAIN && l->keep_blob;
-    if (hash_ring(l->tar, &l->diff_id, keep ? l->fds->blob : -1, l->params->resume, &l->err[HASH_TAR]) != 0)
+    if (hash_blocks(&l->received, &l->diff_id, &l->err[HASH_TAR]) != 0)
         fail(l);
 }
 
@@ -113,31 +100,46 @@ static int write_error(int e, struct bh_err *err) {
     return bh_err_errno(err, e, "write of the layer");
 }
 
-static int store_blocks(struct layer *l, struct bh_err *err) {
+static int store_block(struct layer *l, const unsigned char *p, size_t n, struct bh_err *err) {
+    int rc = unp_tar_feed(&l->reader, p, n, err);
+    if (rc != 0)
+        return rc;
+    if (bh_pwrite_all(l->fds->out, p, n, (off_t)(BH_LAYER_TAR_OFFSET + l->tar_size)) != 0)
+        return write_error(errno, err);
+    pace(l->fds->out, BH_LAYER_TAR_OFFSET, l->tar_size, n);
+    l->tar_size += n;
+    return 0;
+}
+
+/* With `h` the blocks are hashed on the way, else by a thread of its own. */
+static int store_blocks(struct layer *l, struct unp_ring *tar, struct bh_hash *h, struct bh_err *err) {
     const unsigned char *p;
     size_t n;
-    uint64_t paced = 0;
-    while ((p = unp_ring_next(l->tar, 1, &n)) != NULL) {
-        int rc = unp_tar_feed(&l->reader, p, n, err);
+    while ((p = unp_ring_next(tar, 1, &n)) != NULL) {
+        if (h != NULL)
+            bh_sha256_update(h, p, n);
+        int rc = store_block(l, p, n, err);
         if (rc != 0)
             return rc;
-        if (bh_pwrite_all(l->fds->out, p, n, (off_t)(BH_LAYER_TAR_OFFSET + l->tar_size)) != 0)
-            return write_error(errno, err);
-        l->tar_size += n;
-        unp_ring_release(l->tar, 1);
-        if (l->tar_size - paced >= PACE) {
-            sync_file_range(l->fds->out, (off_t)(BH_LAYER_TAR_OFFSET + paced), (off_t)PACE, SYNC_FILE_RANGE_WRITE);
-            paced += PACE;
-        }
+        unp_ring_release(tar, 1);
     }
-    if (unp_ring_aborted(l->tar))
+    if (unp_ring_aborted(tar))
         return bh_err_set(err, BH_E_CANCELLED, "stopped");
     return unp_tar_end(&l->reader, err);
 }
 
-static void store_tar(void *arg) {
+static void store_received(void *arg) {
     struct layer *l = arg;
-    if (store_blocks(l, &l->err[STORE_TAR]) != 0)
+    if (store_blocks(l, &l->received, NULL, &l->err[STORE_TAR]) != 0)
+        fail(l);
+}
+
+static void store_inflated(void *arg) {
+    struct layer *l = arg;
+    struct bh_err *err = &l->err[STORE_TAR];
+    BH_SCOPE_HASH struct bh_hash h = BH_HASH_INIT;
+    if (bh_sha256_init(&h, err) != 0 || store_blocks(l, &l->inflated, &h, err) != 0 ||
+        bh_sha256_final(&h, &l->diff_id, err) != 0)
         fail(l);
 }
 
@@ -183,14 +185,10 @@ static bool is_download(const struct layer *l) {
 
 static void start_stages(struct layer *l) {
     bool plain = l->codec == UNP_PLAIN;
-    l->tar = plain ? &l->received : &l->inflated;
     l->keep_blob = (!plain || is_download(l)) && (l->params->flags & BH_JOB_F_KEEP_BLOB) != 0;
-    if (!plain) {
-        unp_crew_run(HASH_RECEIVED, hash_received, l);
-        unp_crew_run(INFLATE, inflate_received, l);
-    }
-    unp_crew_run(HASH_TAR, hash_tar, l);
-    unp_crew_run(STORE_TAR, store_tar, l);
+    unp_ring_readers(&l->received, plain ? 0 : 1);
+    unp_crew_run(plain ? HASH_TAR : INFLATE, plain ? hash_tar : inflate_received, l);
+    unp_crew_run(STORE_TAR, plain ? store_received : store_inflated, l);
 }
 
 static int refuse_codec(const struct layer *l, struct bh_err *err) {
@@ -203,16 +201,28 @@ static bool is_cut(const struct bh_err *err) {
     return strcmp(err->reason, "short") == 0;
 }
 
-/* The source ended early.  Of a download all that came is worth keeping. */
-static void keep_rest(struct layer *l, size_t n) {
-    __atomic_store_n(&l->cut, true, __ATOMIC_RELEASE);
-    if (n > 0)
-        unp_ring_commit(&l->received, n);
-    unp_ring_end(&l->received);
+/* What an earlier try left is in BLOB already; no block crosses that border. */
+static int keep_block(struct layer *l, const unsigned char *p, size_t n, struct bh_err *err) {
+    if (l->keep_blob && l->taken >= l->params->resume && bh_pwrite_all(l->fds->blob, p, n, (off_t)l->taken) != 0)
+        return bh_err_errno(err, errno, "write of the compressed layer");
+    if (l->keep_blob && (l->params->flags & BH_JOB_F_PASSING_BLOB) == 0)
+        pace(l->fds->blob, 0, l->taken, n);
+    l->taken += n;
+    return 0;
 }
 
-/* Returns the source's own error; what the stages found is in l->err. */
+static int take_block(struct layer *l, const unsigned char *p, size_t n, struct bh_err *err) {
+    if (l->codec != UNP_PLAIN)
+        bh_sha256_update(&l->hash, p, n);
+    if (keep_block(l, p, n, err) != 0)
+        return err->code;
+    unp_ring_commit(&l->received, n);
+    return check_plain_size(l, err);
+}
+
+/* Returns the error of what is done here; what the stages found is in l->err. */
 static int run(struct layer *l, struct bh_err *err) {
+    struct bh_err ignored = BH_ERR_INIT;
     unsigned char *block;
     size_t n = 0;
     int rc = read_block(l, &block, &n, err);
@@ -222,21 +232,18 @@ static int run(struct layer *l, struct bh_err *err) {
     if (rc == 0 && (rc = refuse_codec(l, err)) != 0)
         return rc;
     start_stages(l);
-    while (rc == 0 && n > 0) {
-        unp_ring_commit(&l->received, n);
+    while (rc == 0 && n > 0 && (rc = take_block(l, block, n, err)) == 0)
         rc = read_block(l, &block, &n, err);
-        if (rc == 0)
-            rc = check_plain_size(l, err);
-    }
-    if (rc == 0)
+    if (rc == 0) {
         unp_ring_end(&l->received);
-    else if (is_cut(err) && l->keep_blob)
-        keep_rest(l, n);
-    else
+    } else {
+        if (is_cut(err)) /* of a download all that came is worth keeping */
+            (void)keep_block(l, block, n, &ignored);
         fail(l);
+    }
     for (unsigned i = 0; i < STAGES; i++)
         unp_crew_wait(i);
-    return rc;
+    return rc == 0 && l->codec != UNP_PLAIN ? bh_sha256_final(&l->hash, &l->digest, err) : rc;
 }
 
 /* ---- the job ------------------------------------------------------------------------------- */
@@ -266,13 +273,15 @@ static int open_layer(struct layer *l, struct bh_err *err) {
                                          .max_xattrs = p->max_xattrs,
                                          .max_path = p->max_path};
     unp_ring_init(&l->received, 0);
-    unp_ring_init(&l->inflated, 0);
+    unp_ring_init(&l->inflated, 1);
     unp_tar_init(&l->reader, &tar, unp_tree_apply, &l->tree);
+    l->hash = (struct bh_hash)BH_HASH_INIT;
     int rc = unp_tree_init(&l->tree, &tree, err);
-    return rc;
+    return rc != 0 ? rc : bh_sha256_init(&l->hash, err);
 }
 
 static void close_layer(struct layer *l) {
+    bh_hash_fini(&l->hash);
     unp_tree_fini(&l->tree);
     unp_tar_fini(&l->reader);
     unp_ring_fini(&l->received);

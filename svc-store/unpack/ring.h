@@ -2,8 +2,7 @@
  * ring.h - a ring of blocks between threads: one fills them, up to two read every block.
  *
  * Room: worker.  A fixed number of blocks, so memory stays the same for a layer of any size; the slowest
- * stage sets the pace.  Whoever fails calls unp_ring_abort, and all others come back at once.  Who had to wait goes on
- * when there is work for a while, not at the first block: stages that share few processors change places less often.
+ * stage sets the pace.  Whoever fails calls unp_ring_abort, and all others come back at once.
  */
 #ifndef UNP_RING_H
 #define UNP_RING_H
@@ -19,9 +18,8 @@
 
 struct unp_ring {
     pthread_mutex_t lock;
-    pthread_cond_t room;                   /* the filler waits here */
-    pthread_cond_t more[UNP_RING_READERS]; /* each reader at its own */
-    unsigned char *slot[UNP_RING_SLOTS];   /* allocated when first filled */
+    pthread_cond_t moved;
+    unsigned char *slot[UNP_RING_SLOTS]; /* allocated when first filled */
     size_t len[UNP_RING_SLOTS];
     uint64_t filled;                 /* blocks so far */
     uint64_t done[UNP_RING_READERS]; /* blocks that a reader has given back */
@@ -33,6 +31,8 @@ struct unp_ring {
 /* Readers first .. UNP_RING_READERS - 1 take part. */
 void unp_ring_init(struct unp_ring *r, unsigned first);
 void unp_ring_fini(struct unp_ring *r);
+/* As at unp_ring_init, before the first block is committed. */
+void unp_ring_readers(struct unp_ring *r, unsigned first);
 
 /* The next block to fill, of UNP_RING_BLOCK bytes; NULL when aborted or out of memory. */
 unsigned char *unp_ring_reserve(struct unp_ring *r);
