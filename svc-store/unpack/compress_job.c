@@ -15,6 +15,7 @@
 #include "unpack/encoder.h"
 #include "unpack/job.h"
 #include "unpack/result_pb.h"
+#include "unpack/writeback.h"
 
 #define SLOTS 8u
 /* A thread of a high level of zstd takes some 80 MB. */
@@ -121,6 +122,7 @@ static int put(struct output *o, const void *data, size_t n, struct bh_err *err)
     bh_sha256_update(&o->hash, data, n);
     if (bh_pwrite_all(o->fd, data, n, (off_t)o->at) != 0)
         return bh_err_errno(err, errno, "write of the compressed layer");
+    unp_writeback(o->fd, 0, o->at, n);
     o->at += n;
     return 0;
 }

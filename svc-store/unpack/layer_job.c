@@ -28,8 +28,7 @@
 #include "unpack/ring.h"
 #include "unpack/source.h"
 #include "unpack/tree.h"
-
-#define PACE ((uint64_t)8 << 20)
+#include "unpack/writeback.h"
 
 enum stage { INFLATE, HASH_TAR, STORE_TAR, STAGES };
 static_assert(STAGES <= UNP_CREW, "a thread for each stage");
@@ -56,12 +55,6 @@ struct layer {
 static void fail(struct layer *l) {
     unp_ring_abort(&l->inflated);
     unp_ring_abort(&l->received);
-}
-
-/* Writing back starts after each so many bytes that are behind `base`: the sync at the end has little left. */
-static void pace(int fd, uint64_t base, uint64_t before, size_t n) {
-    if ((before + n) / PACE > before / PACE)
-        sync_file_range(fd, (off_t)(base + before / PACE * PACE), (off_t)PACE, SYNC_FILE_RANGE_WRITE);
 }
 
 /* ---- stages -------------------------------------------------------------------------------- */
@@ -106,7 +99,7 @@ static int store_block(struct layer *l, const unsigned char *p, size_t n, struct
         return rc;
     if (bh_pwrite_all(l->fds->out, p, n, (off_t)(BH_LAYER_TAR_OFFSET + l->tar_size)) != 0)
         return write_error(errno, err);
-    pace(l->fds->out, BH_LAYER_TAR_OFFSET, l->tar_size, n);
+    unp_writeback(l->fds->out, BH_LAYER_TAR_OFFSET, l->tar_size, n);
     l->tar_size += n;
     return 0;
 }
@@ -206,7 +199,7 @@ static int keep_block(struct layer *l, const unsigned char *p, size_t n, struct 
     if (l->keep_blob && l->taken >= l->params->resume && bh_pwrite_all(l->fds->blob, p, n, (off_t)l->taken) != 0)
         return bh_err_errno(err, errno, "write of the compressed layer");
     if (l->keep_blob && (l->params->flags & BH_JOB_F_PASSING_BLOB) == 0)
-        pace(l->fds->blob, 0, l->taken, n);
+        unp_writeback(l->fds->blob, 0, l->taken, n);
     l->taken += n;
     return 0;
 }
