@@ -1,5 +1,5 @@
 /*
- * writeback.h - files that will be synced: writing back starts while they grow, so that the sync has little left to wait for.
+ * writeback.h - files that will be synced: writing back starts while they grow, and the sync has little left to do.
  *
  * Room: worker.
  */
