@@ -14,13 +14,13 @@ class Tool:
 
     def __init__(self, e):
         self.e = e
-        self.path = os.path.join(e.build, "tests", "contenttool")
+        self.path, self.env = e.for_users(os.path.join(e.build, "tests", "contenttool"))
         self.uid = os.stat(os.path.join(e.root, "run", "registry")).st_uid
         self.gid = os.stat(os.path.join(e.root, "run", "store", "rpc.sock")).st_gid
 
     def popen(self, owner, *words, uid=None):
         return subprocess.Popen([self.path, os.path.join(self.e.root, "run", "store"), str(owner), *map(str, words)],
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env,
                                 user=self.uid if uid is None else uid, group=self.gid, extra_groups=[])
 
     def __call__(self, owner, *words, uid=None):

@@ -322,7 +322,7 @@ def _(e):
     R.put(im, "team/users:1")
     name = f"{R.host}/team/users:1"
     with Engine(config='[socket]\nmode = "0666"\n') as other:
-        env = {**other.client_for_users()[1], "HOME": "/nonexistent"}
+        env = {**other.for_users(other.client())[1], "HOME": "/nonexistent"}
         ann, bob = ({"user": uid, "group": uid, "extra_groups": [], "env": env} for uid in (23001, 23002))
         pull(other, name, **ann)
         same(out(other, "images", "-q", **bob), "")

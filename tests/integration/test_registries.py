@@ -141,7 +141,7 @@ def setup(e):
 
 def as_nobody(e):
     """Arguments for another user's command."""
-    _, env = e.client_for_users()
+    _, env = e.for_users(e.client())
     return {"user": NOBODY, "env": {**env, "HOME": "/nonexistent", "DOCKER_CONFIG": "/nonexistent"}}
 
 

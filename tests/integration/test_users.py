@@ -96,7 +96,7 @@ def _(e):
     folder = os.path.join(e.folder, "context")
     os.makedirs(folder, exist_ok=True)
     os.chmod(e.folder, 0o755), os.chmod(folder, 0o755)
-    _, env = e.client_for_users()
+    _, env = e.for_users(e.client())
     ann = dict(ANN, env={**env, "HOME": "/nonexistent", "DOCKER_CONFIG": "/nonexistent"})
     for text, flags in (("RUN --security=insecure true", []), ("RUN --network=host true", []), ("RUN true", ["--network", "host"]),
                         ("RUN true", ["--cap-add", "SYS_ADMIN"]), ("RUN true", ["--security-opt", "seccomp=unconfined"])):

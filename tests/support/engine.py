@@ -239,16 +239,20 @@ class Engine:
     def client(self):
         return os.path.join(self.bin, "bulkhead")
 
-    def client_for_users(self):
+    def for_users(self, program):
         """A copy that other users can reach, wherever the checkout lies, and the environment it needs."""
         folder = os.path.join(self.root, "client")
+        copy = os.path.join(folder, os.path.basename(program))
         if not os.path.exists(folder):
             os.mkdir(folder, 0o755)
             os.chmod(folder, 0o755)
             libraries = os.path.join(self.build, "lib")
-            for path in [self.client(), *(os.path.join(libraries, n) for n in os.listdir(libraries) if ".so" in n)]:
-                shutil.copy(path, folder)
-        return os.path.join(folder, "bulkhead"), {**os.environ, "LD_LIBRARY_PATH": folder}
+            for name in os.listdir(libraries):
+                if ".so" in name:
+                    shutil.copy(os.path.join(libraries, name), folder)
+        if not os.path.exists(copy):
+            shutil.copy(program, copy)
+        return copy, {**os.environ, "LD_LIBRARY_PATH": folder}
 
     def cli(self, *words, check=True, timeout=120, text=True, **more):
         """bulkhead --host .. WORDS; output and errors are captured unless `more` says otherwise."""
@@ -258,7 +262,7 @@ class Engine:
             more.setdefault("stdin", subprocess.DEVNULL)
         client = self.client()
         if "user" in more:
-            client, environment = self.client_for_users()
+            client, environment = self.for_users(client)
             more.setdefault("env", environment)
         done = subprocess.run([client, "--host", self.host, *words], text=text, timeout=timeout, **more)
         if check and done.returncode != 0:
