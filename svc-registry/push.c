@@ -184,15 +184,36 @@ static int send_image(struct reg_push_image_state *im, struct bh_err *err) {
     return check_rights(im, err) != 0 || reg_push_blobs(im, err) != 0 ? err->code : put_manifests(im, err);
 }
 
+/* Is this image known by that digest in that repository?  As it was pulled, or what an earlier push made of it. */
+static int looks_there(struct reg_push_image_state *im, const struct reg_known *here, const char *digest, bool *out,
+                       struct bh_err *err) {
+    char name[BH_REF_TEXT_SIZE];
+    const struct reg_known_ask ask = {
+        .owner = im->p->ask->caller.owner, .digest = "", .platform = im->p->ask->platform, .name = name};
+    struct bh_ref ref = im->target;
+    struct reg_known pushed;
+
+    *out = digest[0] != '\0' && (strcmp(digest, here->manifest_digest) == 0 || strcmp(digest, here->index_digest) == 0);
+    if (*out || digest[0] == '\0' || !here->known)
+        return 0;
+    ref.tag[0] = '\0';
+    bh_str_copy(ref.digest, sizeof ref.digest, digest);
+    bh_ref_format(&ref, name);
+    if (reg_store_known(im->p->room->store, &ask, &im->arena, &pushed, err) != 0)
+        return err->code;
+    *out = pushed.known && strcmp(pushed.id, here->id) == 0;
+    return 0;
+}
+
 /* Unless it looks as if all of it were there, the right to push is asked for before the store compresses anything. */
 static int push_here(struct reg_push_image_state *im, struct bh_err *err) {
     char there[BH_DIGEST_TEXT_SIZE];
     struct reg_known known;
     bool same;
 
-    if (check_here(im, &known, err) != 0 || ask_tag(im, there, err) != 0)
+    if (check_here(im, &known, err) != 0 || ask_tag(im, there, err) != 0 ||
+        looks_there(im, &known, there, &same, err) != 0)
         return err->code;
-    same = there[0] != '\0' && (strcmp(there, known.manifest_digest) == 0 || strcmp(there, known.index_digest) == 0);
     if (!same && check_rights(im, err) != 0)
         return err->code;
     if (open_image(im, err) != 0)

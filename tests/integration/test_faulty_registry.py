@@ -243,6 +243,16 @@ def _(e):
     assert R.repo("push-mounts").count.get("mount", 0) >= 2, R.repo("push-mounts").count
 
 
+@case("an image that was made here is pushed again with one question: what its tag means")
+def _(e):
+    name = "push-location-relative"
+    TRIES.get(e, name)
+    before = len(R.repo(name).requests)
+    done = e.cli("push", f"{R.name(name)}:1")
+    has(done.stdout, "Layer already exists")
+    same([r[:2] for r in R.repo(name).requests[before:]], [("HEAD", f"/v2/{name}/manifests/1")])
+
+
 @case("after all of them: the same rooms, no memory, no descriptor, no image and no secret too many, the store whole")
 def _(e):
     for name in TRIES.jobs:
