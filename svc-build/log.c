@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/ustar.h"
 #include "key.h"
 #include "room.h"
 
@@ -22,7 +23,6 @@
 #define PART_MAX  ((size_t)1 << 20)
 #define ROWS_MAX  200
 #define ROW_SIZE  256
-#define BLOCK     512
 
 struct build_log {
     struct build_job *job;
@@ -43,27 +43,6 @@ struct build_log *build_log_new(struct build_job *job) {
 
 /* ---- parts in a layer ------------------------------------------------------------------------ */
 
-static void tar_header(char h[BLOCK], unsigned number, size_t size) {
-    unsigned sum = 0;
-
-    memset(h, 0, BLOCK);
-    snprintf(h, 100, "%u", number);
-    memcpy(h + 100, "0000644", 8);
-    memcpy(h + 108, "0000000", 8);
-    memcpy(h + 116, "0000000", 8);
-    snprintf(h + 124, 12, "%011o", (unsigned)size);
-    memcpy(h + 136, "00000000000", 12);
-    memset(h + 148, ' ', 8);
-    h[156] = '0';
-    memcpy(h + 257,
-           "ustar\0"
-           "00",
-           8);
-    for (int i = 0; i < BLOCK; i++)
-        sum += (unsigned char)h[i];
-    snprintf(h + 148, 7, "%06o", sum);
-}
-
 static bool begin_tar(struct build_log *log) {
     struct bh_err err = BH_ERR_INIT;
 
@@ -76,19 +55,19 @@ static bool begin_tar(struct build_log *log) {
 }
 
 static void write_part(struct build_log *log) {
-    static const char zeros[BLOCK];
-    char header[BLOCK];
-    size_t rest = log->buf.len % BLOCK;
+    static const char zeros[BH_USTAR_BLOCK];
+    char header[BH_USTAR_BLOCK], name[16];
 
     if (log->failed || (log->tar == NULL && !begin_tar(log))) {
         log->failed = true;
         bh_buf_reset(&log->buf);
         return;
     }
-    tar_header(header, log->parts++, log->buf.len);
-    log->failed = bh_write_all(log->fd, header, BLOCK) != 0 ||
+    snprintf(name, sizeof name, "%u", log->parts++);
+    bh_ustar_header(header, &(struct bh_ustar){.name = name, .type = '0', .mode = 0644, .size = log->buf.len});
+    log->failed = bh_write_all(log->fd, header, sizeof header) != 0 ||
                   bh_write_all(log->fd, log->buf.data, log->buf.len) != 0 ||
-                  (rest > 0 && bh_write_all(log->fd, zeros, BLOCK - rest) != 0);
+                  bh_write_all(log->fd, zeros, bh_ustar_padding(log->buf.len)) != 0;
     bh_buf_reset(&log->buf);
 }
 
@@ -128,7 +107,7 @@ static int put_log(struct build_log *log, struct bh_err *err) {
     BH_SCOPE_BUF struct bh_buf note = BH_BUF_INIT_MAX(BUILD_NOTE_MAX);
     BH_SCOPE_FREE char *description = bh_xasprintf("log of build %s", log->job->id);
     struct build_cache_put p = {.kind = "frontend", .description = description, .replace = true};
-    static const char end[2 * BLOCK];
+    static const char end[2 * BH_USTAR_BLOCK];
     struct bh_digest key, layer;
 
     if (log->buf.len > SHORT_MAX || (log->parts > 0 && log->buf.len > 0))

@@ -17,9 +17,9 @@
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/ustar.h"
 
 #define SPOOL_MAX ((uint64_t)16 << 30)
-#define BLOCK     512
 #define MODE      0600
 
 struct body {
@@ -33,56 +33,27 @@ struct body {
 
 /* ---- the tar ------------------------------------------------------------------------------------- */
 
-static void octal(char *field, size_t n, uint64_t value) {
-    snprintf(field, n, "%0*llo", (int)n - 1, (unsigned long long)value);
-}
-
-static void make_header(char h[BLOCK], uint64_t size, int64_t mtime_s) {
-    unsigned sum = 0;
-
-    memset(h, 0, BLOCK);
-    memcpy(h, "body", 4);
-    octal(h + 100, 8, MODE);
-    octal(h + 108, 8, 0);
-    octal(h + 116, 8, 0);
-    if (size < (uint64_t)1 << 33) {
-        octal(h + 124, 12, size);
-    } else { /* base 256, as GNU tar has it */
-        h[124] = (char)0x80;
-        for (unsigned i = 0; i < 8; i++)
-            h[135 - i] = (char)(size >> (8 * i));
-    }
-    octal(h + 136, 12, mtime_s > 0 && mtime_s < (int64_t)1 << 33 ? (uint64_t)mtime_s : 0);
-    h[156] = '0';
-    memcpy(h + 257,
-           "ustar\0"
-           "00",
-           8);
-    memset(h + 148, ' ', 8);
-    for (unsigned i = 0; i < BLOCK; i++)
-        sum += (unsigned char)h[i];
-    snprintf(h + 148, 8, "%06o", sum);
-}
-
 static int put(struct body *b, const void *data, size_t n, struct bh_err *err) {
     return reg_http_to_fd(&b->out, data, n, err);
 }
 
 /* Not before the first byte of the body: a head that nothing followed comes again. */
 static int put_header(struct body *b, uint64_t size, struct bh_err *err) {
-    char h[BLOCK];
+    char h[BH_USTAR_BLOCK];
 
     if (b->begun)
         return 0;
     b->begun = true;
-    make_header(h, size, b->f->mtime_ns / BH_NSEC);
+    bh_ustar_header(h,
+                    &(struct bh_ustar){
+                        .name = "body", .type = '0', .mode = MODE, .size = size, .mtime_s = b->f->mtime_ns / BH_NSEC});
     return put(b, h, sizeof h, err);
 }
 
 static int put_end(struct body *b, uint64_t size, struct bh_err *err) {
-    static const char zeros[3 * BLOCK];
+    static const char zeros[3 * BH_USTAR_BLOCK];
 
-    return put(b, zeros, (size_t)((BLOCK - size % BLOCK) % BLOCK) + 2 * (size_t)BLOCK, err);
+    return put(b, zeros, bh_ustar_padding(size) + 2 * (size_t)BH_USTAR_BLOCK, err);
 }
 
 /* ---- the body ------------------------------------------------------------------------------------ */

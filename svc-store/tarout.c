@@ -1,5 +1,5 @@
 /*
- * tarout.c - see tarout.h.  POSIX ustar headers; a size over 8 GiB is written in base 256.
+ * tarout.c - see tarout.h.
  */
 #include "tarout.h"
 
@@ -13,18 +13,12 @@
 
 #include "base/fdio.h"
 #include "base/mem.h"
+#include "base/ustar.h"
 
-#define BLOCK     512
 #define COPY_STEP ((size_t)1 << 20)
 #define MAX_STEP  ((size_t)64 << 20)
 
 enum { MODE_UNKNOWN, MODE_RANGE, MODE_SENDFILE, MODE_PLAIN };
-
-struct header {
-    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6], version[2];
-    char uname[32], gname[32], major[8], minor[8], prefix[155], pad[12];
-};
-_Static_assert(sizeof(struct header) == BLOCK, "tar header");
 
 static int put(struct store_tarout *t, const void *data, size_t n, struct bh_err *err) {
     t->written += n;
@@ -35,50 +29,20 @@ static int put(struct store_tarout *t, const void *data, size_t n, struct bh_err
     return 0;
 }
 
-static void put_size(char field[12], uint64_t size) {
-    if (size < (uint64_t)1 << 33) {
-        char text[16];
-
-        snprintf(text, sizeof text, "%011llo", (unsigned long long)size);
-        memcpy(field, text, 12);
-        return;
-    }
-    memset(field, 0, 12);
-    field[0] = (char)0x80;
-    for (int i = 11; i > 3; i--, size >>= 8)
-        field[i] = (char)(size & 0xff);
-}
-
 static int put_header(struct store_tarout *t, const char *name, char type, uint64_t size, struct bh_err *err) {
-    struct header h;
-    unsigned sum = 0;
-    char text[16];
+    char h[BH_USTAR_BLOCK];
 
-    memset(&h, 0, sizeof h);
-    if (strlen(name) >= sizeof h.name)
+    if (strlen(name) >= BH_USTAR_NAME)
         return bh_err_set(err, BH_E_INTERNAL, "name is too long for the archive: %s", name);
-    memcpy(h.name, name, strlen(name));
-    memcpy(h.mode, type == '5' ? "0000755" : "0000644", 8);
-    memcpy(h.uid, "0000000", 8);
-    memcpy(h.gid, "0000000", 8);
-    put_size(h.size, size);
-    memcpy(h.mtime, "00000000000", 12);
-    memset(h.sum, ' ', sizeof h.sum);
-    h.type = type;
-    memcpy(h.magic, "ustar", 6);
-    memcpy(h.version, "00", 2);
-    for (size_t i = 0; i < sizeof h; i++)
-        sum += ((const unsigned char *)&h)[i];
-    snprintf(text, sizeof text, "%06o", sum);
-    memcpy(h.sum, text, 7);
-    return put(t, &h, sizeof h, err);
+    bh_ustar_header(h, &(struct bh_ustar){.name = name, .type = type, .mode = type == '5' ? 0755 : 0644, .size = size});
+    return put(t, h, sizeof h, err);
 }
 
 static int put_padding(struct store_tarout *t, uint64_t size, struct bh_err *err) {
-    static const char zeros[BLOCK];
-    size_t over = (size_t)(size % BLOCK);
+    static const char zeros[BH_USTAR_BLOCK];
+    size_t n = bh_ustar_padding(size);
 
-    return over == 0 ? 0 : put(t, zeros, BLOCK - over, err);
+    return n == 0 ? 0 : put(t, zeros, n, err);
 }
 
 int store_tarout_dir(struct store_tarout *t, const char *name, struct bh_err *err) {
@@ -170,7 +134,7 @@ int store_tarout_file(struct store_tarout *t, const char *name, int from, uint64
 }
 
 int store_tarout_end(struct store_tarout *t, struct bh_err *err) {
-    static const char zeros[2 * BLOCK];
+    static const char zeros[2 * BH_USTAR_BLOCK];
 
     return put(t, zeros, sizeof zeros, err);
 }

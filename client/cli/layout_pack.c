@@ -16,9 +16,9 @@
 #include "base/fdio.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/ustar.h"
 #include "cli/layout.h"
 
-#define BLOCK         512
 #define DEPTH_MAX     4 /* indexes within each other */
 #define BLOBS_MAX     4096
 #define BUILDKIT_TYPE "application/vnd.buildkit.cacheconfig."
@@ -34,56 +34,29 @@ struct packing {
 
 /* ---- tar ----------------------------------------------------------------------------------------- */
 
-static void tar_header(char h[BLOCK], const char *name, uint64_t size) {
-    unsigned sum = 0;
-
-    memset(h, 0, BLOCK);
-    snprintf(h, 100, "%s", name);
-    memcpy(h + 100, "0000644", 8);
-    memcpy(h + 108, "0000000", 8);
-    memcpy(h + 116, "0000000", 8);
-    memcpy(h + 136, "00000000000", 12);
-    memset(h + 148, ' ', 8);
-    h[156] = '0';
-    memcpy(h + 257,
-           "ustar\0"
-           "00",
-           8);
-    if (size >> 33 == 0) {
-        snprintf(h + 124, 12, "%011llo", (unsigned long long)size);
-    } else { /* as GNU writes what has no room in octal */
-        h[124] = (char)0x80;
-        for (int i = 0; i < 8; i++)
-            h[135 - i] = (char)(size >> (8 * i));
-    }
-    for (int i = 0; i < BLOCK; i++)
-        sum += (unsigned char)h[i];
-    snprintf(h + 148, 7, "%06o", sum);
-    h[155] = ' ';
-}
-
 static int write_all(const struct packing *x, const void *data, size_t n, struct bh_err *err) {
     return bh_write_all(x->fd, data, n) == 0 ? 0 : bh_err_errno(err, errno, "write the archive of %s", x->layout.path);
 }
 
 static int pad(const struct packing *x, uint64_t size, struct bh_err *err) {
-    static const char zeros[BLOCK];
+    static const char zeros[BH_USTAR_BLOCK];
 
-    return size % BLOCK == 0 ? 0 : write_all(x, zeros, BLOCK - (size_t)(size % BLOCK), err);
+    return write_all(x, zeros, bh_ustar_padding(size), err);
+}
+
+static int add_header(const struct packing *x, const char *name, uint64_t size, struct bh_err *err) {
+    char h[BH_USTAR_BLOCK];
+
+    bh_ustar_header(h, &(struct bh_ustar){.name = name, .type = '0', .mode = 0644, .size = size});
+    return write_all(x, h, sizeof h, err);
 }
 
 static int add_file(const struct packing *x, const char *name, const void *data, size_t n, struct bh_err *err) {
-    char header[BLOCK];
-
-    tar_header(header, name, n);
-    return write_all(x, header, BLOCK, err) != 0 || write_all(x, data, n, err) != 0 ? err->code : pad(x, n, err);
+    return add_header(x, name, n, err) != 0 || write_all(x, data, n, err) != 0 ? err->code : pad(x, n, err);
 }
 
 static int add_content(const struct packing *x, const char *name, int fd, uint64_t size, struct bh_err *err) {
-    char header[BLOCK];
-
-    tar_header(header, name, size);
-    if (write_all(x, header, BLOCK, err) != 0)
+    if (add_header(x, name, size, err) != 0)
         return err->code;
     for (uint64_t left = size; left > 0;) {
         ssize_t n = sendfile(x->fd, fd, NULL, left < ((uint64_t)1 << 30) ? (size_t)left : (size_t)1 << 30);
@@ -163,7 +136,7 @@ static int add_top(const struct packing *x, const struct bh_desc *d, struct bh_e
     struct bh_index index = {.media_type = BH_MT_OCI_INDEX, .artifact_type = "", .n_entries = 1};
     struct bh_buf text BH_SCOPE_BUF = BH_BUF_INIT, marker BH_SCOPE_BUF = BH_BUF_INIT;
     struct bh_desc entry = *d;
-    static const char end[2 * BLOCK];
+    static const char end[2 * BH_USTAR_BLOCK];
 
     entry.annotations = (struct bh_pairs){0}; /* no name goes along */
     index.entries = &entry;
