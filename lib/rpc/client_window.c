@@ -41,8 +41,8 @@ static void take_done(struct bh_stream *s, const struct bh_frame *f, struct bh_m
         s->reply = bh_take_ptr(*msg);
 }
 
-static bool parse(struct bh_stream *s, int code, struct bh_msg *msg, struct bh_frame_scratch *scratch,
-                  struct bh_frame *f) {
+static bool read_reply(struct bh_stream *s, int code, struct bh_msg *msg, struct bh_frame_scratch *scratch,
+                       struct bh_frame *f) {
     struct bh_err err = BH_ERR_INIT;
 
     if (code != 0) {
@@ -56,16 +56,29 @@ static bool parse(struct bh_stream *s, int code, struct bh_msg *msg, struct bh_f
     return true;
 }
 
+/* The slot is free again; what came is looked at with the lock held, until end_reply. */
+static bool begin_reply(struct bh_slot *p, int code, struct bh_msg *msg, struct bh_frame_scratch *scratch,
+                        struct bh_frame *f) {
+    pthread_mutex_lock(&p->s->lock);
+    p->x = NULL;
+    p->state = BH_SLOT_FREE;
+    return read_reply(p->s, code, msg, scratch, f);
+}
+
+static void end_reply(struct bh_stream *s, struct bh_msg *take_reply) {
+    s->exchanges--;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    bh_msg_free(take_reply);
+}
+
 static void pull_done(void *arg, int code, struct bh_msg *take_reply) {
     struct bh_slot *p = arg;
     struct bh_stream *s = p->s;
     struct bh_frame_scratch scratch;
     struct bh_frame f;
 
-    pthread_mutex_lock(&s->lock);
-    p->x = NULL;
-    p->state = BH_SLOT_FREE;
-    if (!parse(s, code, take_reply, &scratch, &f)) {
+    if (!begin_reply(p, code, take_reply, &scratch, &f)) {
         /* the reason is kept */
     } else if (f.env->kind == BH_KIND(DATA) && f.env->seq == p->seq) {
         p->state = BH_SLOT_READY;
@@ -80,10 +93,7 @@ static void pull_done(void *arg, int code, struct bh_msg *take_reply) {
     }
     if (!s->cancelled && !s->finished)
         bh_window_pull_ahead(s);
-    s->exchanges--;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    bh_msg_free(take_reply);
+    end_reply(s, take_reply);
 }
 
 void bh_window_push_done(void *arg, int code, struct bh_msg *take_reply) {
@@ -92,20 +102,14 @@ void bh_window_push_done(void *arg, int code, struct bh_msg *take_reply) {
     struct bh_frame_scratch scratch;
     struct bh_frame f;
 
-    pthread_mutex_lock(&s->lock);
-    p->x = NULL;
-    p->state = BH_SLOT_FREE;
-    if (parse(s, code, take_reply, &scratch, &f)) {
+    if (begin_reply(p, code, take_reply, &scratch, &f)) {
         if (f.env->kind == BH_KIND(DONE))
             take_done(s, &f, &take_reply, false);
         else if (f.env->kind != BH_KIND(ACK))
             bh_stream_fail(s, BH_E_INTERNAL);
     }
     s->pushing--;
-    s->exchanges--;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    bh_msg_free(take_reply);
+    end_reply(s, take_reply);
 }
 
 /* ---- requests ------------------------------------------------------------------------------ */
