@@ -193,8 +193,11 @@ static int looks_there(struct reg_push_image_state *im, const struct reg_known *
     struct bh_ref ref = im->target;
     struct reg_known pushed;
 
-    *out = digest[0] != '\0' && (strcmp(digest, here->manifest_digest) == 0 || strcmp(digest, here->index_digest) == 0);
-    if (*out || digest[0] == '\0' || !here->known)
+    *out = false;
+    if (digest[0] == '\0' || !here->known)
+        return 0;
+    *out = strcmp(digest, here->manifest_digest) == 0 || strcmp(digest, here->index_digest) == 0;
+    if (*out)
         return 0;
     ref.tag[0] = '\0';
     bh_str_copy(ref.digest, sizeof ref.digest, digest);

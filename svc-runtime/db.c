@@ -61,8 +61,8 @@ struct rt_db {
 static int db_error(struct rt_db *db, const char *act, struct bh_err *err) {
     int code = sqlite3_errcode(db->h) == SQLITE_FULL ? BH_E_LIMIT : BH_E_INTERNAL;
 
-    if (sqlite3_extended_errcode(db->h) ==
-        SQLITE_CONSTRAINT_UNIQUE) { /* a rename is under way: the table was asked before */
+    /* The table of the room was asked before: a rename is under way. */
+    if (sqlite3_extended_errcode(db->h) == SQLITE_CONSTRAINT_UNIQUE) {
         bh_err_set(err, BH_E_CONFLICT,
                    "Conflict. The container name is already in use by a container that is renamed now.");
         return bh_err_reason(err, "name-in-use");
