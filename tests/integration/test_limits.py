@@ -4,7 +4,7 @@ import json, os, re, signal, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
 from cases import Skip, case, ends, fails, has, inspect, out, run, same, until  # noqa: E402
-from engine import Engine  # noqa: E402
+from engine import EngineWithoutCgroups  # noqa: E402
 
 MB = 1 << 20
 # of a container: version 1, version 2
@@ -165,15 +165,9 @@ def _(e):
     has(ends(e.cli("build", "--cpu-period", "9", folder, check=False), 1).stderr, "CPU cfs period can not be less")
 
 
-class Bare(Engine):
-    """An engine on a host without any cgroup."""
-    def command(self):
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", 'mount -t tmpfs none /sys/fs/cgroup; exec "$@"', "sh", *super().command()]
-
-
 @case("limits: without a cgroup each is told and dropped, and info says so")
 def _(e):
-    with Bare() as bare:
+    with EngineWithoutCgroups() as bare:
         out(bare, "load", "-q", input=mk.docker_archive([(mk.busybox(), ["bb:latest"])]), text=False)
         done = ends(bare.cli("run", "--name", "free", "-m", "64m", "--pids-limit", "9", "--cpuset-cpus", "0", "bb", *EAT.split(), check=False), 0)
         for word in ("memory limit", "PIDs limit", "Cpuset"):

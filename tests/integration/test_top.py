@@ -4,7 +4,7 @@ import os, re, subprocess, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import makeimage as mk  # noqa: E402
 from cases import case, fails, has, inspect, out, run, same, until  # noqa: E402
-from engine import Engine  # noqa: E402
+from engine import EngineWithoutCgroups  # noqa: E402
 
 ANN = {"user": 23001, "group": 23001, "extra_groups": []}
 CONFIG = '[socket]\nmode = "0666"\n'
@@ -60,15 +60,9 @@ def _(e):
     out(e, "rm", "-f", "anns", **ANN)
 
 
-class Bare(Engine):
-    """An engine on a host without any cgroup."""
-    def command(self):
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", 'mount -t tmpfs none /sys/fs/cgroup; exec "$@"', "sh", *super().command()]
-
-
 @case("top: without a cgroup by the pid namespace")
 def _(e):
-    with Bare() as bare:
+    with EngineWithoutCgroups() as bare:
         out(bare, "load", "-q", input=mk.docker_archive([(mk.busybox(), ["bb:latest"])]), text=False)
         first = start(bare, "one")
         lines = out(bare, "top", "one", "-o", "pid").splitlines()
